@@ -1,0 +1,1 @@
+"""The roof: the commands `forged` and `forgectl` and how they draw. Nothing is decided here."""

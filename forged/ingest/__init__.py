@@ -1,0 +1,1 @@
+"""Floor 4: handing over. Handlers that receive events from the outbox and take them elsewhere (issue to come)."""

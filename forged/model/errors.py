@@ -1,0 +1,198 @@
+"""The error tree. Each error knows its scope (what stops), whether a retry can help, and what a person should do.
+
+The docstring of a class is its default message. Doors translate foreign errors at their border (`raise X(...) from e`); nobody
+logs and raises. Trouble with one file is not an error but a `Problem` (model/files).
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import ClassVar
+
+
+class Scope(enum.Enum):
+    """What an error stops: its reach, which the round and the supervisor act on."""
+
+    FILE = "file"
+    SOURCE = "source"
+    DESTINATION = "destination"
+    STORE = "store"
+    SAFETY = "safety"
+    CONFIG = "config"
+    REQUEST = "request"
+
+
+class ForgedError(Exception):
+    """Something forged was asked to do did not happen."""
+
+    scope: ClassVar[Scope] = Scope.REQUEST
+    transient: ClassVar[bool] = False
+    default_hint: ClassVar[str] = ""
+
+    def __init__(self, message: str = "", *, hint: str = "") -> None:
+        first_line = (type(self).__doc__ or "").strip().split("\n")[0]
+        self.message = message or first_line
+        self.hint = hint or self.default_hint
+        super().__init__(self.message)
+
+    @property
+    def kind(self) -> str:
+        """A stable word for metrics and `problems[].kind`: the class name in snake case."""
+        name = type(self).__name__
+        return "".join("_" + c.lower() if c.isupper() else c for c in name).lstrip("_")
+
+
+class BadPath(ForgedError):
+    """A path that forged will not use: absolute, with `..`, with NUL, empty or too long."""
+
+    scope = Scope.FILE
+
+
+class Cancelled(ForgedError):
+    """The job was cancelled; what has landed stays, the rest comes with the next sync."""
+
+
+# --- config ---------------------------------------------------------------------------------------------------------------
+
+
+class ConfigError(ForgedError):
+    """The configuration does not validate."""
+
+    scope = Scope.CONFIG
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(problems))
+
+
+# --- source ---------------------------------------------------------------------------------------------------------------
+
+
+class SourceError(ForgedError):
+    """The source could not do what was asked."""
+
+    scope = Scope.SOURCE
+
+
+class SourceUnreachable(SourceError):
+    """The source does not answer."""
+
+    transient = True
+    default_hint = "check that the box runs and that host and port are still right; forged keeps trying"
+
+
+class SourceLost(SourceError):
+    """The connection to the source ended in the middle of the work."""
+
+    transient = True
+    default_hint = "forged reconnects and resumes by itself"
+
+
+class SourceBroken(SourceError):
+    """The source said something that the protocol does not allow; the connection was ended."""
+
+    default_hint = "the box may be faulty or hostile; nothing it sent last was believed"
+
+
+class SourceMissing(SourceError):
+    """The source's folder does not exist."""
+
+    transient = True
+    default_hint = "check the path in `source`; `forged probe URL` lists the output folders it finds"
+
+
+class AuthRefused(SourceError):
+    """The source refused our key."""
+
+    default_hint = "add the public key to the box's authorized_keys, or set identity_file"
+
+
+class HostKeyUnknown(SourceError):
+    """The source's host key is not the expected one."""
+
+    default_hint = 'compare the fingerprint with the box, then put it into host_key = "SHA256:..."'
+
+
+class HostKeyChanged(SourceError):
+    """The source's host key has changed since it was pinned."""
+
+    default_hint = "if the box was rebuilt: `forgectl trust TARGET FINGERPRINT`; otherwise someone may be in between"
+
+
+class NotSupported(SourceError):
+    """This kind of source cannot do that."""
+
+
+# --- destination ----------------------------------------------------------------------------------------------------------
+
+
+class DestinationError(ForgedError):
+    """The destination could not do what was asked."""
+
+    scope = Scope.DESTINATION
+    transient = True
+
+
+class DestinationMissing(DestinationError):
+    """The destination folder does not exist, or is not mounted."""
+
+    default_hint = "mount it, or create the folder; forged goes on by itself"
+
+
+class MarkerMissing(DestinationError):
+    """The destination's marker (.forged/id) is missing or another's, though files were landed there before."""
+
+    default_hint = "is the right disk mounted? If the destination was moved on purpose, copy its .forged folder along"
+
+
+class DestinationReadOnly(DestinationError):
+    """The destination cannot be written to."""
+
+    default_hint = "check the mount options and the owner of the folder"
+
+
+class DiskFull(DestinationError):
+    """The destination has less room than min_free."""
+
+    default_hint = "free some room at home; forged goes on by itself"
+
+
+# --- store ----------------------------------------------------------------------------------------------------------------
+
+
+class StoreError(ForgedError):
+    """The state database could not do what was asked."""
+
+    scope = Scope.STORE
+    transient = True
+
+
+class StoreDamaged(StoreError):
+    """The state database is damaged."""
+
+    transient = False
+    default_hint = "move it away and start again: forged adopts what is already home instead of copying it"
+
+
+class StoreTooNew(StoreError):
+    """The state database was written by a newer forged."""
+
+    transient = False
+    default_hint = "install the newer version again"
+
+
+class StateDirectoryBusy(StoreError):
+    """Another forged works with this state directory."""
+
+    transient = False
+    default_hint = "ask that one (forgectl), or give this one a state_dir of its own"
+
+
+# --- safety ---------------------------------------------------------------------------------------------------------------
+
+
+class SafetyStop(ForgedError):
+    """What was seen is not believable, so nothing is forgotten and nothing removed until a person has looked."""
+
+    scope = Scope.SAFETY
+    default_hint = "look at the source and at home; `forgectl release TARGET` ends the hold"

@@ -1,0 +1,99 @@
+"""What a source says about its files: stat, entry, problem, and the parts of a listing."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from forged.model.paths import SourcePath, shown
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """A file's outside at one moment, by the source's own clock. `inode` and `ctime_ns` are None where a source has none (SFTP)."""
+
+    size_bytes: int
+    mtime_ns: int
+    inode: int | None = None
+    ctime_ns: int | None = None
+
+    def same_outside(self, other: Stat) -> bool:
+        """Equal size and mtime: what a copy can keep. Says nothing about inode and ctime."""
+        return self.size_bytes == other.size_bytes and self.mtime_ns == other.mtime_ns
+
+    def same_file(self, other: Stat) -> bool:
+        """Nothing moved at all, as far as both know: not even inode or ctime."""
+        return (
+            self.same_outside(other)
+            and (self.inode == other.inode or None in (self.inode, other.inode))
+            and (self.ctime_ns == other.ctime_ns or None in (self.ctime_ns, other.ctime_ns))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One regular file of a listing."""
+
+    path: SourcePath
+    stat: Stat
+
+
+class ProblemKind(enum.Enum):
+    """Why one file did not come home (or one folder was not seen) this time."""
+
+    CHANGED = "changed"  # it changed while it was read: the next round takes it
+    VANISHED = "vanished"  # listed, then gone: normal on boxes that clean up by themselves
+    UNREADABLE = "unreadable"  # permission, I/O error at the source
+    UNSETTLED = "unsettled"  # still being written
+    BROKEN = "broken"  # unchanged, but its container is cut short: half-written
+    MISMATCH = "mismatch"  # both ends hashed different bytes
+    BAD_NAME = "bad_name"  # a path forged will not use
+    LINK = "link"  # a symbolic link or something else that is no regular file
+    TOO_LARGE = "too_large"  # over max_size
+    HOME = "home"  # the destination refused this one file
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Trouble with one path is data: the others go on. `path` is raw bytes, since it may be one forged will not use."""
+
+    path: bytes
+    kind: ProblemKind
+    message: str
+
+    def __str__(self) -> str:
+        return f"{shown(self.path)}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class ListingPart:
+    """Some entries of a listing, ascending by path over all parts, and what could not be looked at on the way.
+
+    A problem at a folder means that nothing is known about the paths below it.
+    """
+
+    entries: tuple[Entry, ...]
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ListingEnd:
+    """The last word of a listing that went through. A stream without it was cut off, and then it is ignorance (promise 4)."""
+
+    entries: int
+    clock_ns: int
+    """The source's clock when the listing began: ages are measured against it, never against ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScanSummary:
+    """What one scan saw, in numbers. `complete` is False when the stream broke; `unknown` are folders that could not be read."""
+
+    complete: bool
+    files: int
+    size_bytes: int
+    unknown: tuple[bytes, ...] = ()
+
+    def knows(self, path: SourcePath) -> bool:
+        """Whether the absence of `path` from the listing means that it is gone."""
+        return self.complete and not any(path == u or path.startswith(u + b"/") or u == b"" for u in self.unknown)

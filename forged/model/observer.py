@@ -1,0 +1,94 @@
+"""How rooms report what they do without knowing who listens: metrics, progress bars, the live view, the log.
+
+A fact is a frozen value in the past tense. An observer must be quick, must not raise and must not await.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from forged.model.errors import ForgedError
+from forged.model.files import Problem, ScanSummary
+from forged.model.plan import PlanCount
+from forged.model.transfer import Landed
+
+
+@dataclass(frozen=True, slots=True)
+class ScanStarted:
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class FilesWanted:
+    """More files were found that have to come home; totals grow while the scan streams."""
+
+    target: str
+    files: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScanEnded:
+    target: str
+    summary: ScanSummary
+    plan: PlanCount
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class BytesArrived:
+    target: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileLanded:
+    target: str
+    landed: Landed
+    resumed_bytes: int = 0
+    moved_bytes: int = 0
+    latency_s: float = 0.0
+    """From the last write at the source to its final name at home, by the source's clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileTrouble:
+    target: str
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Retried:
+    target: str
+    error: ForgedError
+    attempt: int
+    wait_s: float
+
+
+Fact = ScanStarted | FilesWanted | ScanEnded | BytesArrived | FileLanded | FileTrouble | Retried
+
+
+class Observer(Protocol):
+    """Someone who wants to know."""
+
+    def notice(self, fact: Fact) -> None:
+        """Takes one fact. Never raises, never blocks."""
+
+
+class Nobody:
+    """The observer that listens to nothing."""
+
+    def notice(self, fact: Fact) -> None:
+        """Forgets it."""
+
+
+class Everyone:
+    """Passes each fact to several observers."""
+
+    def __init__(self, *observers: Observer) -> None:
+        self._observers = observers
+
+    def notice(self, fact: Fact) -> None:
+        for observer in self._observers:
+            observer.notice(fact)

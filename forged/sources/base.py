@@ -1,0 +1,107 @@
+"""The contract of a source, as promises. One suite (tests/sources/contract.py) holds every body to it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
+
+from forged.model.files import Entry, ListingEnd, ListingPart, Problem, Stat
+from forged.model.paths import SourcePath
+from forged.model.removal import Removable, Removed
+from forged.model.transfer import Fetched, Request, Sink
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What this body can do, known once it is open; `status` shows it."""
+
+    transport: str
+    """In words for people: `ssh agent (python 3.10)`, `sftp`, ..."""
+    hashing: bool
+    """`hash` works without moving the bytes."""
+    guarded_removal: bool
+    """`remove` looks and unlinks so that nothing can slip in between."""
+    watching: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Hashed:
+    """The sha256 of a file's bytes, and how the file looked after the last one."""
+
+    entry: Entry
+    after: Stat
+    sha256: bytes
+
+
+class Source(Protocol):
+    """A place where media is made, seen from its root folder.
+
+    Life: `async with source:` connects (raises SourceError) and ends everything it started, also after an error. One open source
+    serves many calls at once. Retrying is not its business: a coat around it does that (`sources.retrying`), so every method
+    may be called again after SourceLost.
+
+    Paths are bytes below the root, never outside it: no method follows a symbolic link below the root. (The root itself is
+    resolved when the source opens.)
+
+    Deadlines: a source that stays silent for `SILENCE_LIMIT_S` during a call is lost (SourceLost), so no call hangs for ever.
+    Anything that the protocol does not allow ends the connection (SourceBroken).
+    """
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do. Only while open."""
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def list(self, folders: Sequence[SourcePath] = ()) -> AsyncIterator[ListingPart | ListingEnd]:
+        """Every regular file below the root (or below `folders`), in ascending byte order of whole paths.
+
+        Parts are bounded (at most 4,096 entries), so a tree of any size streams. The last item is a ListingEnd; a stream that
+        ends in an error instead (SourceError) was cut off, and nothing may be concluded from what is missing in it. What cannot
+        be looked at (unreadable folders, names forged does not use) comes as problems, links and special files likewise.
+        A folder of `folders` that does not exist is an empty one with a problem. The root itself missing raises SourceMissing.
+        """
+
+    def fetch(self, batch: Sequence[Request], sink: Sink) -> AsyncIterator[Fetched | Problem]:
+        """Reads the files of `batch` into `sink`; answers each exactly once, in any order, as it is done.
+
+        A file that does not look like its entry when opened answers CHANGED (or VANISHED, UNREADABLE), moves no byte and does not
+        disturb the others. Otherwise exactly `entry.stat.size_bytes - offset_bytes` bytes go to the sink, in one or more
+        pieces, fewer only where the file shrank meanwhile (then CHANGED). `Fetched.after` is the look after the last byte.
+        Where the source can hash and the request asks for it, `source_sha256` covers the whole file, the resumed part too.
+        Several fetches may run at once; the later ones' requests queue behind, so that the line never runs dry. Raises
+        SourceLost (what was answered stays valid) and whatever the sink raises. Closing the iterator early stops the transfer.
+        """
+
+    def hash(self, entries: Sequence[Entry]) -> AsyncIterator[Hashed | Problem]:
+        """The sha256 of files where they are; answers each once, in any order.
+
+        A file that is not as its entry says, or is another after the last byte, answers CHANGED. Raises NotSupported where
+        `capabilities.hashing` is False.
+        """
+
+    async def look(self, paths: Sequence[SourcePath]) -> Sequence[Stat | Problem]:
+        """How these files look now, in the order asked; VANISHED, UNREADABLE, or LINK for what is no regular file."""
+
+    async def clock_ns(self) -> int:
+        """The source's own time of day now."""
+
+    async def remove(self, batch: Sequence[Removable]) -> Sequence[Removed]:
+        """Removes files that are still as expected, in the order asked.
+
+        Each is renamed aside, compared, then unlinked or renamed back; links are not followed. Raises NotSupported where
+        `capabilities.guarded_removal` is False; an unguarded removal is another method of the bodies that have one.
+        """
+
+
+SILENCE_LIMIT_S = 60.0
+"""Longer than any honest pause we expect of a cold network volume; a guess that long runs may correct."""
+
+MAX_PART_ENTRIES = 4_096
+"""Entries per listing part: about 0.5 MB of Python objects, and big enough that per-part costs vanish."""

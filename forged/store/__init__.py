@@ -1,0 +1,5 @@
+"""Floor 4: the memory. Manifest, pins, holds, pauses, jobs, destinations and the outbox, in SQLite (default) or PostgreSQL.
+
+What must not be here: decisions. The store answers what was, exactly as it was told; a bulk of rows goes in one transaction
+or not at all.
+"""

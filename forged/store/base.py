@@ -1,0 +1,118 @@
+"""The contract of the store, as promises, in small groups. One suite (tests/store/contract.py) holds every body to it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+from forged.model.events import Event, EventId, NewEvent
+from forged.model.files import Stat
+from forged.model.jobs import Job, JobId
+from forged.model.manifest import AtSource, Hold, ManifestName, ManifestRow, Pause, PinKeeper
+from forged.model.paths import SourcePath
+
+
+class Manifest(Protocol):
+    """What we brought home. One current version for each path of a manifest; older versions are history."""
+
+    async def between(
+        self, name: ManifestName, after: SourcePath | None, upto: SourcePath | None, limit: int
+    ) -> Sequence[ManifestRow]:
+        """Current rows with `after < path <= upto` (None = no bound), ascending by path bytes, at most `limit`."""
+
+    async def record(self, name: ManifestName, rows: Sequence[ManifestRow], events: Sequence[NewEvent] = ()) -> None:
+        """Remembers landed versions and puts events into the outbox, all in one transaction, durable on return.
+
+        A row becomes its path's current version; a former one becomes history. The same row again changes nothing.
+        """
+
+    async def restat(self, name: ManifestName, seen: Sequence[tuple[SourcePath, Stat]]) -> None:
+        """The same content was seen under another stat (touched, restored): the current rows take it and count as present."""
+
+    async def mark(self, name: ManifestName, paths: Sequence[SourcePath], at_source: AtSource) -> None:
+        """Current rows of `paths` are now so at the source. Unknown paths are ignored."""
+
+    async def entomb(self, name: ManifestName, paths: Sequence[SourcePath], at_ns: int) -> None:
+        """The owner deleted these at home."""
+
+    async def forget(self, name: ManifestName, paths: Sequence[SourcePath] | None = None) -> int:
+        """Forgets all versions of these paths (None = the whole manifest); answers how many paths."""
+
+    async def count(self, name: ManifestName) -> tuple[int, int]:
+        """(current rows, their bytes)."""
+
+    def history(self, name: ManifestName, path: SourcePath) -> AsyncIterator[ManifestRow]:
+        """All versions of one path, newest first."""
+
+    async def homes(self, name: ManifestName, path: SourcePath, sha256: bytes) -> ManifestRow | None:
+        """The version of `path` with this content, if one ever landed (any version, current or not)."""
+
+
+class Jobs(Protocol):
+    """Jobs now and recent; the last 1,000 are kept."""
+
+    async def save(self, job: Job) -> None:
+        """Remembers a job, replacing what was known of the same id."""
+
+    async def get(self, id: JobId) -> Job | None: ...
+
+    async def recent(self, limit: int = 100, before: Job | None = None) -> Sequence[Job]:
+        """Newest first; `before` continues a page."""
+
+
+class Outbox(Protocol):
+    """Events that wait for their handlers. Each handler has its own place in the stream."""
+
+    async def after(self, handler: str, limit: int) -> Sequence[Event]:
+        """The next events that `handler` has not acknowledged, in order."""
+
+    async def acknowledge(self, handler: str, upto: EventId) -> None:
+        """`handler` has taken all events up to and including this one. Never moves backwards."""
+
+    async def prune(self, handlers: Sequence[str]) -> int:
+        """Deletes events that all these handlers have taken; answers how many. With no handlers, all of them."""
+
+
+class Flags(Protocol):
+    """Pauses and holds: what a person or rules.safety has decided about a target, kept over restarts."""
+
+    async def pause(self, name: ManifestName) -> Pause | None: ...
+
+    async def set_pause(self, name: ManifestName, pause: Pause | None) -> None: ...
+
+    async def hold(self, name: ManifestName) -> Hold | None: ...
+
+    async def set_hold(self, name: ManifestName, hold: Hold | None) -> None: ...
+
+
+class Destinations(Protocol):
+    """Which marker id is known for which destination folder."""
+
+    async def known_id(self, dest: str) -> str | None: ...
+
+    async def remember(self, dest: str, id: str) -> None: ...
+
+
+class Store(Protocol):
+    """The whole memory. Open and closed by the app; every method raises StoreError when the database is in trouble."""
+
+    @property
+    def manifest(self) -> Manifest: ...
+
+    @property
+    def jobs(self) -> Jobs: ...
+
+    @property
+    def outbox(self) -> Outbox: ...
+
+    @property
+    def flags(self) -> Flags: ...
+
+    @property
+    def destinations(self) -> Destinations: ...
+
+    @property
+    def pins(self) -> PinKeeper: ...
+
+    async def close(self) -> None:
+        """Ends it; nothing that was answered is lost."""
