@@ -1,0 +1,73 @@
+# What a newcomer and CI type. Each target does the set-up it needs; the second time there is nothing to do and it is quick.
+# All paths are relative, so that a checkout may lie under any name.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+.PHONY: help demo test lint bench soak fuzz pins clean packages
+
+python := .venv/bin/python
+pip := $(python) -m pip install --quiet --no-input --disable-pip-version-check --no-warn-script-location -c .ci/constraints.txt
+pytest := $(python) -m pytest
+
+# The real programs that the tests run against: package=program.
+packages := openssh-server=sshd openssh-client=ssh rsync=rsync
+
+# Runs a checker; a clean one says nothing but its name.
+check = printf '  %s\n' '$(1)'; out=$$($(2) 2>&1) || { printf '%s\n' "$$out"; exit 1; }
+
+# Campaigns are longer runs, kept out of `make test` by their marker; each kind has its folder.
+campaign = if [ -d tests/$(1) ]; then $(pytest) -m campaign tests/$(1) $(ARGS); else echo 'There is nothing in tests/$(1) yet.'; fi
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' Makefile
+
+demo: .venv/.forged ## see forged at work: a throw-away source, its new files coming home
+	@$(python) -m forged demo $(ARGS)
+
+test: packages .venv/.dev ## everything CI checks: lint, then the tests (ARGS='-k name' for some)
+	@$(MAKE) checkers
+	@$(pytest) $(ARGS)
+
+lint: .venv/.dev checkers ## ruff, mypy, the import contracts, the house rules
+	@$(call check,house rules,$(pytest) tests/house)
+
+bench: packages .venv/.dev ## how fast, against rsync
+	@$(call campaign,bench)
+
+soak: packages .venv/.dev ## hours of it
+	@$(call campaign,soak)
+
+fuzz: packages .venv/.dev ## hostile bytes and random faults
+	@$(call campaign,fuzz)
+
+pins: .venv/.dev ## compile .ci/constraints.txt anew
+	@$(pip) uv
+	@$(python) -m uv pip compile pyproject.toml --upgrade --all-extras --universal --no-header --no-annotate -q -o .ci/constraints.txt
+
+clean: ## remove what these commands made (not the system packages)
+	@rm -rf .venv .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage build dist
+	@find forged tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: checkers
+checkers: .venv/.dev
+	@$(call check,ruff check,$(python) -m ruff check)
+	@$(call check,ruff format,$(python) -m ruff format --check)
+	@$(call check,mypy --strict,$(python) -m mypy)
+	@$(call check,import contracts,.venv/bin/lint-imports)
+
+packages:
+	@.ci/debian $(packages)
+
+# Two stamps, because the demo needs less than the tests. What is pinned or declared anew is installed anew.
+.venv/.forged: pyproject.toml .ci/constraints.txt
+	@.ci/venv
+	@echo 'Installing forged into .venv'
+	@$(pip) -e .
+	@touch $@
+
+.venv/.dev: pyproject.toml .ci/constraints.txt
+	@.ci/venv
+	@echo 'Installing forged and its checkers into .venv'
+	@$(pip) -e '.[dev]'
+	@touch .venv/.forged $@
