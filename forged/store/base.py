@@ -20,6 +20,9 @@ class Manifest(Protocol):
     ) -> Sequence[ManifestRow]:
         """Current rows with `after < path <= upto` (None = no bound), ascending by path bytes, at most `limit`."""
 
+    async def current(self, name: ManifestName, paths: Sequence[SourcePath]) -> Sequence[ManifestRow | None]:
+        """The current rows of these paths, in the order asked."""
+
     async def record(self, name: ManifestName, rows: Sequence[ManifestRow], events: Sequence[NewEvent] = ()) -> None:
         """Remembers landed versions and puts events into the outbox, all in one transaction, durable on return.
 
@@ -113,6 +116,9 @@ class Store(Protocol):
 
     @property
     def pins(self) -> PinKeeper: ...
+
+    async def identity(self) -> str:
+        """A random id (16 hex digits) of this memory, made once: it keeps our staging areas apart from another forged's."""
 
     async def close(self) -> None:
         """Ends it; nothing that was answered is lost."""

@@ -1,1 +1,98 @@
-"""Step to come."""
+"""Step 5: bring the bytes. Batches of requests go to the source, receipts come out, and nothing without proof."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterable, Iterator, Sequence
+
+from forged.model.files import Entry, Problem, ProblemKind
+from forged.model.observer import FilesWanted, FileTrouble
+from forged.model.transfer import Fetched, Landed, Receipt, Request
+from forged.rules import proof, settle
+from forged.sync.doors import Doors, Looks
+
+BATCH_FILES = 512
+"""Requests per fetch: enough that the line never runs dry between two of them, little enough that a cancel is soon done."""
+
+BATCH_BYTES = 64 * 1024 * 1024
+"""Bytes per fetch, for the same two reasons; a larger file is a batch of its own."""
+
+
+class Transfer:
+    """Entries in, receipts out. `unlanded` are the staged beginnings worth keeping for the next round."""
+
+    def __init__(self, doors: Doors, looks: Looks) -> None:
+        self._doors = doors
+        self._looks = looks
+        self.unlanded: set[str] = set()
+
+    async def receipts(self, missing: AsyncIterable[list[Entry]]) -> AsyncGenerator[list[Receipt], None]:
+        """Each receipt as soon as it is proven. Several of these run side by side on one stream of entries."""
+        async for entries in missing:
+            for batch in batches(entries):
+                async for receipt in self._bring(batch):
+                    yield [receipt]
+
+    def settled(self, landed: Sequence[Landed]) -> None:
+        """These have their final names: nothing of them is left in staging."""
+        self.unlanded.difference_update(proof.staging_name(one.entry) for one in landed)
+
+    async def _bring(self, entries: Sequence[Entry]) -> AsyncGenerator[Receipt, None]:
+        """One batch; what was hashed differently at both ends is fetched again from the start, `retry_attempts` times at most."""
+        target = self._doors.target
+        size_bytes = sum(entry.stat.size_bytes for entry in entries)
+        self._doors.observer.notice(FilesWanted(target.name, len(entries), size_bytes))
+        left = list(entries)
+        for _ in range(1 + target.transfer.retry_attempts):
+            if not left:
+                break
+            mismatched: list[Entry] = []
+            async for answer in self._fetch(left):
+                if isinstance(answer, Receipt):
+                    yield answer
+                elif answer.kind is ProblemKind.MISMATCH:
+                    mismatched += [entry for entry in left if entry.path == answer.path]
+            await self._doors.destination.discard([proof.staging_name(entry) for entry in mismatched])
+            left = mismatched
+
+    async def _fetch(self, entries: Sequence[Entry]) -> AsyncGenerator[Receipt | Problem, None]:
+        moment = settle.Moment(await self._doors.source.clock_ns(), self._doors.clock.monotonic_s())
+        requests = await self._requests(entries)
+        self.unlanded.update(request.staging for request in requests)
+        async for answer in self._doors.source.fetch(requests, self._doors.destination.sink()):
+            verdict = self._verdict(answer, moment)
+            if isinstance(verdict, Problem):
+                self._doors.observer.notice(FileTrouble(self._doors.target.name, verdict))
+            yield verdict
+
+    async def _requests(self, entries: Sequence[Entry]) -> list[Request]:
+        stagings = [proof.staging_name(entry) for entry in entries]
+        offsets = await self._doors.destination.resume_points(stagings)
+        verify = self._doors.target.transfer.verify and self._doors.source.capabilities.hashing
+        return [
+            Request(entry, staging, offset if offset <= entry.stat.size_bytes else 0, verify)
+            for entry, staging, offset in zip(entries, stagings, offsets, strict=True)
+        ]
+
+    def _verdict(self, answer: Fetched | Problem, moment: settle.Moment) -> Receipt | Problem:
+        if isinstance(answer, Problem):
+            return answer
+        entry = answer.request.entry
+        given_up = settle.may_come_unfinished(entry.stat, self._looks.earlier(entry.path), moment, self._doors.target.settle)
+        verdict = proof.receipt(answer, unfinished_is_fine=given_up)
+        if isinstance(verdict, Problem) and verdict.kind is ProblemKind.BROKEN:
+            self._looks.found_broken(entry, moment)
+        return verdict
+
+
+def batches(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
+    """Cuts entries into batches of bounded count and bytes, in order."""
+    batch: list[Entry] = []
+    size_bytes = 0
+    for entry in entries:
+        if batch and (len(batch) >= BATCH_FILES or size_bytes + entry.stat.size_bytes > BATCH_BYTES):
+            yield batch
+            batch, size_bytes = [], 0
+        batch.append(entry)
+        size_bytes += entry.stat.size_bytes
+    if batch:
+        yield batch

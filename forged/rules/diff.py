@@ -1,0 +1,44 @@
+"""Listing x manifest -> changes. A window at a time, so that a tree of any size needs no more memory than one window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from forged.model.files import Entry
+from forged.model.manifest import AtSource, ManifestRow
+from forged.model.plan import Change, ChangeKind
+
+
+def window(entries: Sequence[Entry], rows: Sequence[ManifestRow]) -> Iterator[Change]:
+    """The differences between entries and rows of one range of paths, both ascending; changes ascend, too.
+
+    A GONE change is only a candidate: whether absence means anything, the end of the listing tells (ScanSummary.knows).
+    """
+    place = 0
+    for entry in entries:
+        while place < len(rows) and rows[place].path < entry.path:
+            yield from _missing(rows[place])
+            place += 1
+        if place < len(rows) and rows[place].path == entry.path:
+            yield from _both(entry, rows[place])
+            place += 1
+        else:
+            yield Change(ChangeKind.NEW, entry, None)
+    for row in rows[place:]:
+        yield from _missing(row)
+
+
+def _missing(row: ManifestRow) -> Iterator[Change]:
+    """Remembered, not listed. A row that is known to be gone is no news."""
+    if row.at_source is AtSource.PRESENT:
+        yield Change(ChangeKind.GONE, None, row)
+
+
+def _both(entry: Entry, row: ManifestRow) -> Iterator[Change]:
+    """Listed and remembered: the four ways in which they can compare."""
+    if entry.stat.size_bytes != row.stat.size_bytes:
+        yield Change(ChangeKind.MODIFIED, entry, row)  # other size, other content
+    elif not entry.stat.same_file(row.stat):
+        yield Change(ChangeKind.DOUBTFUL, entry, row)  # touched, restored, or replaced by equal size: only its hash can tell
+    elif row.at_source is not AtSource.PRESENT:
+        yield Change(ChangeKind.BACK, entry, row)  # a folder came back, or a removal did not happen

@@ -1,0 +1,39 @@
+"""Is a plan believable? An unmounted disk looks exactly like "everything was deleted", so mass disappearance stops for a person."""
+
+from __future__ import annotations
+
+import enum
+
+from forged.model.plan import PlanCount
+
+
+class Doubt(enum.Enum):
+    """Why a plan is not believed; the reason of a hold."""
+
+    EMPTIED = "emptied"
+    OUT_OF_PROPORTION = "out_of_proportion"
+
+
+FEW_FILES = 10
+"""Below this many disappearances nothing is suspicious: a person clears a folder of test pictures by hand. A guess."""
+
+PROPORTION = 0.5
+"""More than half of what was there, at once, is more than a program's own clean-up of old outputs does in one poll. A guess."""
+
+
+def doubt(plan: PlanCount, vanished: int) -> Doubt | None:
+    """Why `vanished` disappearances at once should not be believed; None = they may be."""
+    if vanished < FEW_FILES:
+        return None
+    if plan.listed == 0:
+        return Doubt.EMPTIED
+    if vanished > PROPORTION * plan.remembered:
+        return Doubt.OUT_OF_PROPORTION
+    return None
+
+
+def explain(why: Doubt, plan: PlanCount, vanished: int) -> str:
+    """What a person has to know to judge it."""
+    if why is Doubt.EMPTIED:
+        return f"the source shows no file at all, though {vanished} were there before"
+    return f"{vanished} of {plan.remembered} files vanished from the source at once"

@@ -1,0 +1,54 @@
+"""Adoption: where equal content already lies at home under the wanted name (an old rsync library, a crash between landing and
+remembering), nothing is moved. Both ends hash their own bytes, so adopting proves as much as copying."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterable, Sequence
+
+from forged.model.files import Entry, Problem
+from forged.model.paths import HomePath
+from forged.model.transfer import Landed, LandedAs
+from forged.rules import proof
+from forged.sources.base import Hashed
+from forged.sync.doors import Doors
+from forged.sync.memory import Memory
+
+
+class Adoption:
+    """Lets through what has to be transferred; what can be adopted is remembered at once."""
+
+    def __init__(self, doors: Doors, memory: Memory) -> None:
+        self._doors = doors
+        self._memory = memory
+
+    async def missing(self, wanted: AsyncIterable[list[Entry]]) -> AsyncGenerator[list[Entry], None]:
+        """The entries that are not already home."""
+        async for entries in wanted:
+            adopted: set[bytes] = set()
+            candidates = await self._candidates(entries) if self._doors.source.capabilities.hashing else []
+            if candidates:
+                adopted = await self._adopt(candidates)
+            yield [entry for entry in entries if entry.path not in adopted]
+
+    async def _candidates(self, entries: Sequence[Entry]) -> list[tuple[Entry, HomePath]]:
+        """Entries whose wanted name holds a file of the right size."""
+        homes = [self._memory.place(entry) for entry in entries]
+        looks = await self._doors.destination.look(homes)
+        pairs = zip(entries, homes, looks, strict=True)
+        return [(entry, home) for entry, home, look in pairs if look and look.size_bytes == entry.stat.size_bytes]
+
+    async def _adopt(self, candidates: Sequence[tuple[Entry, HomePath]]) -> set[bytes]:
+        """Hashes both ends; remembers what is equal. A file that cannot be hashed now is simply not adopted."""
+        homes = {entry.path: home for entry, home in candidates}
+        landed = [
+            Landed(answer.entry, homes[answer.entry.path], answer.sha256, LandedAs.ADOPTED)
+            async for answer in self._doors.source.hash([entry for entry, _ in candidates])
+            if not isinstance(answer, Problem) and await self._equal(answer, homes[answer.entry.path])
+        ]
+        await self._doors.destination.confirm([one.home for one in landed])
+        await self._doors.destination.discard([proof.staging_name(one.entry) for one in landed])
+        await self._memory.remember(landed)
+        return {one.entry.path for one in landed}
+
+    async def _equal(self, answer: Hashed, home: HomePath) -> bool:
+        return answer.after.same_file(answer.entry.stat) and await self._doors.destination.hash(home) == answer.sha256

@@ -1,0 +1,54 @@
+"""What a round works with, handed over as one value: the four doors, one target, and what is remembered between rounds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from forged.destination.base import Destination
+from forged.kit.clock import Clock
+from forged.model.files import Entry
+from forged.model.observer import Observer
+from forged.model.paths import SourcePath
+from forged.model.target import Target
+from forged.rules import settle
+from forged.rules.selection import Selector
+from forged.sources.base import Source
+from forged.store.base import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """The world of one target. Built by daemon.app, the only place that picks implementations."""
+
+    target: Target
+    selector: Selector
+    source: Source
+    destination: Destination
+    store: Store
+    observer: Observer
+    clock: Clock
+
+
+@dataclass(slots=True)
+class Looks:
+    """How unsettled files looked, kept from round to round. Only they are in it, so it stays small; a restart may forget it."""
+
+    _seen: dict[SourcePath, settle.Look] = field(default_factory=dict)
+    _fresh: dict[SourcePath, settle.Look] = field(default_factory=dict)
+
+    def earlier(self, path: SourcePath) -> settle.Look | None:
+        return self._fresh.get(path) or self._seen.get(path)
+
+    def remember(self, entry: Entry, moment: settle.Moment) -> None:
+        """It was not settled: the next look compares with this one."""
+        self._fresh[entry.path] = settle.look_again(entry.stat, self.earlier(entry.path), moment)
+
+    def found_broken(self, entry: Entry, moment: settle.Moment) -> None:
+        """It was fetched and its end is missing: no need to fetch it again before it changes or `settle_max` is over."""
+        look = settle.look_again(entry.stat, self.earlier(entry.path), moment)
+        self._fresh[entry.path] = settle.Look(look.stat, look.since_s, broken=True)
+
+    def turn(self, complete: bool) -> None:
+        """A round ends. After a complete one, what was not looked at again is forgotten."""
+        self._seen = self._fresh if complete else self._seen | self._fresh
+        self._fresh = {}

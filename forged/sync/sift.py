@@ -1,0 +1,70 @@
+"""Step 3, and what needs no transfer: which changes are wanted, which are settled, which are the same content after all."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterable, Sequence
+
+from forged.model.files import Entry, Problem, Stat
+from forged.model.manifest import AtSource
+from forged.model.observer import FileTrouble
+from forged.model.paths import SourcePath
+from forged.model.plan import Change, ChangeKind
+from forged.rules import settle
+from forged.sync.doors import Doors, Looks
+
+
+class Sift:
+    """Lets through the entries whose bytes have to come home now."""
+
+    def __init__(self, doors: Doors, looks: Looks) -> None:
+        self._doors = doors
+        self._looks = looks
+        self.waiting: dict[SourcePath, float] = {}
+        """Files still being written, and after how many seconds another look makes sense."""
+
+    async def wanted(self, changes: AsyncIterable[list[Change]]) -> AsyncGenerator[list[Entry], None]:
+        """NEW and MODIFIED files that are settled; DOUBTFUL ones whose content is another."""
+        moment = settle.Moment(await self._doors.source.clock_ns(), self._doors.clock.monotonic_s())
+        async for batch in changes:
+            chosen = [change for change in batch if self._chosen(change)]
+            await self._welcome_back([c.row.path for c in chosen if c.kind is ChangeKind.BACK and c.row])
+            settled = [change for change in chosen if change.kind is not ChangeKind.BACK and self._settled(change, moment)]
+            doubtful = [change for change in settled if change.kind is ChangeKind.DOUBTFUL]
+            others = await self._other_content(doubtful) if doubtful else set()
+            yield [c.entry for c in settled if c.entry and (c.kind is not ChangeKind.DOUBTFUL or c.entry.path in others)]
+
+    def _chosen(self, change: Change) -> bool:
+        """Within the target's selection."""
+        return change.entry is not None and self._doors.selector.wants(change.entry)
+
+    def _settled(self, change: Change, moment: settle.Moment) -> bool:
+        assert change.entry is not None
+        entry, target = change.entry, self._doors.target
+        earlier = self._looks.earlier(entry.path)
+        wait_s = settle.wait_s(entry.stat, earlier, moment, target.settle, target.selection.min_age_s)
+        if wait_s > 0:
+            self._looks.remember(entry, moment)
+            self.waiting[entry.path] = wait_s
+        return wait_s <= 0
+
+    async def _welcome_back(self, paths: Sequence[SourcePath]) -> None:
+        if paths:
+            await self._doors.store.manifest.mark(self._doors.target.manifest, paths, AtSource.PRESENT)
+
+    async def _other_content(self, doubtful: Sequence[Change]) -> set[SourcePath]:
+        """Hashes at the source what only looks different; equal content is remembered under its new look and moves nothing."""
+        rows = {c.entry.path: c.row for c in doubtful if c.entry and c.row}
+        entries = [c.entry for c in doubtful if c.entry]
+        if not self._doors.source.capabilities.hashing:
+            return set(rows)
+        same: list[tuple[SourcePath, Stat]] = []
+        others: set[SourcePath] = set()
+        async for answer in self._doors.source.hash(entries):
+            if isinstance(answer, Problem):
+                self._doors.observer.notice(FileTrouble(self._doors.target.name, answer))
+            elif answer.sha256 == rows[answer.entry.path].sha256:
+                same.append((answer.entry.path, answer.entry.stat))
+            else:
+                others.add(answer.entry.path)
+        await self._doors.store.manifest.restat(self._doors.target.manifest, same)
+        return others

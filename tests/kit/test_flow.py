@@ -1,0 +1,98 @@
+"""The line of stages: order, bounds, failures."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable
+
+import pytest
+
+from forged.kit.flow import Stream, line
+
+
+async def _numbers(upto: int) -> AsyncGenerator[list[int], None]:
+    for n in range(upto):
+        yield [n]
+
+
+async def _doubled(numbers: AsyncIterable[list[int]]) -> AsyncGenerator[list[int], None]:
+    async for batch in numbers:
+        yield [2 * n for n in batch]
+
+
+async def test_items_pass_all_stages_in_order() -> None:
+    async with line() as flow:
+        doubled = flow.stage("double", _doubled(flow.stage("count", _numbers(100))))
+        got = [n async for batch in doubled for n in batch]
+    assert got == [2 * n for n in range(100)]
+
+
+async def test_several_producers_share_one_upstream_and_lose_nothing() -> None:
+    async with line() as flow:
+        numbers = flow.stage("count", _numbers(500))
+        doubled = flow.stage("double", *(_doubled(numbers) for _ in range(3)))
+        got = [n async for batch in doubled for n in batch]
+    assert sorted(got) == [2 * n for n in range(500)]
+
+
+async def test_batches_take_what_is_there_and_no_more_than_asked() -> None:
+    stream: Stream[int] = Stream(depth=10, producers=1)
+    await stream.pump(_numbers(7))
+    assert [batch async for batch in stream.batches(3)] == [[0, 1, 2], [3, 4, 5], [6]]
+
+
+async def test_a_failing_stage_ends_the_line_with_its_own_exception() -> None:
+    async def breaks(numbers: AsyncIterable[list[int]]) -> AsyncGenerator[list[int], None]:
+        async for batch in numbers:
+            if batch == [3]:
+                raise LookupError("three")
+            yield batch
+
+    seen: list[int] = []
+    with pytest.raises(LookupError, match="three"):
+        async with line() as flow:
+            async for batch in flow.stage("break", breaks(flow.stage("count", _numbers(10)))):
+                seen += batch
+    assert seen == [0, 1, 2][: len(seen)]
+
+
+async def test_a_failing_consumer_ends_the_stages() -> None:
+    closed = asyncio.Event()
+
+    async def endless() -> AsyncGenerator[list[int], None]:
+        try:
+            while True:
+                yield [1]
+        finally:
+            closed.set()
+
+    with pytest.raises(LookupError):
+        async with line() as flow:
+            async for _ in flow.stage("endless", endless()):
+                raise LookupError
+    assert closed.is_set()
+
+
+async def test_a_consumer_that_leaves_early_ends_the_stages() -> None:
+    async with line() as flow:
+        async for batch in flow.stage("count", _numbers(10_000), depth=2):
+            assert batch == [0]
+            break
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_no_more_than_depth_lists_wait() -> None:
+    made = 0
+
+    async def counted() -> AsyncGenerator[list[int], None]:
+        nonlocal made
+        for n in range(100):
+            made += 1
+            yield [n]
+
+    async with line() as flow:
+        stream = flow.stage("count", counted(), depth=3)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert made <= 5  # three wait, one is in the producer's hand, one is being made
+        assert [n async for batch in stream for n in batch] == list(range(100))
