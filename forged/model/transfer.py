@@ -58,8 +58,9 @@ class Sink(Protocol):
     """Where a source pours bytes. Provided by a destination; the only flow control between the two (DESIGN section 8).
 
     Promises to the source: `reserve` returns when that many more bytes may be asked for; it is fair between targets and keeps
-    the bandwidth limits. `write` returns when the bytes are on their way to disk and gives their reservation back; a slow disk
-    makes `write` and then `reserve` slow, and nothing else. Pieces of one request may come in any order, never overlapping.
+    the bandwidth limits. `write` returns when the bytes are on their way to disk and gives their reservation back, also when it
+    raises; a slow disk makes `write` and then `reserve` slow, and nothing else. Pieces of one request may come in any order,
+    never overlapping.
     Promises asked of the source: it never has more bytes outstanding than it has reserved; what it reserved and will not
     write, it gives back with `refund`; it does not touch the data of a piece again. Every way out of a fetch, also an
     exception, leaves reservations even.

@@ -1,0 +1,181 @@
+"""The toy twin of a source, looking into a `MemoryBox`. It keeps every promise of the contract, and breaks only by hand-set
+faults (`memory_faults`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Sequence
+from types import TracebackType
+from typing import Self
+
+from forged.model.errors import NotSupported, SourceLost, SourceMissing
+from forged.model.files import Entry, ListingEnd, ListingPart, Problem, ProblemKind, Stat
+from forged.model.paths import SourcePath
+from forged.model.removal import KeptBecause, Removable, Removed
+from forged.model.transfer import Fetched, Piece, Request, Sink
+from forged.sources.base import Capabilities, Hashed
+from forged.sources.memory_box import PIECE_BYTES, MemoryBox, MemoryFile
+from forged.sources.memory_faults import Fault
+
+PART_ENTRIES = 100
+"""Small for the same reason; the contract allows 4,096."""
+
+
+class MemorySource:
+    """A source that looks into a MemoryBox. `faults` are asked at every step and may raise or change the box."""
+
+    def __init__(self, box: MemoryBox, *faults: Fault, hashing: bool = True, guarded_removal: bool = True) -> None:
+        self.box = box
+        self.faults = faults
+        self._capabilities = Capabilities("memory", hashing, guarded_removal, watching=False)
+        self._open = False
+
+    @property
+    def capabilities(self) -> Capabilities:
+        self._check_open()
+        return self._capabilities
+
+    async def __aenter__(self) -> Self:
+        await asyncio.sleep(0)
+        for fault in self.faults:
+            fault.on_open(self.box)
+        self._open = True
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._open = False
+
+    def _check_open(self) -> None:
+        if not self._open:
+            raise SourceLost("the source is not open")
+
+    # --- listing ----------------------------------------------------------------------------------------------------------
+
+    async def list(self, folders: Sequence[SourcePath] = ()) -> AsyncIterator[ListingPart | ListingEnd]:
+        self._check_open()
+        if self.box.missing:
+            raise SourceMissing("the root folder does not exist")
+        began_ns = self.box.clock_ns
+        entries, problems = self._seen(folders)
+        for start in range(0, max(len(entries), len(problems)), PART_ENTRIES):
+            await asyncio.sleep(0)
+            for fault in self.faults:
+                fault.before_part(self.box, start)
+            self._check_open()
+            here = slice(start, start + PART_ENTRIES)
+            yield ListingPart(tuple(entries[here]), tuple(problems[here]))
+        yield ListingEnd(len(entries), began_ns)
+
+    def _seen(self, folders: Sequence[SourcePath]) -> tuple[Sequence[Entry], Sequence[Problem]]:
+        box = self.box
+        problems = [self._closed(path) for path in sorted(box.unreadable) if _below(path, folders)]
+        problems += [Problem(path, ProblemKind.LINK, "a symbolic link") for path in sorted(box.links) if _below(path, folders)]
+        problems += [Problem(f, ProblemKind.VANISHED, "no such folder") for f in folders if not self._exists(f)]
+        wanted = sorted(path for path in box.files if _below(path, folders) and not self._in_closed_folder(path))
+        return [Entry(path, box.files[path].stat) for path in wanted], problems
+
+    def _closed(self, path: SourcePath) -> Problem:
+        return Problem(path, ProblemKind.UNREADABLE, "permission denied")
+
+    def _in_closed_folder(self, path: SourcePath) -> bool:
+        return path not in self.box.unreadable and self.box.hidden(path)
+
+    def _exists(self, folder: SourcePath) -> bool:
+        paths = [*self.box.files, *self.box.folders, *self.box.unreadable, *self.box.links]
+        return any(path == folder or path.startswith(folder + b"/") for path in paths)
+
+    # --- bytes ------------------------------------------------------------------------------------------------------------
+
+    async def fetch(self, batch: Sequence[Request], sink: Sink) -> AsyncIterator[Fetched | Problem]:
+        for request in batch:
+            self._check_open()
+            yield await self._fetch_one(request, sink)
+
+    async def _fetch_one(self, request: Request, sink: Sink) -> Fetched | Problem:
+        path, expected = request.entry.path, request.entry.stat
+        before = self._opened(path, expected)
+        if isinstance(before, Problem):
+            return before
+        file = self.box.files[path]
+        offset, last = request.offset_bytes, False
+        while not last:
+            size = min(PIECE_BYTES, expected.size_bytes - offset)
+            await sink.reserve(size)
+            data = self._read(request, file, offset, size, sink)
+            last = offset + len(data) == expected.size_bytes
+            sink.refund(size - len(data))
+            staged = await sink.write([Piece(request, offset, (data,) if data else (), last)])
+            offset += len(data)
+            if len(data) < size:
+                return Problem(path, ProblemKind.CHANGED, "it became shorter while it was read")
+        after = self.box.look(path)
+        if isinstance(after, Problem):
+            return after
+        sha256 = hashlib.sha256(file.data).digest() if self._capabilities.hashing and request.hash_at_source else None
+        return Fetched(request, before, after, sha256, staged[0])
+
+    def _opened(self, path: SourcePath, expected: Stat) -> Stat | Problem:
+        now = self.box.look(path)
+        if isinstance(now, Problem):
+            return now
+        if self.box.hidden(path):
+            return self._closed(path)
+        if not now.same_file(expected):
+            return Problem(path, ProblemKind.CHANGED, "it changed since it was listed")
+        return now
+
+    def _read(self, request: Request, file: MemoryFile, offset: int, size: int, sink: Sink) -> bytes:
+        try:
+            for fault in self.faults:
+                fault.before_piece(self.box, request, offset)
+            self._check_open()
+        except BaseException:
+            sink.refund(size)
+            raise
+        return file.data[offset : offset + size]
+
+    async def hash(self, entries: Sequence[Entry]) -> AsyncIterator[Hashed | Problem]:
+        if not self._capabilities.hashing:
+            raise NotSupported("this memory source was told not to hash")
+        for entry in entries:
+            await asyncio.sleep(0)
+            self._check_open()
+            now = self._opened(entry.path, entry.stat)
+            if isinstance(now, Problem):
+                yield now
+            else:
+                yield Hashed(entry, now, hashlib.sha256(self.box.files[entry.path].data).digest())
+
+    # --- looking and removing ---------------------------------------------------------------------------------------------
+
+    async def look(self, paths: Sequence[SourcePath]) -> Sequence[Stat | Problem]:
+        self._check_open()
+        return [self.box.look(path) for path in paths]
+
+    async def clock_ns(self) -> int:
+        self._check_open()
+        return self.box.clock_ns
+
+    async def remove(self, batch: Sequence[Removable]) -> Sequence[Removed]:
+        self._check_open()
+        if not self._capabilities.guarded_removal:
+            raise NotSupported("this memory source was told not to remove")
+        return [self._remove(removable) for removable in batch]
+
+    def _remove(self, removable: Removable) -> Removed:
+        path, row = removable.row.path, removable.row
+        now = self.box.look(path)
+        if isinstance(now, Problem):
+            gone = now.kind is ProblemKind.VANISHED
+            return Removed(path, KeptBecause.VANISHED if gone else KeptBecause.CHANGED, now.message)
+        same_bytes = now.same_file(removable.expected) or hashlib.sha256(self.box.files[path].data).digest() == row.sha256
+        if not now.same_outside(removable.expected) or not same_bytes:
+            return Removed(path, KeptBecause.CHANGED, "it is not what was brought home")
+        self.box.delete(path)
+        return Removed(path)
+
+
+def _below(path: SourcePath, folders: Sequence[SourcePath]) -> bool:
+    return not folders or any(path == folder or path.startswith(folder + b"/") for folder in folders)

@@ -1,0 +1,92 @@
+"""A box made of a dict: files, links and a clock, for the memory twin of a source. It outlives the sources that look into it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from forged.model.files import Entry, Problem, ProblemKind, Stat
+from forged.model.paths import SourcePath, source_path
+
+PIECE_BYTES = 64 * 1024
+"""Small, so that a few hundred kilobytes already make many pieces and faults have somewhere to strike."""
+
+
+@dataclass(slots=True)
+class MemoryFile:
+    """One inode: its bytes and its outside."""
+
+    data: bytes
+    mtime_ns: int
+    inode: int
+    ctime_ns: int
+
+    @property
+    def stat(self) -> Stat:
+        return Stat(len(self.data), self.mtime_ns, self.inode, self.ctime_ns)
+
+
+@dataclass(slots=True)
+class MemoryBox:
+    """A machine with files, links and a clock of its own. Paths are bytes below the root."""
+
+    clock_ns: int = 1_700_000_000_000_000_000
+    files: dict[SourcePath, MemoryFile] = field(default_factory=dict)
+    links: set[SourcePath] = field(default_factory=set)
+    folders: set[SourcePath] = field(default_factory=set)
+    """Empty folders; the others follow from the files."""
+    unreadable: set[SourcePath] = field(default_factory=set)
+    """Files or folders that may not be opened."""
+    missing: bool = False
+    """The root itself does not exist."""
+    _inodes: int = 0
+
+    def write(self, path: bytes, data: bytes, mtime_ns: int | None = None) -> Entry:
+        """Creates the file, or rewrites it in place: the inode stays, mtime and ctime move. Answers its entry."""
+        known = source_path(path)
+        now_ns = self.tick()
+        file = self.files.get(known)
+        if file is None:
+            file = self.files[known] = MemoryFile(b"", now_ns, self._next_inode(), now_ns)
+        file.data, file.mtime_ns, file.ctime_ns = data, now_ns if mtime_ns is None else mtime_ns, now_ns
+        return Entry(known, file.stat)
+
+    def replace(self, path: bytes, data: bytes, mtime_ns: int | None = None) -> Entry:
+        """Another file is renamed over this name: a new inode. Whoever reads the old one goes on reading it."""
+        self.files.pop(source_path(path), None)
+        return self.write(path, data, mtime_ns)
+
+    def touch(self, path: bytes, mtime_ns: int | None = None) -> Entry:
+        """Moves mtime and ctime, and nothing else."""
+        return self.write(path, self.files[source_path(path)].data, mtime_ns)
+
+    def delete(self, path: bytes) -> None:
+        del self.files[source_path(path)]
+
+    def link(self, path: bytes) -> None:
+        """A symbolic link; where it points to is of no interest, since nobody may follow it."""
+        self.links.add(source_path(path))
+
+    def entry(self, path: bytes) -> Entry:
+        """The entry a listing would show now."""
+        known = source_path(path)
+        return Entry(known, self.files[known].stat)
+
+    def tick(self) -> int:
+        """Time passes by a millisecond, so that no two writes have the same mtime."""
+        self.clock_ns += 1_000_000
+        return self.clock_ns
+
+    def _next_inode(self) -> int:
+        self._inodes += 1
+        return self._inodes
+
+    def hidden(self, path: bytes) -> bool:
+        """Whether the path, or a folder above it, may not be opened."""
+        return any(path == closed or path.startswith(closed + b"/") for closed in self.unreadable)
+
+    def look(self, path: SourcePath) -> Stat | Problem:
+        if path in self.links:
+            return Problem(path, ProblemKind.LINK, "a symbolic link")
+        if path not in self.files:
+            return Problem(path, ProblemKind.VANISHED, "no such file")
+        return self.files[path].stat

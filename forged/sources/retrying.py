@@ -1,0 +1,248 @@
+"""A coat around a source that connects again when the line breaks, and asks again only for what was not answered.
+
+What must not be retried is not: a listing that broke after its first part is ignorance and goes up as such (promise 4), a
+removal whose answer was lost is never repeated (the next cleanup looks at the file anew), and errors that time does not
+heal pass at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Self, TypeVar
+
+from forged.kit.backoff import backoff
+from forged.kit.clock import Clock, SystemClock
+from forged.model.errors import SourceBroken, SourceError, SourceLost, SourceUnreachable
+from forged.model.files import Entry, ListingEnd, ListingPart, Problem, Stat
+from forged.model.observer import Nobody, Observer, Retried
+from forged.model.paths import SourcePath
+from forged.model.removal import Removable, Removed
+from forged.model.transfer import Fetched, Request, Sink
+from forged.sources.base import Capabilities, Hashed, Source
+
+LONGEST_WAIT_S = 60.0
+"""Within one call nobody is helped by longer waits: the round ends and the timetable comes again."""
+
+ResumePoints = Callable[[Sequence[str]], Awaitable[Sequence[int]]]
+"""`Destination.resume_points`: how many bytes of each staging name are staged by now."""
+
+CONNECTION_ENDED = (SourceUnreachable, SourceLost, SourceBroken)
+"""After these a connection is of no use to anybody; after others (a missing root, an unsupported call) it still is."""
+
+T = TypeVar("T")
+
+
+async def _nothing_staged(stagings: Sequence[str]) -> Sequence[int]:
+    return [0] * len(stagings)
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """`attempts`: how often in a row to try again without any progress. `delay_s`: the bound of the first wait; it doubles."""
+
+    attempts: int = 3
+    delay_s: float = 5.0
+    longest_s: float = LONGEST_WAIT_S
+    chance: Callable[[], float] = random.random
+
+
+class _Patience:
+    """How much of it is left: each failure costs an attempt and a wait; progress restores all."""
+
+    def __init__(self, policy: RetryPolicy, clock: Clock, observer: Observer, target: str) -> None:
+        self._policy = policy
+        self._clock = clock
+        self._observer = observer
+        self._target = target
+        self.restore()
+
+    def restore(self) -> None:
+        self._attempt = 0
+        self._waits: Iterator[float] = backoff(self._policy.delay_s, self._policy.longest_s, self._policy.chance)
+
+    async def spend(self, error: SourceError) -> None:
+        """Waits before the next try. Raises `error` when it cannot heal or the attempts are used up."""
+        if not error.transient or self._attempt >= self._policy.attempts:
+            raise error
+        self._attempt += 1
+        wait_s = next(self._waits)
+        self._observer.notice(Retried(self._target, error, self._attempt, wait_s))
+        await self._clock.sleep(wait_s)
+
+
+class Retrying:
+    """A source that survives broken lines. `make` answers a fresh, closed source; it is called once for every connection.
+
+    `resume_points` (the destination's) is asked before unanswered requests are fetched again: part of them may be staged by then.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[], Source],
+        policy: RetryPolicy | None = None,
+        *,
+        target: str = "",
+        clock: Clock | None = None,
+        observer: Observer | None = None,
+        resume_points: ResumePoints = _nothing_staged,
+    ) -> None:
+        self._make = make
+        self._policy = policy or RetryPolicy()
+        self._target = target
+        self._clock = clock or SystemClock()
+        self._observer = observer or Nobody()
+        self._resume_points = resume_points
+        self._inner: Source | None = None
+        self._changing = asyncio.Lock()
+        self._open = False
+
+    @property
+    def capabilities(self) -> Capabilities:
+        if self._inner is None:
+            raise SourceLost("the source is not connected")
+        return self._inner.capabilities
+
+    async def __aenter__(self) -> Self:
+        self._open = True
+        await self._persist(_itself)
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._open = False
+        async with self._changing:
+            await self._drop()
+
+    # --- the connection ---------------------------------------------------------------------------------------------------
+
+    def _patience(self) -> _Patience:
+        return _Patience(self._policy, self._clock, self._observer, self._target)
+
+    async def _connected(self) -> Source:
+        """The open source that all calls share; opens one if there is none."""
+        async with self._changing:
+            if not self._open:
+                raise SourceLost("the source was closed")
+            if self._inner is None:
+                fresh = self._make()
+                await fresh.__aenter__()
+                self._inner = fresh
+            return self._inner
+
+    async def _discard(self, failed: Source | None, error: SourceError) -> None:
+        """Closes a source whose connection ended, unless another call has done so already. Other errors leave it to the others."""
+        async with self._changing:
+            if failed is not None and self._inner is failed and isinstance(error, CONNECTION_ENDED):
+                await self._drop()
+
+    async def _drop(self) -> None:
+        inner, self._inner = self._inner, None
+        if inner is not None:
+            await inner.__aexit__(None, None, None)
+
+    async def _persist(self, ask: Callable[[Source], Awaitable[T]]) -> T:
+        patience = self._patience()
+        while True:
+            source = None
+            try:
+                source = await self._connected()
+                return await ask(source)
+            except SourceError as error:
+                await self._discard(source, error)
+                await patience.spend(error)
+
+    # --- the calls --------------------------------------------------------------------------------------------------------
+
+    async def list(self, folders: Sequence[SourcePath] = ()) -> AsyncIterator[ListingPart | ListingEnd]:
+        patience, began = self._patience(), False
+        while True:
+            source = None
+            try:
+                source = await self._connected()
+                async with _ended(source.list(folders)) as parts:
+                    async for part in parts:
+                        began = True
+                        yield part
+                return
+            except SourceError as error:
+                await self._discard(source, error)
+                if began:
+                    raise
+                await patience.spend(error)
+
+    async def fetch(self, batch: Sequence[Request], sink: Sink) -> AsyncIterator[Fetched | Problem]:
+        patience, left = self._patience(), {request.entry.path: request for request in batch}
+        while left:
+            source = None
+            try:
+                source = await self._connected()
+                async with _ended(source.fetch(tuple(left.values()), sink)) as answers:
+                    async for answer in answers:
+                        patience.restore()
+                        left.pop(SourcePath(answer.path) if isinstance(answer, Problem) else answer.request.entry.path)
+                        yield answer
+                return
+            except SourceError as error:
+                await self._discard(source, error)
+                await patience.spend(error)
+            left = await self._refreshed(left, patience)
+
+    async def _refreshed(self, left: dict[SourcePath, Request], patience: _Patience) -> dict[SourcePath, Request]:
+        """The same requests, from where their bytes end now. Bytes that moved are progress."""
+        offsets = await self._resume_points([request.staging for request in left.values()])
+        if any(offset > request.offset_bytes for offset, request in zip(offsets, left.values(), strict=True)):
+            patience.restore()
+        return {path: _resumed(request, offset) for (path, request), offset in zip(left.items(), offsets, strict=True)}
+
+    async def hash(self, entries: Sequence[Entry]) -> AsyncIterator[Hashed | Problem]:
+        patience, left = self._patience(), {entry.path: entry for entry in entries}
+        while left:
+            source = None
+            try:
+                source = await self._connected()
+                async with _ended(source.hash(tuple(left.values()))) as answers:
+                    async for answer in answers:
+                        patience.restore()
+                        del left[SourcePath(answer.path) if isinstance(answer, Problem) else answer.entry.path]
+                        yield answer
+                return
+            except SourceError as error:
+                await self._discard(source, error)
+                await patience.spend(error)
+
+    async def look(self, paths: Sequence[SourcePath]) -> Sequence[Stat | Problem]:
+        return await self._persist(lambda source: source.look(paths))
+
+    async def clock_ns(self) -> int:
+        return await self._persist(lambda source: source.clock_ns())
+
+    async def remove(self, batch: Sequence[Removable]) -> Sequence[Removed]:
+        source = await self._persist(_itself)
+        try:
+            return await source.remove(batch)
+        except SourceError as error:
+            await self._discard(source, error)
+            raise
+
+
+def _resumed(request: Request, offset_bytes: int) -> Request:
+    """More staged than the file is long cannot be its beginning: then it comes from the start."""
+    return replace(request, offset_bytes=offset_bytes if offset_bytes <= request.entry.stat.size_bytes else 0)
+
+
+async def _itself(source: Source) -> Source:
+    return source
+
+
+@asynccontextmanager
+async def _ended(iterator: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
+    """Closes the iterator on every way out, so that a transfer nobody listens to does not go on."""
+    try:
+        yield iterator
+    finally:
+        if isinstance(iterator, AsyncGenerator):
+            await iterator.aclose()
