@@ -1,0 +1,107 @@
+"""Where a file lands: the layout, filled in for one file.
+
+`{folder}` is the configured folder that holds the file (the longest, if several do); without one it is the first folder of the
+path, and empty for a file at the top. `{path}` is what follows below that folder, the name included. `{name}` is the file's name
+alone, `{target}` the target's, `{date:%Y-%m-%d}` the day of its last write, in UTC by the source's clock, so that the same file
+has the same place on every machine. Empty pieces collapse: the default, `{folder}/{path}`, is the path at the source.
+
+Two files may get one name by a layout; the second then lands as a version beside the first, as everywhere (promise 2).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from string import Formatter
+
+from forged.model.paths import HomePath, SourcePath
+from forged.model.target import NamesMode, TargetName
+from forged.rules.names import path_to_home
+from forged.rules.selection import folder_path
+
+PLACEHOLDERS = ("target", "folder", "path", "name", "date")
+"""All that a layout may ask for (DESIGN section 5)."""
+
+_DATE_FORMAT = re.compile(r"(?:%[YmdHMSjyGVu]|[^%\0])+")
+"""Only directives of C89 and ISO 8601 that give digits, the same in every locale."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def place(
+    target_name: TargetName,
+    layout: str,
+    names_mode: NamesMode,
+    path: SourcePath,
+    folders: Sequence[str],
+    mtime_ns: int,
+) -> HomePath:
+    """The home of one file by a layout that `check_layout` accepts. Total: any path and any time have a place."""
+    folder, rest = _divided(path, folders)
+    values = {
+        "target": _bytes(target_name),
+        "folder": folder,
+        "path": rest,
+        "name": path.rpartition(b"/")[2],
+    }
+    pieces = []
+    for literal, field, spec, _ in Formatter().parse(layout):
+        pieces.append(_bytes(literal))
+        if field is not None:
+            pieces.append(_bytes(_moment(mtime_ns).strftime(spec or "")) if field == "date" else values[field])
+    return path_to_home(b"".join(pieces), names_mode)
+
+
+def check_layout(layout: str) -> str | None:
+    """What is wrong with a layout, and what to do; None where it can be used."""
+    try:
+        parsed = list(Formatter().parse(layout))
+    except ValueError:
+        return "has an unmatched brace; write a literal brace twice: {{ or }}"
+    for _, field, spec, conversion in parsed:
+        if field is not None and (wrong := _wrong_field(field, spec or "", conversion)):
+            return wrong
+    if not parsed or parsed[-1][1] not in ("path", "name"):
+        return "must end with {path} or {name}, so that a file keeps its name and its suffix"
+    return _wrong_place(layout)
+
+
+def _wrong_field(field: str, spec: str, conversion: str | None) -> str | None:
+    if field not in PLACEHOLDERS:
+        return f"knows no {{{field}}}; use one of " + " ".join(f"{{{known}}}" for known in PLACEHOLDERS)
+    if conversion or (spec and field != "date"):
+        return f"takes {{{field}}} without anything after the name"
+    if field == "date" and not _DATE_FORMAT.fullmatch(spec):
+        return "needs the format of the date in digits, as in {date:%Y-%m-%d} (also %H %M %S %j %y %G %V %u)"
+    return None
+
+
+def _wrong_place(layout: str) -> str | None:
+    if layout.startswith("/"):
+        return "begins with /, but is a place below dest; write it without"
+    if "\0" in layout or any(part in (".", "..") for part in layout.split("/")):
+        return "may not contain the folders . and .. or a NUL character"
+    return None
+
+
+def _divided(path: SourcePath, folders: Sequence[str]) -> tuple[bytes, bytes]:
+    configured = [folder_path(folder) for folder in folders]
+    holding = [folder for folder in configured if folder and path.startswith(folder + b"/")]
+    if holding:
+        folder = max(holding, key=len)
+        return folder, path[len(folder) + 1 :]
+    first, slash, rest = path.partition(b"/")
+    return (first, rest) if slash else (b"", first)
+
+
+def _moment(mtime_ns: int) -> datetime:
+    """In UTC. A clock at a source may say anything: what Python has no date for becomes 1970, which is easy to find."""
+    try:
+        return _EPOCH + timedelta(microseconds=mtime_ns // 1000)
+    except OverflowError:
+        return _EPOCH
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")

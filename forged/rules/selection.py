@@ -1,0 +1,86 @@
+"""Which files of a source are wanted (`folders`, `include`, `exclude`, `max_size`) and which may change in place (`mutable`).
+
+Patterns are gitignore's, relative to the source path, matched by `pathspec`: `*.tmp` on every level, `/logs` only at the top,
+`thumbnails/` a folder and all below it, `!` takes back what an earlier pattern said. Of several patterns the last one that
+matches decides. How long a file has to be left alone (`min_age`) is the business of settle.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from pathspec import GitIgnoreSpec
+
+from forged.model.files import Entry
+from forged.model.paths import SourcePath
+from forged.model.target import Selection
+
+
+class Selector:
+    """A compiled Selection. Asked about 100,000 paths in a round, so nothing is compiled twice.
+
+    Making one raises ValueError for a pattern that gitignore does not know; `check_patterns` says so beforehand.
+    """
+
+    def __init__(self, selection: Selection) -> None:
+        self._below = tuple(folder + b"/" for folder in map(folder_path, selection.folders) if folder)
+        self._every_folder = not selection.folders or b"" in map(folder_path, selection.folders)
+        self._include = _compiled(selection.include)
+        self._exclude = _compiled(selection.exclude)
+        self._mutable = _compiled(selection.mutable)
+        self._max_size_bytes = selection.max_size_bytes
+
+    def wants(self, entry: Entry) -> bool:
+        """Whether this file shall come home: a selected path, and not over `max_size`."""
+        return self.selects(entry.path) and not self.is_too_large(entry)
+
+    def selects(self, path: SourcePath) -> bool:
+        """Whether the path is in one of `folders` (none = all), matches `include` (none = all) and does not match `exclude`."""
+        if not (self._every_folder or path.startswith(self._below)):
+            return False
+        text = _matchable(path)
+        return (self._include is None or self._include.match_file(text)) and not _matches(self._exclude, text)
+
+    def is_too_large(self, entry: Entry) -> bool:
+        """Whether the file is over `max_size`: worth telling, unlike a path that nobody selected."""
+        return self._max_size_bytes is not None and entry.stat.size_bytes > self._max_size_bytes
+
+    def is_mutable(self, path: SourcePath) -> bool:
+        """Whether the owner said that this file grows or is rewritten in place, so that its copy at home may be replaced."""
+        return self._mutable is not None and self._mutable.match_file(_matchable(path))
+
+
+def check_patterns(patterns: Iterable[str]) -> str | None:
+    """What is wrong with the first pattern that cannot be used, and what to do; None where all are well."""
+    for pattern in patterns:
+        try:
+            _compiled([pattern])
+        except ValueError:
+            return f"{pattern!r} is no gitignore pattern; write a literal `!` or `\\` at its place as `\\!` or `\\\\`"
+    return None
+
+
+def folder_path(folder: str) -> bytes:
+    """A configured folder as the beginning of source paths: no `/` or `./` around it. Empty for the source path itself."""
+    parts = folder.encode("utf-8", "surrogateescape").split(b"/")
+    return b"/".join(part for part in parts if part not in (b"", b"."))
+
+
+def _compiled(patterns: Iterable[str]) -> GitIgnoreSpec | None:
+    """None for no patterns. Only Python's `re` as backend: the others cannot take names that are not UTF-8. Raises ValueError."""
+    lines = list(patterns)
+    try:
+        return GitIgnoreSpec.from_lines(lines, backend="simple") if lines else None
+    except re.error as e:
+        raise ValueError(f"a character range of these patterns makes no sense: {lines!r}") from e
+
+
+def _matches(spec: GitIgnoreSpec | None, text: str) -> bool:
+    return spec is not None and spec.match_file(text)
+
+
+def _matchable(path: SourcePath) -> str:
+    """Text for `pathspec`. Its expressions let `.` stand for any character but newline and `$` for the place before a last one,
+    so with a newline in its name a file would slip past `exclude`; as another control character it does not."""
+    return path.decode("utf-8", "surrogateescape").replace("\n", "\r")
