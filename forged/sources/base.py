@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
@@ -59,7 +59,7 @@ class Source(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    def list(self, folders: Sequence[SourcePath] = ()) -> AsyncIterator[ListingPart | ListingEnd]:
+    def list(self, folders: Sequence[SourcePath] = ()) -> AsyncGenerator[ListingPart | ListingEnd, None]:
         """Every regular file below the root (or below `folders`), in ascending byte order of whole paths.
 
         Parts are bounded (at most 4,096 entries), so a tree of any size streams. The last item is a ListingEnd; a stream that
@@ -68,7 +68,7 @@ class Source(Protocol):
         A folder of `folders` that does not exist is an empty one with a problem. The root itself missing raises SourceMissing.
         """
 
-    def fetch(self, batch: Sequence[Request], sink: Sink) -> AsyncIterator[Fetched | Problem]:
+    def fetch(self, batch: Sequence[Request], sink: Sink) -> AsyncGenerator[Fetched | Problem, None]:
         """Reads the files of `batch` into `sink`; answers each exactly once, in any order, as it is done.
 
         A file that does not look like its entry when opened answers CHANGED (or VANISHED, UNREADABLE), moves no byte and does not
@@ -79,7 +79,7 @@ class Source(Protocol):
         SourceLost (what was answered stays valid) and whatever the sink raises. Closing the iterator early stops the transfer.
         """
 
-    def hash(self, entries: Sequence[Entry]) -> AsyncIterator[Hashed | Problem]:
+    def hash(self, entries: Sequence[Entry]) -> AsyncGenerator[Hashed | Problem, None]:
         """The sha256 of files where they are; answers each once, in any order.
 
         A file that is not as its entry says, or is another after the last byte, answers CHANGED. Raises NotSupported where

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Iterator, Sequence
+from contextlib import aclosing
 
 from forged.model.files import Entry, Problem, ProblemKind
 from forged.model.observer import FilesWanted, FileTrouble
 from forged.model.transfer import Fetched, Landed, Receipt, Request
 from forged.rules import proof, settle
+from forged.sync.counted import Counted
 from forged.sync.doors import Doors, Looks
 
 BATCH_FILES = 512
@@ -29,8 +31,9 @@ class Transfer:
         """Each receipt as soon as it is proven. Several of these run side by side on one stream of entries."""
         async for entries in missing:
             for batch in batches(entries):
-                async for receipt in self._bring(batch):
-                    yield [receipt]
+                async with aclosing(self._bring(batch)) as receipts:
+                    async for receipt in receipts:
+                        yield [receipt]
 
     def settled(self, landed: Sequence[Landed]) -> None:
         """These have their final names: nothing of them is left in staging."""
@@ -46,11 +49,12 @@ class Transfer:
             if not left:
                 break
             mismatched: list[Entry] = []
-            async for answer in self._fetch(left):
-                if isinstance(answer, Receipt):
-                    yield answer
-                elif answer.kind is ProblemKind.MISMATCH:
-                    mismatched += [entry for entry in left if entry.path == answer.path]
+            async with aclosing(self._fetch(left)) as answers:
+                async for answer in answers:
+                    if isinstance(answer, Receipt):
+                        yield answer
+                    elif answer.kind is ProblemKind.MISMATCH:
+                        mismatched += [entry for entry in left if entry.path == answer.path]
             await self._doors.destination.discard([proof.staging_name(entry) for entry in mismatched])
             left = mismatched
 
@@ -58,11 +62,11 @@ class Transfer:
         moment = settle.Moment(await self._doors.source.clock_ns(), self._doors.clock.monotonic_s())
         requests = await self._requests(entries)
         self.unlanded.update(request.staging for request in requests)
-        async for answer in self._doors.source.fetch(requests, self._doors.destination.sink()):
-            verdict = self._verdict(answer, moment)
-            if isinstance(verdict, Problem):
-                self._doors.observer.notice(FileTrouble(self._doors.target.name, verdict))
-            yield verdict
+        async with aclosing(self._doors.destination.sink()) as sink:
+            counted = Counted(sink, self._doors.observer, self._doors.target.name)
+            async with aclosing(self._doors.source.fetch(requests, counted)) as answers:
+                async for answer in answers:
+                    yield self._verdict(answer, moment)
 
     async def _requests(self, entries: Sequence[Entry]) -> list[Request]:
         stagings = [proof.staging_name(entry) for entry in entries]
@@ -74,8 +78,12 @@ class Transfer:
         ]
 
     def _verdict(self, answer: Fetched | Problem, moment: settle.Moment) -> Receipt | Problem:
-        if isinstance(answer, Problem):
-            return answer
+        verdict = answer if isinstance(answer, Problem) else self._proven(answer, moment)
+        if isinstance(verdict, Problem):
+            self._doors.observer.notice(FileTrouble(self._doors.target.name, verdict))
+        return verdict
+
+    def _proven(self, answer: Fetched, moment: settle.Moment) -> Receipt | Problem:
         entry = answer.request.entry
         given_up = settle.may_come_unfinished(entry.stat, self._looks.earlier(entry.path), moment, self._doors.target.settle)
         verdict = proof.receipt(answer, unfinished_is_fine=given_up)

@@ -1,0 +1,137 @@
+"""The whole program, put together. The only place that picks implementations.
+
+Start and stop read as one story: lock the state directory (two forgeds on one memory would land everything twice), open the
+store, share out the pool, build each target's doors; and the way back in the opposite order, however it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+
+from forged.daemon.pool import Pool
+from forged.destination.base import Destination
+from forged.destination.posix import PosixDestination
+from forged.kit.clock import Clock, SystemClock
+from forged.kit.lock import LockHeld, hold_lock
+from forged.media.completeness import inspect
+from forged.model.errors import ConfigError, StateDirectoryBusy
+from forged.model.jobs import Job, JobStatus, new_job_id
+from forged.model.observer import Observer
+from forged.model.paths import SourcePath, source_path
+from forged.model.settings import Config
+from forged.model.target import SourceKind, Target
+from forged.rules.selection import Selector
+from forged.sources.base import Source
+from forged.sources.retrying import Retrying, RetryPolicy
+from forged.sources.ssh import ssh_source
+from forged.store.base import Store
+from forged.store.sqlite import open_store
+from forged.sync.cycle import RoundResult, run_round
+from forged.sync.doors import Doors, Looks
+from forged.sync.preview import Preview, preview
+from forged.sync.tally import Tally
+
+MOST_LOOKS = 5
+"""Passes of one `once` over files that were still being written; what goes on growing waits for the next run."""
+
+
+class App:
+    """Forged with its doors open. Made by `App.open`."""
+
+    def __init__(self, config: Config, store: Store, observer: Observer, clock: Clock, ssh_home: Path) -> None:
+        self._config = config
+        self._store = store
+        self._observer = observer
+        self._clock = clock
+        self._ssh_home = ssh_home
+        self._pool = Pool(config.transfer, clock)
+        self._closing = AsyncExitStack()
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, config: Config, *, observer: Observer, ssh_home: Path, clock: Clock | None = None) -> AsyncIterator[App]:
+        """Raises StateDirectoryBusy, StoreError. `ssh_home`: whose .ssh is used, normally the user's home."""
+        state_dir = config.daemon.state_dir
+        async with AsyncExitStack() as stack:
+            try:
+                stack.enter_context(hold_lock(state_dir / "forged.lock"))
+            except LockHeld as held:
+                raise StateDirectoryBusy(f"{state_dir} is used by another forged ({held})") from held
+            store = await open_store(config.state.sqlite)
+            stack.push_async_callback(store.close)
+            app = cls(config, store, observer, clock or SystemClock(), ssh_home)
+            stack.push_async_callback(app._closing.aclose)
+            keeper = asyncio.create_task(app._pool.keep_time(), name="bandwidth timetable")
+            stack.callback(keeper.cancel)
+            yield app
+
+    def targets(self, names: Sequence[str] = ()) -> list[Target]:
+        """The targets of these names, or all. Raises ConfigError for a name that is not configured."""
+        known = {target.name: target for target in self._config.targets}
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            raise ConfigError(tuple(f"no target {name!r}; configured are: {', '.join(known) or 'none'}" for name in unknown))
+        return [known[name] for name in known if not names or name in names]
+
+    async def once(self, names: Sequence[str] = (), *, folders: Sequence[str] = ()) -> list[RoundResult]:
+        """One sync of these targets (none = all), side by side; trouble with one stops no other."""
+        return await asyncio.gather(*(self._sync(target, folders) for target in self.targets(names)))
+
+    async def preview(self, names: Sequence[str] = (), *, folders: Sequence[str] = ()) -> list[Preview]:
+        """What `once` would do now."""
+
+        async def one(target: Target) -> Preview:
+            return await preview(await self._doors(target), _paths(target, folders))
+
+        return await asyncio.gather(*(one(target) for target in self.targets(names)))
+
+    async def _sync(self, target: Target, folders: Sequence[str]) -> RoundResult:
+        """Looks again while files are about to settle, so that what was made a second ago comes home, too."""
+        doors, looks, tally = await self._doors(target), Looks(), Tally()
+        job = Job(new_job_id(), target.name, JobStatus.PENDING, self._clock.now_ns(), tuple(folders))
+        await self._store.jobs.save(job)
+        for look in range(MOST_LOOKS):
+            result = await run_round(doors, looks, job, tally, _paths(target, folders))
+            again_s = result.waiting.look_again_s
+            patience_s = target.settle.settle_s + 1.0
+            if result.error is not None or again_s is None or again_s > patience_s or look == MOST_LOOKS - 1:
+                break
+            await self._clock.sleep(again_s)
+        await self._store.jobs.save(result.job)
+        return result
+
+    async def _doors(self, target: Target) -> Doors:
+        destination = PosixDestination(
+            target.home,
+            f"{await self._store.identity()}-{target.manifest}",
+            self._pool.room(target),
+            self._config.transfer.min_free_bytes,
+            inspect,
+        )
+        self._closing.push_async_callback(destination.aclose)
+        source = self._source(target, destination)
+        return Doors(target, Selector(target.selection), source, destination, self._store, self._observer, self._clock)
+
+    def _source(self, target: Target, destination: Destination) -> Source:
+        """The body for the target's scheme, in its coat."""
+        policy = RetryPolicy(target.transfer.retry_attempts, target.transfer.retry_delay_s)
+        return Retrying(
+            lambda: self._bare_source(target),
+            policy,
+            target=target.name,
+            clock=self._clock,
+            observer=self._observer,
+            resume_points=destination.resume_points,
+        )
+
+    def _bare_source(self, target: Target) -> Source:
+        assert target.source.kind is SourceKind.SSH
+        return ssh_source(target, self._store.pins, self._observer, self._ssh_home)
+
+
+def _paths(target: Target, folders: Sequence[str]) -> list[SourcePath]:
+    """The folders to look at: those asked for, else the configured ones, else everything."""
+    return [source_path(folder.strip("/").encode()) for folder in folders or target.selection.folders]
