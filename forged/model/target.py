@@ -6,6 +6,7 @@ import enum
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NewType
+from urllib.parse import quote
 
 from forged.model.manifest import ManifestName
 
@@ -48,12 +49,13 @@ class SourceAddress:
     port: int | None = None
 
     def __str__(self) -> str:
+        """As the owner would write it; percent-encoded where a URL needs it, so that config reads it back as the same."""
         if self.kind is SourceKind.LOCAL:
             return self.path
-        user = f"{self.user}@" if self.user else ""
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        user = f"{quote(self.user)}@" if self.user else ""
+        host = f"[{quote(self.host, safe=':')}]" if ":" in self.host else self.host
         port = f":{self.port}" if self.port else ""
-        return f"{self.kind.value}://{user}{host}{port}{self.path}"
+        return f"{self.kind.value}://{user}{host}{port}{quote(self.path, errors='surrogateescape')}"
 
 
 @dataclass(frozen=True, slots=True)

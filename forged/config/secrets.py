@@ -1,0 +1,44 @@
+"""Keeping secrets out of what is shown: credentials in URLs and database addresses."""
+
+from __future__ import annotations
+
+import re
+
+from forged.model.errors import ConfigError
+from forged.model.settings import Secret
+
+_USERINFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<user>[^/@:\s]*):\S*@")
+_PARAMETER = re.compile(
+    r"(?i)(?P<name>\b[\w-]*(?:password|passwd|pwd|secret|token|key|sig|signature|auth|credential)[\w-]*=)[^&\s]+"
+)
+
+
+def masked(text: str) -> str:
+    """`text` with every password of a URL, and every value of a parameter that sounds like a secret, replaced by `***`.
+
+    Greedy on purpose: of `://user:p@ss@host` nothing of the password may stay, whatever characters it has.
+    """
+    return _PARAMETER.sub(r"\g<name>***", _USERINFO.sub(r"\g<scheme>\g<user>:***@", text))
+
+
+MAX_SECRET_BYTES = 65_536
+"""A key or an address is far shorter; a secret file that is larger is the wrong file."""
+
+
+def reveal(secret: Secret) -> str:
+    """The secret itself, read from its file at this moment, without the line end that editors leave. Raises ConfigError."""
+    if secret.text is not None:
+        return secret.text
+    if secret.file is None:
+        raise ConfigError(("a secret is given neither as text nor as a file",))
+    try:
+        with secret.file.open("rb") as file:
+            raw = file.read(MAX_SECRET_BYTES + 1)
+        text = raw.decode().strip()
+    except OSError as e:
+        raise ConfigError((f"{secret.file}: it cannot be read: {e.strerror}; check the path and its permissions",)) from e
+    except UnicodeDecodeError:
+        raise ConfigError((f"{secret.file}: this is not UTF-8 text: is it the right file?",)) from None
+    if not text or len(raw) > MAX_SECRET_BYTES:
+        raise ConfigError((f"{secret.file}: it is empty or far too large for a secret: is it the right file?",))
+    return text

@@ -1,0 +1,271 @@
+"""The value types of the schema: text as the owner writes it becomes a number, an enum or a path, or a mistake in our words."""
+
+from __future__ import annotations
+
+import enum
+import os
+import re
+import string
+from collections.abc import Callable
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated
+
+import pathspec
+from pydantic import BeforeValidator, Field, ValidationInfo
+
+from forged.config.address import parse_source
+from forged.config.cron import parse_cron
+from forged.config.surroundings import Surroundings
+from forged.config.timetable import parse_bandwidth
+from forged.kit.units import parse_duration, parse_size
+from forged.model.errors import BadPath
+from forged.model.paths import source_path
+from forged.model.settings import ListenAddress
+from forged.model.target import Bandwidth, SourceAddress
+
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")  # 32 bytes in base64 without padding, as ssh-keygen -l prints it
+_DSN = re.compile(r"postgres(ql)?://\S+")
+_HANDLER = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
+_DATE_DIRECTIVES = re.compile(r"(?:[^%{}]|%[YymdHMSjGVu%])+")  # only those that print the same in every locale
+_LAYOUT_FIELDS = ("target", "folder", "path", "name", "date")
+
+
+class WatchMode(enum.Enum):
+    """How `watch` is written."""
+
+    AUTO = "auto"
+    OFF = "off"
+
+
+def _from_text(read: Callable[[str], object], example: str) -> BeforeValidator:
+    """A value that is written as text; None stays None, which is how an absent key reads."""
+
+    def validate(value: object) -> object:
+        if value is None:
+            return None
+        if not isinstance(value, str):
+            raise ValueError(f"a text in quotes is needed, such as {example}")
+        return read(value)
+
+    return BeforeValidator(validate)
+
+
+def choice(kind: type[enum.Enum]) -> BeforeValidator:
+    """One of the words of an enum."""
+    words = [str(member.value) for member in kind]
+
+    def read(text: str) -> enum.Enum:
+        if text in words:
+            return kind(text)
+        close = get_close_matches(text.lower(), words, 1)
+        raise ValueError(f"did you mean {close[0]!r}?" if close else f"one of these is needed: {', '.join(words)}")
+
+    return _from_text(read, " or ".join(f'"{word}"' for word in words[:2]))
+
+
+def between(low: str, high: str) -> BeforeValidator:
+    """A duration with bounds, both in the owner's notation."""
+
+    def read(text: str) -> float:
+        duration_s = parse_duration(text)
+        if not parse_duration(low) <= duration_s <= parse_duration(high):
+            raise ValueError(f"from {low} to {high} is possible")
+        return duration_s
+
+    return _from_text(read, '"30s"')
+
+
+def _size_or_off(text: str) -> int | None:
+    return None if text == "off" else parse_size(text)
+
+
+def _in_flight(text: str) -> int:
+    """Below this, one range of one file would not fit and nothing would ever move."""
+    size_bytes = parse_size(text)
+    if size_bytes < 4_000_000:
+        raise ValueError("at least 4MB is needed, so that one range of one file fits")
+    return size_bytes
+
+
+def _mode(text: str) -> int:
+    if not re.fullmatch(r"0?[0-7]{3}", text):
+        raise ValueError('three octal digits are needed, such as "0644"')
+    return int(text, 8)
+
+
+def _file_mode(text: str) -> int:
+    mode = _mode(text)
+    if mode & 0o400 == 0:
+        raise ValueError("forged could not read its own files: the owner needs at least 0400")
+    return mode
+
+
+def _dir_mode(text: str) -> int:
+    mode = _mode(text)
+    if mode & 0o700 != 0o700:
+        raise ValueError("forged could not work in its own folders: the owner needs 0700")
+    return mode
+
+
+def _name(text: str) -> str:
+    if not _NAME.fullmatch(text) or set(text) <= {"."} or text.startswith("-"):
+        raise ValueError("1 to 64 letters, digits, dots, dashes or underscores are needed: the name becomes a folder and a label")
+    return text
+
+
+def _filled(text: str) -> str:
+    if not text.strip():
+        raise ValueError("it is empty; remove the key, or fill it")
+    return text
+
+
+def _listen(text: str) -> ListenAddress | None:
+    if text == "":
+        return None
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65_535:
+        raise ValueError('an address and a port are needed, such as "127.0.0.1:9750", or "" for off')
+    return ListenAddress(host.strip("[]"), int(port))
+
+
+def _host_key(text: str) -> str:
+    if text not in ("pin", "known_hosts") and not _FINGERPRINT.fullmatch(text):
+        raise ValueError('"pin", "known_hosts" or "SHA256:" with 43 characters is needed (ssh-keygen -l -f prints it)')
+    return text
+
+
+def _layout(text: str) -> str:
+    try:
+        fields = [(name, form, conversion) for _, name, form, conversion in string.Formatter().parse(text) if name is not None]
+        literal = text.format_map(dict.fromkeys(_LAYOUT_FIELDS, _Anything()))
+    except (ValueError, KeyError, IndexError, AttributeError, TypeError):
+        raise ValueError(f"only these placeholders are known: {_layout_help()}") from None
+    if any(conversion or not _good_form(name, form or "") for name, form, conversion in fields):
+        raise ValueError(f"only these placeholders are known: {_layout_help()}")
+    if not {"path", "name"} & {name for name, _, _ in fields}:
+        raise ValueError("{path} or {name} is needed, else all files would want the same name")
+    if literal.startswith("/") or {"..", "."} & set(literal.split("/")) or not literal.isprintable():
+        raise ValueError("it must stay below `dest`: no leading /, no . or .. and no control characters")
+    return text
+
+
+def _layout_help() -> str:
+    return "{target} {folder} {path} {name} {date:%Y-%m-%d} (numbers only: %Y %y %m %d %H %M %S %j %G %V %u)"
+
+
+def _good_form(name: str, form: str) -> bool:
+    return bool(_DATE_DIRECTIVES.fullmatch(form)) if name == "date" else not form
+
+
+class _Anything:
+    """Stands for the value of a placeholder while a layout is looked at."""
+
+    def __format__(self, form: str) -> str:
+        return form or "x"
+
+
+def _folder(text: str) -> str:
+    folder = text.removesuffix("/")
+    try:
+        source_path(folder.encode())
+    except BadPath:
+        raise ValueError(f"{text!r} is no folder below the source: write it relative, without ..") from None
+    return folder
+
+
+def _pattern(text: str) -> str:
+    try:
+        pathspec.GitIgnoreSpec.from_lines([text])
+    except (ValueError, re.error):
+        raise ValueError(f"{text!r} is no gitignore pattern") from None
+    return text
+
+
+def _url(text: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/]+\S*", text):
+        raise ValueError("a web address is needed: https://host/path")
+    return text
+
+
+def _dsn(text: str) -> str:
+    if not _DSN.fullmatch(text):
+        raise ValueError("a database address is needed: postgresql://user@host/database")
+    return text
+
+
+def _state_url(text: str) -> str:
+    if text != "sqlite" and not _DSN.fullmatch(text):
+        raise ValueError('"sqlite" or a database address is needed: postgresql://user@host/database')
+    return text
+
+
+def _handler(text: str) -> str:
+    if not _HANDLER.fullmatch(text):
+        raise ValueError('a module and a class are needed: "package.module:Class"')
+    return text
+
+
+def _box_path(text: str) -> SourceAddress:
+    if not text.startswith("/"):
+        raise ValueError("only a path is needed here, such as /workspace/ComfyUI/output: the address comes from the discovery")
+    return parse_source(text)
+
+
+def _list_of(read: Callable[[str], str], example: str, *, filled: bool = False) -> BeforeValidator:
+    """A list of texts, each read by `read`."""
+
+    def validate(value: object) -> tuple[str, ...]:
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise ValueError(f"a list of texts is needed, such as {example}")
+        if filled and not value:
+            raise ValueError(f"it is empty; write at least one, such as {example}")
+        return tuple(map(read, value))
+
+    return BeforeValidator(validate)
+
+
+def _path(value: object, info: ValidationInfo) -> Path | None:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise ValueError('a path in quotes is needed, such as "~/media"')
+    around = info.context
+    assert isinstance(around, Surroundings)  # `config.read` validates with nothing else
+    return around.expanded(value)
+
+
+def _existing_file(value: object, info: ValidationInfo) -> Path | None:
+    path = _path(value, info)
+    if path is not None and not (os.path.isfile(path) and os.access(path, os.R_OK)):
+        raise ValueError(f"there is no file at {path}, or this user may not read it")
+    return path
+
+
+Name = Annotated[str, _from_text(_name, '"studio"')]
+Text = Annotated[str | None, _from_text(_filled, '"text"')]
+Size = Annotated[int, _from_text(parse_size, '"50MB"')]
+InFlight = Annotated[int, _from_text(_in_flight, '"64MB"')]
+SizeOrOff = Annotated[int | None, _from_text(_size_or_off, '"2GB" or "off"')]
+BandwidthText = Annotated[Bandwidth, _from_text(parse_bandwidth, '"20MB/s" or "off"')]
+FileMode = Annotated[int, _from_text(_file_mode, '"0644"')]
+DirMode = Annotated[int, _from_text(_dir_mode, '"0755"')]
+SocketMode = Annotated[int, _from_text(_mode, '"0660"')]
+Listen = Annotated[ListenAddress | None, _from_text(_listen, '"127.0.0.1:9750"')]
+HostKey = Annotated[str, _from_text(_host_key, '"pin"')]
+Layout = Annotated[str, _from_text(_layout, '"{folder}/{path}"')]
+Cron = Annotated[str | None, _from_text(parse_cron, '"30 4 * * *"')]
+SourceText = Annotated[SourceAddress, _from_text(parse_source, '"ssh://root@host:22/path"')]
+BoxPath = Annotated[SourceAddress | None, _from_text(_box_path, '"/workspace/ComfyUI/output"')]
+Folders = Annotated[tuple[str, ...], _list_of(_folder, '["txt2img-images"]')]
+Patterns = Annotated[tuple[str, ...], _list_of(_pattern, '["*.png"]')]
+Names = Annotated[tuple[str, ...], _list_of(_name, '["studio"]')]
+Argv = Annotated[tuple[str, ...], _list_of(str, '["/usr/local/bin/program", "--flag"]', filled=True)]
+PathText = Annotated[Path | None, BeforeValidator(_path)]
+KeyFile = Annotated[Path | None, BeforeValidator(_existing_file)]
+Url = Annotated[str | None, _from_text(_url, '"https://host/path"')]
+Dsn = Annotated[str | None, _from_text(_dsn, '"postgresql://user@host/database"')]
+StateUrl = Annotated[str, _from_text(_state_url, '"sqlite"')]
+PythonClass = Annotated[str, _from_text(_handler, '"package.module:Class"')]
+Count = Annotated[int, Field(ge=1, le=100_000)]

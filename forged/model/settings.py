@@ -1,0 +1,175 @@
+"""What the owner asked for beside the targets: the daemon, its state, the shared limits, ingest and discovery. And the whole."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from forged.model.target import Bandwidth, MediaPolicy, Target
+
+
+class LogLevel(enum.Enum):
+    """How much to tell."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class LogFormat(enum.Enum):
+    """How to tell it. AUTO: lines for people on a terminal, JSON elsewhere."""
+
+    AUTO = "auto"
+    TEXT = "text"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class ListenAddress:
+    """Where the metrics page is served. Port 0 lets the system choose one."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonSettings:
+    """The daemon itself. `log_dir` comes from $LOG_BASE; None = no log files."""
+
+    state_dir: Path
+    socket: Path
+    socket_mode: int = 0o660
+    socket_group: str | None = None
+    metrics: ListenAddress | None = ListenAddress("127.0.0.1", 9750)
+    log_level: LogLevel = LogLevel.INFO
+    log_format: LogFormat = LogFormat.AUTO
+    log_dir: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A secret as it was given: as text (which repr never shows) or as a file to read at the moment of use."""
+
+    text: str | None = field(default=None, repr=False)
+    file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StateSettings:
+    """Where state is kept: SQLite at `sqlite`, or the PostgreSQL database that `postgres` (a URL) names."""
+
+    sqlite: Path
+    postgres: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TransferSettings:
+    """What all targets share. `in_flight_bytes`: asked for and not yet on disk."""
+
+    in_flight_bytes: int = 64_000_000
+    min_free_bytes: int = 1_000_000_000
+    bandwidth: Bandwidth = field(default_factory=Bandwidth)
+
+
+@dataclass(frozen=True, slots=True)
+class SqliteIngest:
+    """The catalog as an SQLite file."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresIngest:
+    """The catalog in a PostgreSQL database; `dsn` is a postgresql:// URL."""
+
+    dsn: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookIngest:
+    """Events by HTTP POST; `secret` signs them."""
+
+    url: Secret
+    secret: Secret | None = None
+    timeout_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class CommandIngest:
+    """Events to a program's standard input. Started without a shell."""
+
+    argv: tuple[str, ...]
+    timeout_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class PythonIngest:
+    """Events to a class of the owner's, named `module:Class`."""
+
+    handler: str
+
+
+Handler = SqliteIngest | PostgresIngest | WebhookIngest | CommandIngest | PythonIngest
+
+
+@dataclass(frozen=True, slots=True)
+class IngestSettings:
+    """One `[[ingest]]`. `required`: cleanup waits for it. `targets`: whose events it gets; empty = all."""
+
+    name: str
+    handler: Handler
+    required: bool = False
+    targets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class VastaiDiscovery:
+    """Boxes rented at vast.ai. `label`: only instances with that label; None = all."""
+
+    api_key: Secret
+    label: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunpodDiscovery:
+    """Pods rented at RunPod. `label`: only pods of that name; None = all."""
+
+    api_key: Secret
+    label: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CommandDiscovery:
+    """Boxes that a program of the owner's prints. Started without a shell."""
+
+    argv: tuple[str, ...]
+    label: str | None = None
+
+
+Finder = VastaiDiscovery | RunpodDiscovery | CommandDiscovery
+
+
+@dataclass(frozen=True, slots=True)
+class DiscoverySettings:
+    """One `[[discovery]]`. `template` is the target to make of each box: it lacks a name and a host."""
+
+    name: str
+    finder: Finder
+    template: Target
+    every_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything the owner asked for. Validated as a whole; replaced as a whole."""
+
+    path: Path
+    daemon: DaemonSettings
+    state: StateSettings
+    transfer: TransferSettings = TransferSettings()
+    media: MediaPolicy = field(default_factory=MediaPolicy)
+    targets: tuple[Target, ...] = ()
+    ingests: tuple[IngestSettings, ...] = ()
+    discoveries: tuple[DiscoverySettings, ...] = ()
