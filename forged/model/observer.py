@@ -66,7 +66,15 @@ class Retried:
     wait_s: float
 
 
-Fact = ScanStarted | FilesWanted | ScanEnded | BytesArrived | FileLanded | FileTrouble | Retried
+@dataclass(frozen=True, slots=True)
+class HostKeyPinned:
+    """A host key was accepted on first use: from now on only this one will do."""
+
+    target: str
+    fingerprint: str
+
+
+Fact = ScanStarted | FilesWanted | ScanEnded | BytesArrived | FileLanded | FileTrouble | Retried | HostKeyPinned
 
 
 class Observer(Protocol):

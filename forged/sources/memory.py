@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -53,7 +53,7 @@ class MemorySource:
 
     # --- listing ----------------------------------------------------------------------------------------------------------
 
-    async def list(self, folders: Sequence[SourcePath] = ()) -> AsyncIterator[ListingPart | ListingEnd]:
+    async def list(self, folders: Sequence[SourcePath] = ()) -> AsyncGenerator[ListingPart | ListingEnd, None]:
         self._check_open()
         if self.box.missing:
             raise SourceMissing("the root folder does not exist")
@@ -88,7 +88,7 @@ class MemorySource:
 
     # --- bytes ------------------------------------------------------------------------------------------------------------
 
-    async def fetch(self, batch: Sequence[Request], sink: Sink) -> AsyncIterator[Fetched | Problem]:
+    async def fetch(self, batch: Sequence[Request], sink: Sink) -> AsyncGenerator[Fetched | Problem, None]:
         for request in batch:
             self._check_open()
             yield await self._fetch_one(request, sink)
@@ -136,7 +136,7 @@ class MemorySource:
             raise
         return file.data[offset : offset + size]
 
-    async def hash(self, entries: Sequence[Entry]) -> AsyncIterator[Hashed | Problem]:
+    async def hash(self, entries: Sequence[Entry]) -> AsyncGenerator[Hashed | Problem, None]:
         if not self._capabilities.hashing:
             raise NotSupported("this memory source was told not to hash")
         for entry in entries:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self, TypeVar
@@ -157,13 +157,13 @@ class Retrying:
 
     # --- the calls --------------------------------------------------------------------------------------------------------
 
-    async def list(self, folders: Sequence[SourcePath] = ()) -> AsyncIterator[ListingPart | ListingEnd]:
+    async def list(self, folders: Sequence[SourcePath] = ()) -> AsyncGenerator[ListingPart | ListingEnd, None]:
         patience, began = self._patience(), False
         while True:
             source = None
             try:
                 source = await self._connected()
-                async with _ended(source.list(folders)) as parts:
+                async with aclosing(source.list(folders)) as parts:
                     async for part in parts:
                         began = True
                         yield part
@@ -174,13 +174,13 @@ class Retrying:
                     raise
                 await patience.spend(error)
 
-    async def fetch(self, batch: Sequence[Request], sink: Sink) -> AsyncIterator[Fetched | Problem]:
+    async def fetch(self, batch: Sequence[Request], sink: Sink) -> AsyncGenerator[Fetched | Problem, None]:
         patience, left = self._patience(), {request.entry.path: request for request in batch}
         while left:
             source = None
             try:
                 source = await self._connected()
-                async with _ended(source.fetch(tuple(left.values()), sink)) as answers:
+                async with aclosing(source.fetch(tuple(left.values()), sink)) as answers:
                     async for answer in answers:
                         patience.restore()
                         left.pop(SourcePath(answer.path) if isinstance(answer, Problem) else answer.request.entry.path)
@@ -198,13 +198,13 @@ class Retrying:
             patience.restore()
         return {path: _resumed(request, offset) for (path, request), offset in zip(left.items(), offsets, strict=True)}
 
-    async def hash(self, entries: Sequence[Entry]) -> AsyncIterator[Hashed | Problem]:
+    async def hash(self, entries: Sequence[Entry]) -> AsyncGenerator[Hashed | Problem, None]:
         patience, left = self._patience(), {entry.path: entry for entry in entries}
         while left:
             source = None
             try:
                 source = await self._connected()
-                async with _ended(source.hash(tuple(left.values()))) as answers:
+                async with aclosing(source.hash(tuple(left.values()))) as answers:
                     async for answer in answers:
                         patience.restore()
                         del left[SourcePath(answer.path) if isinstance(answer, Problem) else answer.entry.path]
@@ -236,13 +236,3 @@ def _resumed(request: Request, offset_bytes: int) -> Request:
 
 async def _itself(source: Source) -> Source:
     return source
-
-
-@asynccontextmanager
-async def _ended(iterator: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
-    """Closes the iterator on every way out, so that a transfer nobody listens to does not go on."""
-    try:
-        yield iterator
-    finally:
-        if isinstance(iterator, AsyncGenerator):
-            await iterator.aclose()

@@ -1,0 +1,30 @@
+"""Fixtures that several rooms share. Kept few; what one room needs alone lives there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.sshd import SSHD, Sshd
+from tests.support.sshd import sshd as running_sshd
+
+
+@pytest.fixture(scope="session")
+def sshd() -> Iterator[Sshd]:
+    """One real OpenSSH server for the whole run. Tests that stop it or change its keys start their own."""
+    if not Path(SSHD).exists():
+        pytest.skip("no OpenSSH server here (apt install openssh-server)")
+    with running_sshd() as server:
+        yield server
+
+
+@pytest.fixture
+def away_from_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home folder of the test's own, and no ssh-agent: nobody's real ~/.ssh is ever read."""
+    home = tmp_path / "home"
+    (home / ".ssh").mkdir(parents=True, mode=0o700)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    return home

@@ -1,0 +1,132 @@
+"""A TCP proxy that breaks connections on purpose. One small class per trouble; each says what a bad line does to the bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+
+class Line:
+    """A good line: every byte passes. Subclasses break it. `passed` counts bytes that came from the server."""
+
+    def __init__(self) -> None:
+        self.passed = 0
+        self.connections = 0
+
+    async def from_server(self, data: bytes) -> bytes | None:
+        """What becomes of some bytes on their way to the client; None cuts the connection."""
+        self.passed += len(data)
+        return data
+
+    async def from_client(self, data: bytes) -> bytes | None:
+        return data
+
+
+class CutAfter(Line):
+    """The connection is reset once `size_bytes` came from the server, the first `times` times."""
+
+    def __init__(self, size_bytes: int, times: int = 1) -> None:
+        super().__init__()
+        self.size_bytes, self.times = size_bytes, times
+
+    async def from_server(self, data: bytes) -> bytes | None:
+        await super().from_server(data)
+        if self.times > 0 and self.passed >= self.size_bytes:
+            self.times -= 1
+            self.passed = 0
+            return None
+        return data
+
+
+class StallAfter(Line):
+    """After `size_bytes` from the server nothing passes any more, in either direction, and nobody is told."""
+
+    def __init__(self, size_bytes: int) -> None:
+        super().__init__()
+        self.size_bytes = size_bytes
+        self.stalled = asyncio.Event()
+
+    async def from_server(self, data: bytes) -> bytes | None:
+        await super().from_server(data)
+        if self.passed >= self.size_bytes:
+            self.stalled.set()
+            await asyncio.Event().wait()
+        return data
+
+    async def from_client(self, data: bytes) -> bytes | None:
+        if self.stalled.is_set():
+            await asyncio.Event().wait()
+        return data
+
+
+class Slow(Line):
+    """Each read from the server is delayed by `delay_s`: a long, thin line."""
+
+    def __init__(self, delay_s: float) -> None:
+        super().__init__()
+        self.delay_s = delay_s
+
+    async def from_server(self, data: bytes) -> bytes | None:
+        await asyncio.sleep(self.delay_s)
+        return await super().from_server(data)
+
+
+class Proxy:
+    """Listens on its own port and passes everything to `to_port` over `line`, which may be exchanged at any time."""
+
+    def __init__(self, to_port: int, line: Line) -> None:
+        self.to_port, self.line = to_port, line
+        self.port = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.line.connections += 1
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.to_port)
+            self._writers |= {writer, far_writer}
+            up = asyncio.ensure_future(self._pass(reader, far_writer, "from_client"))
+            down = asyncio.ensure_future(self._pass(far_reader, writer, "from_server"))
+            try:
+                await asyncio.wait([up, down], return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for side in (up, down):
+                    side.cancel()
+                await asyncio.gather(up, down, return_exceptions=True)
+                for end in (writer, far_writer):
+                    end.transport.abort()
+        finally:
+            self._tasks.discard(task)
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, side: str) -> None:
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(65536):
+                passed = await getattr(self.line, side)(data)
+                if passed is None:
+                    return
+                writer.write(passed)
+                await writer.drain()
+
+    async def close(self) -> None:
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def proxy(to_port: int, line: Line | None = None) -> AsyncIterator[Proxy]:
+    """A proxy in front of a port of this machine, ended with all its connections."""
+    it = Proxy(to_port, line or Line())
+    server = await asyncio.start_server(it.accept, "127.0.0.1", 0)
+    it.port = server.sockets[0].getsockname()[1]
+    try:
+        yield it
+    finally:
+        server.close()
+        await it.close()
+        await server.wait_closed()
