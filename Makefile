@@ -54,7 +54,7 @@ checkers: .venv/.dev
 	@$(call check,ruff check,$(python) -m ruff check)
 	@$(call check,ruff format,$(python) -m ruff format --check)
 	@$(call check,mypy --strict,$(python) -m mypy)
-	@$(call check,import contracts,.venv/bin/lint-imports)
+	@$(call check,import contracts,.venv/bin/lint-imports --no-logo)
 
 packages:
 	@.ci/debian $(packages)
