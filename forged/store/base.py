@@ -11,6 +11,9 @@ from forged.model.jobs import Job, JobId
 from forged.model.manifest import AtSource, Hold, ManifestName, ManifestRow, Pause, PinKeeper
 from forged.model.paths import SourcePath
 
+JOBS_KEPT = 1_000
+"""DESIGN section 6, `sync.list`."""
+
 
 class Manifest(Protocol):
     """What we brought home. One current version for each path of a manifest; older versions are history."""
@@ -26,7 +29,8 @@ class Manifest(Protocol):
     async def record(self, name: ManifestName, rows: Sequence[ManifestRow], events: Sequence[NewEvent] = ()) -> None:
         """Remembers landed versions and puts events into the outbox, all in one transaction, durable on return.
 
-        A row becomes its path's current version; a former one becomes history. The same row again changes nothing.
+        A row becomes its path's current version; a former one becomes history. The row that is current already changes nothing
+        (its events are put all the same). Of several rows of one path the last is current.
         """
 
     async def restat(self, name: ManifestName, seen: Sequence[tuple[SourcePath, Stat]]) -> None:
@@ -36,10 +40,10 @@ class Manifest(Protocol):
         """Current rows of `paths` are now so at the source. Unknown paths are ignored."""
 
     async def entomb(self, name: ManifestName, paths: Sequence[SourcePath], at_ns: int) -> None:
-        """The owner deleted these at home."""
+        """The owner deleted these at home. An older tombstone keeps its time; unknown paths are ignored."""
 
     async def forget(self, name: ManifestName, paths: Sequence[SourcePath] | None = None) -> int:
-        """Forgets all versions of these paths (None = the whole manifest); answers how many paths."""
+        """Forgets all versions of these paths (None = the whole manifest); answers how many paths it knew of them."""
 
     async def count(self, name: ManifestName) -> tuple[int, int]:
         """(current rows, their bytes)."""
@@ -48,11 +52,14 @@ class Manifest(Protocol):
         """All versions of one path, newest first."""
 
     async def homes(self, name: ManifestName, path: SourcePath, sha256: bytes) -> ManifestRow | None:
-        """The version of `path` with this content, if one ever landed (any version, current or not)."""
+        """The version of `path` with this content, if one ever landed: the newest of them, current or not."""
 
 
 class Jobs(Protocol):
-    """Jobs now and recent; the last 1,000 are kept."""
+    """Jobs now and recent; the last JOBS_KEPT are kept, and those that have not ended.
+
+    A job that ran when the process died is FAILED from the next opening on, and its result says so.
+    """
 
     async def save(self, job: Job) -> None:
         """Remembers a job, replacing what was known of the same id."""
@@ -60,11 +67,14 @@ class Jobs(Protocol):
     async def get(self, id: JobId) -> Job | None: ...
 
     async def recent(self, limit: int = 100, before: Job | None = None) -> Sequence[Job]:
-        """Newest first; `before` continues a page."""
+        """Newest first by start; `before` continues a page."""
 
 
 class Outbox(Protocol):
-    """Events that wait for their handlers. Each handler has its own place in the stream."""
+    """Events that wait for their handlers. Each handler has its own place in the stream; a new one begins at its oldest event.
+
+    Ids ascend in the order of recording and are never given twice, not even after pruning.
+    """
 
     async def after(self, handler: str, limit: int) -> Sequence[Event]:
         """The next events that `handler` has not acknowledged, in order."""

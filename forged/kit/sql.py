@@ -1,0 +1,195 @@
+"""SQL databases for asyncio: an engine for those who write and one for those who only look.
+
+SQLAlchemy Core (2.1) gives one language for SQLite (aiosqlite, here) and PostgreSQL (asyncpg, to come). Errors stay SQLAlchemy's
+own: whoever owns the tables translates them. `close` before the event loop ends, or connections are left behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+
+BUSY_TIMEOUT_MS = 10_000
+"""How long SQLite waits for another process's lock (a backup, a person's sqlite3 shell). Our own writers queue before SQLite
+sees them, so this bounds only strangers. Ten seconds outlasts a checkpoint on a slow disk; a guess that long runs may correct."""
+
+WRITE_PRAGMAS: Mapping[str, str] = {
+    # First, so that those after it may wait for a lock.
+    "busy_timeout": str(BUSY_TIMEOUT_MS),
+    # Readers do not wait for the writer, nor it for them (sqlite.org/wal.html).
+    "journal_mode": "WAL",
+    # A commit returns after the fsync of the log. NORMAL leaves that fsync to the checkpoint: a power cut could take back what
+    # was answered, and a file at home would be one that nobody remembers (sqlite.org/pragma.html#pragma_synchronous).
+    "synchronous": "FULL",
+    "foreign_keys": "ON",
+    # One huge transaction makes a huge log file, which SQLite would keep at that size; it is cut back to 64 MiB.
+    "journal_size_limit": str(64 * 1024 * 1024),
+    # The schema of a foreign or damaged file must not call functions with side effects (sqlite.org/security.html).
+    "trusted_schema": "OFF",
+}
+
+READ_PRAGMAS: Mapping[str, str] = {
+    "busy_timeout": str(BUSY_TIMEOUT_MS),
+    # A change that strayed into a read-only transaction fails, instead of taking the write lock behind everyone's back.
+    "query_only": "ON",
+    "trusted_schema": "OFF",
+}
+
+READERS = 3
+"""Connections for reading, each a thread and up to 2 MB of page cache: enough for a scan, a handler and a person at once."""
+
+
+class DatabaseClosed(Exception):
+    """The database was closed; whoever asks has outlived it."""
+
+
+class Database:
+    """Transactions, and the end of them. A read sees one moment and waits for nobody; writes come one after the other.
+
+    Keep every transaction short: in SQLite an open read keeps the log from being emptied, an open write keeps everyone else
+    from writing. Never open one inside another.
+    """
+
+    def __init__(self, writer: AsyncEngine, reader: AsyncEngine) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._in_use = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._closed = False
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that sees one moment of the database and cannot change it. Raises DatabaseClosed, SQLAlchemyError."""
+        with self._using():
+            async with self._reader.begin() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that owns the database from its first moment: what it reads stays true until it has committed.
+
+        Leaving commits, durably; an exception on the way (a cancellation too) undoes all of it. Raises DatabaseClosed,
+        SQLAlchemyError.
+        """
+        with self._using():
+            async with self._writer.begin() as connection:
+                yield connection
+
+    async def close(self) -> None:
+        """Refuses new transactions, lets the running ones end, closes all connections. May be called again."""
+        self._closed = True
+        await self._idle.wait()
+        await self._reader.dispose()
+        await self._writer.dispose()
+
+    @contextmanager
+    def _using(self) -> Iterator[None]:
+        if self._closed:
+            raise DatabaseClosed("the database is closed")
+        self._in_use += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._in_use -= 1
+            if not self._in_use:
+                self._idle.set()
+
+
+def sqlite_database(path: str) -> Database:
+    """The SQLite database in the file `path`. Nothing is opened before the first transaction.
+
+    Writers get a pool of one connection, so that they queue in the order they came instead of racing for SQLite's lock.
+    """
+    writer = _sqlite_engine(path, connections=1, pragmas=WRITE_PRAGMAS, begin="BEGIN IMMEDIATE")
+    reader = _sqlite_engine(path, connections=READERS, pragmas=READ_PRAGMAS, begin="BEGIN")
+    return Database(writer, reader)
+
+
+def _sqlite_engine(path: str, *, connections: int, pragmas: Mapping[str, str], begin: str) -> AsyncEngine:
+    engine = create_async_engine(
+        sa.URL.create("sqlite+aiosqlite", database=path),
+        # The driver must not open transactions by its own rules: it would begin them late and shared, and of 50 concurrent
+        # read-modify-writes 43 were lost without an error. We begin them ourselves, below.
+        connect_args={"isolation_level": None},
+        pool_size=connections,
+        max_overflow=0,
+        pool_timeout=None,  # waiting for one's turn is no error, however slow the disk
+        hide_parameters=True,  # values of rows do not belong into error messages and logs
+    )
+
+    def on_connect(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+        cursor = connection.cursor()
+        for pragma, value in pragmas.items():
+            cursor.execute(f"PRAGMA {pragma}={value}")
+        cursor.close()
+
+    def on_begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    event.listen(engine.sync_engine, "connect", on_connect)
+    event.listen(engine.sync_engine, "begin", on_begin)
+    return engine
+
+
+Plain = str | bytes | int | float | None
+"""What a driver takes and gives without SQLAlchemy's types in between."""
+
+
+class Bulk:
+    """A statement for many plain rows: SQLAlchemy writes the SQL, the driver alone handles the values.
+
+    No SQLAlchemy type looks at a value on its way, which would take half of the time and more: what goes in is plain, and a
+    boolean may come back as 0 or 1. Values are given by the names of the statement's bind parameters. Made to be a constant.
+    """
+
+    def __init__(self, statement: sa.Select[*tuple[Any, ...]] | sa.UpdateBase) -> None:
+        self._statement = statement
+        self._written: dict[str, _Written] = {}
+
+    async def run(self, connection: AsyncConnection, rows: Sequence[Mapping[str, Plain]]) -> int:
+        """Runs it once for each row; answers how many rows of the database it touched. Raises SQLAlchemyError."""
+        if not rows:
+            return 0
+        written = self._for(connection.dialect)
+        result = await connection.exec_driver_sql(written.sql, [written.in_order(row) for row in rows])
+        return result.rowcount
+
+    async def fetch(self, connection: AsyncConnection, values: Mapping[str, Plain]) -> Sequence[sa.Row[*tuple[Plain, ...]]]:
+        """Runs it once and answers all it finds, so it should have a limit. Raises SQLAlchemyError."""
+        written = self._for(connection.dialect)
+        return (await connection.exec_driver_sql(written.sql, written.in_order(values))).all()
+
+    def _for(self, dialect: sa.Dialect) -> _Written:
+        if dialect.name not in self._written:
+            self._written[dialect.name] = _written(self._statement, dialect)
+        return self._written[dialect.name]
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A statement in one database's words, the names of its values in order, and the values it brought along (`LIMIT 1`)."""
+
+    sql: str
+    names: tuple[str, ...]
+    constants: Mapping[str, Plain]
+
+    def in_order(self, values: Mapping[str, Plain]) -> tuple[Plain, ...]:
+        known = {**self.constants, **values} if self.constants else values
+        return tuple([known[name] for name in self.names])
+
+
+def _written(statement: sa.Select[*tuple[Any, ...]] | sa.UpdateBase, dialect: sa.Dialect) -> _Written:
+    compiled = statement.compile(dialect=dialect)
+    constants = {name: value for name, value in compiled.params.items() if value is not None}
+    return _Written(compiled.string, tuple(compiled.positiontup or ()), constants)

@@ -1,0 +1,79 @@
+"""The small memories in SQL, one row for each name: pauses and holds, host-key pins, ids of destinations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from forged.model.manifest import Hold, HostKeyPin, ManifestName, Pause
+from forged.store.border import Border, put
+from forged.store.schema import destinations, holds, pauses, pins
+
+
+class SqlFlags:
+    """The promises are in store/base.Flags."""
+
+    def __init__(self, border: Border) -> None:
+        self._border = border
+
+    async def pause(self, name: ManifestName) -> Pause | None:
+        found = await _first(self._border, sa.select(pauses.c.since_ns).where(pauses.c.manifest == name))
+        return None if found is None else Pause(*found)
+
+    async def set_pause(self, name: ManifestName, pause: Pause | None) -> None:
+        async with self._border.writing() as connection:
+            if pause is None:
+                await connection.execute(sa.delete(pauses).where(pauses.c.manifest == name))
+            else:
+                await put(connection, pauses, {"manifest": name, "since_ns": pause.since_ns})
+
+    async def hold(self, name: ManifestName) -> Hold | None:
+        columns = sa.select(holds.c.reason, holds.c.message, holds.c.since_ns)
+        found = await _first(self._border, columns.where(holds.c.manifest == name))
+        return None if found is None else Hold(*found)
+
+    async def set_hold(self, name: ManifestName, hold: Hold | None) -> None:
+        async with self._border.writing() as connection:
+            if hold is None:
+                await connection.execute(sa.delete(holds).where(holds.c.manifest == name))
+            else:
+                values = {"reason": hold.reason, "message": hold.message, "since_ns": hold.since_ns}
+                await put(connection, holds, {"manifest": name, **values})
+
+
+class SqlPins:
+    """The promises are in model/manifest.PinKeeper."""
+
+    def __init__(self, border: Border) -> None:
+        self._border = border
+
+    async def pinned(self, name: ManifestName) -> HostKeyPin | None:
+        columns = sa.select(pins.c.key, pins.c.fingerprint, pins.c.pinned_at_ns)
+        found = await _first(self._border, columns.where(pins.c.manifest == name))
+        return None if found is None else HostKeyPin(*found)
+
+    async def pin(self, name: ManifestName, pin: HostKeyPin) -> None:
+        values = {"key": pin.key, "fingerprint": pin.fingerprint, "pinned_at_ns": pin.pinned_at_ns}
+        async with self._border.writing() as connection:
+            await put(connection, pins, {"manifest": name, **values})
+
+
+class SqlDestinations:
+    """The promises are in store/base.Destinations."""
+
+    def __init__(self, border: Border) -> None:
+        self._border = border
+
+    async def known_id(self, dest: str) -> str | None:
+        found = await _first(self._border, sa.select(destinations.c.id).where(destinations.c.dest == dest))
+        return None if found is None else found[0]
+
+    async def remember(self, dest: str, id: str) -> None:
+        async with self._border.writing() as connection:
+            await put(connection, destinations, {"dest": dest, "id": id})
+
+
+async def _first(border: Border, query: sa.Select[*tuple[Any, ...]]) -> sa.Row[*tuple[Any, ...]] | None:
+    async with border.reading() as connection:
+        return (await connection.execute(query)).first()

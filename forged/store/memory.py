@@ -1,0 +1,236 @@
+"""The toy twin: the same promises in memory, for tests of those who use a store. Nothing is durable."""
+
+from __future__ import annotations
+
+from bisect import bisect_right, insort
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from itertools import count
+
+from forged.model.errors import StoreError
+from forged.model.events import Event, EventId, NewEvent
+from forged.model.files import Stat
+from forged.model.jobs import Job, JobId
+from forged.model.manifest import AtSource, Hold, HostKeyPin, ManifestName, ManifestRow, Pause
+from forged.model.paths import SourcePath
+from forged.store.base import JOBS_KEPT
+
+
+class _Open:
+    """Whether the store is still open; shared by its groups."""
+
+    def __init__(self) -> None:
+        self.closed = False
+
+    def check(self) -> None:
+        if self.closed:
+            raise StoreError("the store is closed already; forged is stopping")
+
+
+class MemoryOutbox:
+    """See store/base.Outbox."""
+
+    def __init__(self, open: _Open) -> None:
+        self._open = open
+        self._events: list[Event] = []
+        self._places: dict[str, int] = {}
+        self._ids = count(1)
+
+    def append(self, events: Sequence[NewEvent]) -> None:
+        self._events += [Event(EventId(next(self._ids)), e.kind, e.target, e.at_ns, e.key, e.body) for e in events]
+
+    async def after(self, handler: str, limit: int) -> Sequence[Event]:
+        self._open.check()
+        return [e for e in self._events if e.id > self._places.get(handler, 0)][:limit]
+
+    async def acknowledge(self, handler: str, upto: EventId) -> None:
+        self._open.check()
+        self._places[handler] = max(upto, self._places.get(handler, 0))
+
+    async def prune(self, handlers: Sequence[str]) -> int:
+        self._open.check()
+        before = len(self._events)
+        taken = min((self._places.get(h, 0) for h in handlers), default=None)
+        self._events = [] if taken is None else [e for e in self._events if e.id > taken]
+        return before - len(self._events)
+
+
+class MemoryManifest:
+    """See store/base.Manifest. Versions of a path lie oldest first; paths are kept in order beside them."""
+
+    def __init__(self, open: _Open, outbox: MemoryOutbox) -> None:
+        self._open = open
+        self._outbox = outbox
+        self._versions: dict[ManifestName, dict[SourcePath, list[ManifestRow]]] = {}
+        self._paths: dict[ManifestName, list[SourcePath]] = {}
+
+    async def between(
+        self, name: ManifestName, after: SourcePath | None, upto: SourcePath | None, limit: int
+    ) -> Sequence[ManifestRow]:
+        self._open.check()
+        versions, paths = self._versions.get(name, {}), self._paths.get(name, [])
+        start = 0 if after is None else bisect_right(paths, after)
+        end = len(paths) if upto is None else bisect_right(paths, upto)
+        return [versions[path][-1] for path in paths[start : min(end, start + limit)]]
+
+    async def current(self, name: ManifestName, paths: Sequence[SourcePath]) -> Sequence[ManifestRow | None]:
+        self._open.check()
+        versions = self._versions.get(name, {})
+        return [versions[path][-1] if path in versions else None for path in paths]
+
+    async def record(self, name: ManifestName, rows: Sequence[ManifestRow], events: Sequence[NewEvent] = ()) -> None:
+        self._open.check()
+        versions, paths = self._versions.setdefault(name, {}), self._paths.setdefault(name, [])
+        for row in rows:
+            if row.path not in versions:
+                versions[row.path] = [row]
+                insort(paths, row.path)
+            elif versions[row.path][-1] != row:
+                versions[row.path].append(row)
+        self._outbox.append(events)
+
+    async def restat(self, name: ManifestName, seen: Sequence[tuple[SourcePath, Stat]]) -> None:
+        for versions, stat in [(v, stat) for path, stat in seen for v in self._known(name, [path])]:
+            versions[-1] = replace(versions[-1], stat=stat, at_source=AtSource.PRESENT)
+
+    async def mark(self, name: ManifestName, paths: Sequence[SourcePath], at_source: AtSource) -> None:
+        for versions in self._known(name, paths):
+            versions[-1] = replace(versions[-1], at_source=at_source)
+
+    async def entomb(self, name: ManifestName, paths: Sequence[SourcePath], at_ns: int) -> None:
+        for versions in self._known(name, paths):
+            if versions[-1].tombstone_at_ns is None:
+                versions[-1] = replace(versions[-1], tombstone_at_ns=at_ns)
+
+    async def forget(self, name: ManifestName, paths: Sequence[SourcePath] | None = None) -> int:
+        self._open.check()
+        versions = self._versions.get(name, {})
+        gone = set(versions if paths is None else paths) & set(versions)
+        for path in gone:
+            del versions[path]
+        self._paths[name] = [path for path in self._paths.get(name, []) if path not in gone]
+        return len(gone)
+
+    async def count(self, name: ManifestName) -> tuple[int, int]:
+        self._open.check()
+        current = [versions[-1] for versions in self._versions.get(name, {}).values()]
+        return len(current), sum(row.stat.size_bytes for row in current)
+
+    async def history(self, name: ManifestName, path: SourcePath) -> AsyncIterator[ManifestRow]:
+        for versions in self._known(name, [path]):
+            for row in reversed(tuple(versions)):
+                yield row
+
+    async def homes(self, name: ManifestName, path: SourcePath, sha256: bytes) -> ManifestRow | None:
+        for versions in self._known(name, [path]):
+            return next((row for row in reversed(versions) if row.sha256 == sha256), None)
+        return None
+
+    def _known(self, name: ManifestName, paths: Sequence[SourcePath]) -> list[list[ManifestRow]]:
+        self._open.check()
+        versions = self._versions.get(name, {})
+        return [versions[path] for path in paths if path in versions]
+
+
+class MemoryJobs:
+    """See store/base.Jobs."""
+
+    def __init__(self, open: _Open) -> None:
+        self._open = open
+        self._jobs: dict[JobId, Job] = {}
+
+    async def save(self, job: Job) -> None:
+        self._open.check()
+        self._jobs[job.id] = job
+        for old in self._newest_first()[JOBS_KEPT:]:
+            if old.status.ended:
+                del self._jobs[old.id]
+
+    async def get(self, id: JobId) -> Job | None:
+        self._open.check()
+        return self._jobs.get(id)
+
+    async def recent(self, limit: int = 100, before: Job | None = None) -> Sequence[Job]:
+        self._open.check()
+        jobs = self._newest_first()
+        return [j for j in jobs if before is None or (j.start_ns, j.id) < (before.start_ns, before.id)][:limit]
+
+    def _newest_first(self) -> list[Job]:
+        return sorted(self._jobs.values(), key=lambda j: (j.start_ns, j.id), reverse=True)
+
+
+class MemoryFlags:
+    """See store/base.Flags."""
+
+    def __init__(self, open: _Open) -> None:
+        self._open = open
+        self._pauses: dict[ManifestName, Pause | None] = {}
+        self._holds: dict[ManifestName, Hold | None] = {}
+
+    async def pause(self, name: ManifestName) -> Pause | None:
+        self._open.check()
+        return self._pauses.get(name)
+
+    async def set_pause(self, name: ManifestName, pause: Pause | None) -> None:
+        self._open.check()
+        self._pauses[name] = pause
+
+    async def hold(self, name: ManifestName) -> Hold | None:
+        self._open.check()
+        return self._holds.get(name)
+
+    async def set_hold(self, name: ManifestName, hold: Hold | None) -> None:
+        self._open.check()
+        self._holds[name] = hold
+
+
+class MemoryPins:
+    """See model/manifest.PinKeeper."""
+
+    def __init__(self, open: _Open) -> None:
+        self._open = open
+        self._pins: dict[ManifestName, HostKeyPin] = {}
+
+    async def pinned(self, name: ManifestName) -> HostKeyPin | None:
+        self._open.check()
+        return self._pins.get(name)
+
+    async def pin(self, name: ManifestName, pin: HostKeyPin) -> None:
+        self._open.check()
+        self._pins[name] = pin
+
+
+class MemoryDestinations:
+    """See store/base.Destinations."""
+
+    def __init__(self, open: _Open) -> None:
+        self._open = open
+        self._ids: dict[str, str] = {}
+
+    async def known_id(self, dest: str) -> str | None:
+        self._open.check()
+        return self._ids.get(dest)
+
+    async def remember(self, dest: str, id: str) -> None:
+        self._open.check()
+        self._ids[dest] = id
+
+
+class MemoryStore:
+    """See store/base.Store."""
+
+    def __init__(self) -> None:
+        self._open = _Open()
+        self.outbox = MemoryOutbox(self._open)
+        self.manifest = MemoryManifest(self._open, self.outbox)
+        self.jobs = MemoryJobs(self._open)
+        self.flags = MemoryFlags(self._open)
+        self.destinations = MemoryDestinations(self._open)
+        self.pins = MemoryPins(self._open)
+
+    async def identity(self) -> str:
+        self._open.check()
+        return f"{id(self):016x}"
+
+    async def close(self) -> None:
+        self._open.closed = True

@@ -1,0 +1,52 @@
+"""The outbox in SQL: events that wait for their handlers, and how far each handler has come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from forged.model.events import Event, EventId, EventKind, NewEvent
+from forged.store.border import Border, put
+from forged.store.schema import outbox, positions
+
+
+class SqlOutbox:
+    """The promises are in store/base.Outbox. Events come in through `append`, within the transaction of the fact they tell."""
+
+    def __init__(self, border: Border) -> None:
+        self._border = border
+
+    async def after(self, handler: str, limit: int) -> Sequence[Event]:
+        place = sa.select(positions.c.upto).where(positions.c.handler == handler).scalar_subquery()
+        waiting = sa.select(outbox).where(outbox.c.id > sa.func.coalesce(place, 0)).order_by(outbox.c.id).limit(limit)
+        async with self._border.reading() as connection:
+            return [
+                Event(EventId(r.id), EventKind(r.kind), r.target, r.at_ns, r.key, r.body) for r in await connection.execute(waiting)
+            ]
+
+    async def acknowledge(self, handler: str, upto: EventId) -> None:
+        async with self._border.writing() as connection:
+            if upto > await _place(connection, handler):
+                await put(connection, positions, {"handler": handler, "upto": upto})
+
+    async def prune(self, handlers: Sequence[str]) -> int:
+        async with self._border.writing() as connection:
+            taken = sa.delete(outbox)
+            if handlers:
+                taken = taken.where(outbox.c.id <= min([await _place(connection, handler) for handler in handlers]))
+            return (await connection.execute(taken)).rowcount
+
+
+async def append(connection: AsyncConnection, events: Sequence[NewEvent]) -> None:
+    """Puts events into the outbox, in this order, as part of the caller's transaction."""
+    if events:
+        rows = [{"kind": e.kind.value, "target": e.target, "at_ns": e.at_ns, "key": e.key, "body": e.body} for e in events]
+        await connection.execute(sa.insert(outbox), rows)
+
+
+async def _place(connection: AsyncConnection, handler: str) -> int:
+    """The last event that `handler` has taken; 0, which is no event's id, before its first."""
+    place = await connection.execute(sa.select(positions.c.upto).where(positions.c.handler == handler))
+    return place.scalar_one_or_none() or 0

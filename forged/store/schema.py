@@ -1,0 +1,157 @@
+"""The tables, as they are today. migrations/ holds the way here from every older version; a test keeps the two equal.
+
+Paths and hashes are bytes, so that their order is the order of memcmp on every database. Times are nanoseconds since the epoch.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+HEAD = "0001"
+"""The revision that this module describes: the newest one in migrations/versions."""
+
+metadata = sa.MetaData()
+
+_serial = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+"""SQLite numbers rows by itself only where the column's type is the word INTEGER (sqlite.org/autoinc.html)."""
+
+
+class AnyText(sa.TypeDecorator[str]):
+    """Text that may hold what no UTF-8 can: names from a file system, which Python reads as lone surrogates (PEP 383).
+
+    Stored as bytes. A plain text column would refuse it, and one odd name would stop a whole transaction.
+    """
+
+    impl = sa.LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> bytes | None:
+        return None if value is None else value.encode("utf-8", "surrogatepass")
+
+    def process_result_value(self, value: bytes | None, dialect: sa.Dialect) -> str | None:
+        return None if value is None else value.decode("utf-8", "surrogatepass")
+
+
+versions = sa.Table(
+    "versions",
+    metadata,
+    sa.Column("manifest", sa.Text, primary_key=True),
+    sa.Column("path", sa.LargeBinary, primary_key=True),
+    # 0 marks the current version; the others are numbered from 1 on in the order in which they were superseded. As part of the
+    # key it makes the current version unique without an index of its own, and keeps all versions of a path side by side.
+    sa.Column("superseded", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("size_bytes", sa.BigInteger, nullable=False),
+    sa.Column("mtime_ns", sa.BigInteger, nullable=False),
+    sa.Column("inode", sa.BigInteger),
+    sa.Column("ctime_ns", sa.BigInteger),
+    # The four numbers as decimal text, where one of them does not fit into 64 bits with a sign (see manifest.py).
+    sa.Column("exact_stat", sa.Text),
+    sa.Column("sha256", sa.LargeBinary(32), nullable=False),
+    sa.Column("home", sa.LargeBinary, nullable=False),
+    sa.Column("landed_at_ns", sa.BigInteger, nullable=False),
+    sa.Column("incomplete", sa.Boolean, nullable=False),
+    sa.Column("at_source", sa.Text, nullable=False),
+    sa.Column("tombstone_at_ns", sa.BigInteger),
+    sa.CheckConstraint("length(sha256) = 32", name="sha256_is_32_bytes"),
+    # The rows lie in the order of the key: reading a manifest is one walk, and the file is half as large (measured).
+    sqlite_with_rowid=False,
+)
+
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("target", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("start_ns", sa.BigInteger, nullable=False),
+    sa.Column("folders", sa.Text, nullable=False),  # a JSON array of strings
+    sa.Column("end_ns", sa.BigInteger),
+    # The result, all NULL while there is none.
+    sa.Column("success", sa.Boolean),
+    sa.Column("files_transferred", sa.BigInteger),
+    sa.Column("bytes_transferred", sa.BigInteger),
+    sa.Column("duration_s", sa.Double),
+    sa.Column("errors", sa.Text),  # a JSON array of strings
+    sa.Index("jobs_by_start", "start_ns", "id"),
+)
+
+outbox = sa.Table(
+    "outbox",
+    metadata,
+    sa.Column("id", _serial, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("target", sa.Text, nullable=False),
+    sa.Column("at_ns", sa.BigInteger, nullable=False),
+    sa.Column("key", AnyText, nullable=False),
+    sa.Column("body", AnyText, nullable=False),
+    # Without it SQLite gives the id of a deleted last event to the next one, and a handler would take it for a repetition.
+    sqlite_autoincrement=True,
+)
+
+positions = sa.Table(
+    "positions",
+    metadata,
+    sa.Column("handler", sa.Text, primary_key=True),
+    sa.Column("upto", sa.BigInteger, nullable=False),
+)
+
+pauses = sa.Table(
+    "pauses",
+    metadata,
+    sa.Column("manifest", sa.Text, primary_key=True),
+    sa.Column("since_ns", sa.BigInteger, nullable=False),
+)
+
+holds = sa.Table(
+    "holds",
+    metadata,
+    sa.Column("manifest", sa.Text, primary_key=True),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("message", AnyText, nullable=False),
+    sa.Column("since_ns", sa.BigInteger, nullable=False),
+)
+
+pins = sa.Table(
+    "pins",
+    metadata,
+    sa.Column("manifest", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("fingerprint", sa.Text, nullable=False),
+    sa.Column("pinned_at_ns", sa.BigInteger, nullable=False),
+)
+
+destinations = sa.Table(
+    "destinations",
+    metadata,
+    sa.Column("dest", AnyText, primary_key=True),
+    sa.Column("id", sa.Text, nullable=False),
+)
+
+identity = sa.Table(
+    "identity",
+    metadata,
+    # One row, once somebody has asked: a random id of this memory.
+    sa.Column("id", sa.Text, primary_key=True),
+)
+
+_revision = sa.Table(
+    "alembic_version",
+    sa.MetaData(),
+    sa.Column("version_num", sa.String(32), nullable=False),
+    sa.PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
+"""Alembic's own note of the revision (alembic 1.x, `MigrationContext`); written by us only where a database is new."""
+
+
+def create(connection: sa.Connection) -> None:
+    """Makes all tables in an empty database, at revision HEAD. Needs no alembic, which takes half a second to load."""
+    metadata.create_all(connection, checkfirst=False)
+    _revision.create(connection, checkfirst=False)
+    connection.execute(sa.insert(_revision).values(version_num=HEAD))
+
+
+def revision(connection: sa.Connection) -> str | None:
+    """The revision the database is at; None when it is no database of ours."""
+    if not sa.inspect(connection).has_table(_revision.name):
+        return None
+    return connection.execute(sa.select(_revision.c.version_num)).scalar_one_or_none()
