@@ -70,7 +70,7 @@ class MemorySource:
 
     def _seen(self, folders: Sequence[SourcePath]) -> tuple[Sequence[Entry], Sequence[Problem]]:
         box = self.box
-        problems = [self._closed(path) for path in sorted(box.unreadable) if _below(path, folders)]
+        problems = [self._closed(path) for path in sorted(box.unreadable - box.files.keys()) if _below(path, folders)]
         problems += [Problem(path, ProblemKind.LINK, "a symbolic link") for path in sorted(box.links) if _below(path, folders)]
         problems += [Problem(f, ProblemKind.VANISHED, "no such folder") for f in folders if not self._exists(f)]
         wanted = sorted(path for path in box.files if _below(path, folders) and not self._in_closed_folder(path))

@@ -98,14 +98,16 @@ class Retrying:
         self._observer = observer or Nobody()
         self._resume_points = resume_points
         self._inner: Source | None = None
+        self._known: Capabilities | None = None
         self._changing = asyncio.Lock()
         self._open = False
 
     @property
     def capabilities(self) -> Capabilities:
-        if self._inner is None:
+        """Of the connection; while it is broken, of the last one: what a box can do does not change with the line."""
+        if self._known is None:
             raise SourceLost("the source is not connected")
-        return self._inner.capabilities
+        return self._known
 
     async def __aenter__(self) -> Self:
         self._open = True
@@ -130,7 +132,7 @@ class Retrying:
             if self._inner is None:
                 fresh = self._make()
                 await fresh.__aenter__()
-                self._inner = fresh
+                self._inner, self._known = fresh, fresh.capabilities
             return self._inner
 
     async def _discard(self, failed: Source | None, error: SourceError) -> None:

@@ -1,0 +1,375 @@
+"""One round, end to end, in memory: what comes home, what is remembered, what is left alone."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+import pytest
+
+from forged.model.errors import DiskFull, SourceLost
+from forged.model.files import ProblemKind
+from forged.model.manifest import AtSource
+from forged.model.observer import Retried
+from forged.model.paths import home_path, source_path
+from forged.model.target import Selection
+from forged.model.transfer import Wholeness
+from forged.sources.memory_faults import CutListing, DuringFetch, LoseAfterBytes, RefuseConnections
+from tests.support.world import TARGET, World
+
+NASTY = [b"new\nline", b"a|b", b"'quoted\"", b"-rf", b"~", b"%41", b"\xff\xfe not utf-8", b"x" * 255, b"deep/er/" + b"y" * 250]
+
+
+async def test_everything_comes_home_byte_for_byte_and_is_remembered() -> None:
+    world = World()
+    made = {name: name * 3 for name in NASTY} | {b"empty": b"", b"large": bytes(range(256)) * 4_000}
+    for name, data in made.items():
+        world.box.write(name, data)
+    world.age()
+    result = await world.round()
+    assert result.success
+    assert world.home() == made
+    assert await world.rows() == {source_path(name): hashlib.sha256(data).digest() for name, data in made.items()}
+    assert result.job.result is not None
+    assert result.job.result.files_transferred == len(made)
+
+
+async def test_a_second_round_moves_nothing_and_reads_nothing() -> None:
+    world = World()
+    for n in range(250):
+        world.box.write(b"%03d.png" % n, b"x" * n)
+    world.age()
+    await world.round()
+    world.faults.append(NoReading())
+    world.age()
+    assert (await world.round()).success
+    assert world.facts.landed() == []
+
+
+class NoReading(DuringFetch):
+    """Any read at the source fails the test."""
+
+    def __init__(self) -> None:
+        super().__init__(b"", 0, lambda box: None)
+
+    def before_piece(self, *args: object) -> None:
+        raise AssertionError("a file was opened at the source")
+
+
+async def test_only_changed_and_added_files_move() -> None:
+    world = World()
+    for n in range(20):
+        world.box.write(b"%02d" % n, b"first %d" % n)
+    world.age()
+    await world.round()
+    for n in range(5):
+        world.box.write(b"%02d" % n, b"second, longer %d" % n)
+    world.box.write(b"same-size", b"added")
+    world.box.write(b"05", b"FIRST 5")  # other content, same size
+    world.age()
+    await world.round()
+    assert world.facts.landed() == [b"00", b"01", b"02", b"03", b"04", b"05", b"same-size"]
+
+
+async def test_touched_files_are_hashed_where_they_are_and_never_move() -> None:
+    world = World()
+    world.box.write(b"a", b"content")
+    world.age()
+    await world.round()
+    world.box.touch(b"a")
+    world.age()
+    await world.round()
+    assert world.facts.landed() == []
+    world.faults.append(NoReading())
+    await world.round()  # the new look was remembered: not even hashed again
+
+
+async def test_new_content_under_a_known_name_lands_beside_it() -> None:
+    world = World()
+    world.box.write(b"pic.png", b"first")
+    world.age()
+    await world.round()
+    world.box.replace(b"pic.png", b"second!")
+    world.age()
+    await world.round()
+    version = b"pic~" + hashlib.sha256(b"second!").hexdigest()[:8].encode() + b".png"
+    assert world.home() == {b"pic.png": b"first", version: b"second!"}
+
+
+async def test_a_mutable_file_is_replaced_while_home_still_has_what_forged_put_there() -> None:
+    world = World()
+    world.select(Selection(mutable=("log.html",)))
+    world.box.write(b"log.html", b"one")
+    world.age()
+    await world.round()
+    world.box.write(b"log.html", b"one, two")
+    world.age()
+    await world.round()
+    assert world.home() == {b"log.html": b"one, two"}
+    world.destination.files[home_path(b"log.html")] = replace(world.destination.files[home_path(b"log.html")], data=b"the owner's")
+    world.box.write(b"log.html", b"one, two, three")
+    world.age()
+    await world.round()
+    assert world.at_home(b"log.html") == b"the owner's"
+    assert b"one, two, three" in world.home().values()
+
+
+async def test_a_file_deleted_at_the_source_stays_at_home() -> None:
+    world = World()
+    world.box.write(b"a", b"1")
+    world.box.write(b"b", b"2")
+    world.age()
+    await world.round()
+    world.box.delete(b"a")
+    result = await world.round()
+    assert result.success
+    assert world.home() == {b"a": b"1", b"b": b"2"}
+    (row,) = await world.store.manifest.current(world.target.manifest, [source_path(b"a")])
+    assert row is not None
+    assert row.at_source is AtSource.GONE
+
+
+async def test_an_old_copy_at_home_is_adopted_and_nothing_moves() -> None:
+    world = World()
+    first = World()
+    for n in range(50):
+        for box in (world.box, first.box):
+            box.write(b"%02d" % n, b"data %d" % n)
+    world.age()
+    first.age()
+    await first.round()
+    world.destination = first.destination
+    result = await world.round()
+    assert (result.tally.adopted, result.tally.transferred) == (50, 0)
+    assert len(await world.rows()) == 50
+
+
+async def test_equal_size_but_other_content_at_home_is_not_adopted() -> None:
+    world = World()
+    world.box.write(b"a", b"mine!")
+    world.destination.files[home_path(b"a")] = replace(await _file(), data=b"yours")
+    world.age()
+    await world.round()
+    assert world.at_home(b"a") == b"yours"
+    assert b"mine!" in world.home().values()
+
+
+async def _file() -> object:
+    other = World()
+    other.box.write(b"a", b"12345")
+    other.age()
+    await other.round()
+    return other.destination.files[home_path(b"a")]
+
+
+async def test_a_listing_cut_off_half_way_is_no_success_and_nothing_is_gone() -> None:
+    world = World()
+    for n in range(300):
+        world.box.write(b"%03d" % n, b"x")
+    world.age()
+    await world.round()
+    world.box.write(b"000-new", b"new")
+    world.age()
+    world.faults.append(CutListing(100, times=1))
+    result = await world.round()
+    assert not result.success
+    assert isinstance(result.error, SourceLost)
+    assert world.facts.landed() == [b"000-new"]  # what was seen before the break still comes home
+    rows = await world.store.manifest.between(world.target.manifest, None, None, 1_000)
+    assert all(row.at_source is AtSource.PRESENT for row in rows)
+
+
+async def test_a_file_that_is_still_being_written_waits() -> None:
+    world = World()
+    world.box.write(b"a", b"half")
+    result = await world.round()
+    assert world.home() == {}
+    assert result.success
+    assert result.waiting.files == 1
+    assert result.waiting.look_again_s == pytest.approx(2.0, abs=0.1)
+    world.age(2.0)
+    await world.round()
+    assert world.home() == {b"a": b"half"}
+
+
+@pytest.mark.parametrize("how", ["grows", "is replaced", "shrinks", "is rewritten in place"])
+async def test_a_file_that_changes_while_it_is_read_never_lands_half(how: str) -> None:
+    world = World()
+    old, new = b"o" * 300_000, b"n" * 300_000
+    world.box.write(b"a", old)
+    world.age()
+    strike = {
+        "grows": lambda box: box.write(b"a", old + b"more"),
+        "is replaced": lambda box: box.replace(b"a", new),
+        "shrinks": lambda box: box.write(b"a", old[:70_000]),
+        "is rewritten in place": lambda box: box.write(b"a", new),
+    }[how]
+    world.faults.append(DuringFetch(b"a", 100_000, strike))
+    await world.round()
+    assert world.home() == {}
+    assert world.facts.troubles() == {b"a": ProblemKind.CHANGED}
+    world.age()
+    await world.round()
+    assert world.home() == {b"a": world.box.files[source_path(b"a")].data}
+
+
+async def test_an_unfinished_file_waits_until_it_changes_or_settle_max_is_over() -> None:
+    world = World()
+    world.destination.wholeness = Wholeness.BROKEN
+    world.box.write(b"a.png", b"half a picture")
+    world.age()
+    result = await world.round()
+    assert world.home() == {}
+    assert result.success
+    assert world.facts.troubles() == {b"a.png": ProblemKind.BROKEN}
+    world.age(100)
+    world.faults.append(NoReading())
+    await world.round()  # it still looks the same: not fetched again
+    world.faults.clear()
+    world.age(600)
+    await world.round()
+    assert world.home() == {b"a.png": b"half a picture"}
+    (row,) = await world.store.manifest.current(world.target.manifest, [source_path(b"a.png")])
+    assert row is not None
+    assert row.incomplete
+
+
+async def test_a_lost_connection_resumes_where_it_broke() -> None:
+    world = World(LoseAfterBytes(300_000, times=3))
+    data = bytes(range(256)) * 4_000
+    world.box.write(b"large", data)
+    world.age()
+    result = await world.round()
+    assert result.success
+    assert world.home() == {b"large": data}
+    assert sum(isinstance(fact, Retried) for fact in world.facts.seen) == 3
+
+
+async def test_a_box_that_does_not_answer_is_tried_again_and_then_reported() -> None:
+    world = World(RefuseConnections(2))
+    world.box.write(b"a", b"1")
+    world.age()
+    assert (await world.round()).success
+    world.faults[:] = [RefuseConnections(100)]
+    result = await world.round()
+    assert not result.success
+    assert result.error is not None
+    assert result.error.hint
+
+
+async def test_a_full_disk_is_said_and_heals() -> None:
+    world = World()
+    world.box.write(b"a", b"1")
+    world.age()
+    world.destination.trouble = DiskFull()
+    result = await world.round()
+    assert isinstance(result.error, DiskFull)
+    world.destination.trouble = None
+    assert (await world.round()).success
+    assert world.home() == {b"a": b"1"}
+
+
+async def test_another_disk_under_the_same_name_is_never_filled() -> None:
+    world = World()
+    world.box.write(b"a", b"1")
+    world.age()
+    await world.round()
+    world.box.write(b"b", b"2")
+    world.age()
+    world.destination.id = "another"
+    result = await world.round()
+    assert not result.success
+    assert world.home() == {b"a": b"1"}
+
+
+async def test_an_emptied_source_holds_the_target_and_forgets_nothing() -> None:
+    world = World()
+    for n in range(20):
+        world.box.write(b"%d" % n, b"x")
+    world.age()
+    await world.round()
+    world.box.files.clear()
+    await world.round()
+    hold = await world.store.flags.hold(world.target.manifest)
+    assert hold is not None
+    assert hold.reason == "emptied"
+    rows = await world.store.manifest.between(world.target.manifest, None, None, 100)
+    assert all(row.at_source is AtSource.PRESENT for row in rows)
+
+
+async def test_a_held_target_still_brings_files_home() -> None:
+    world = World()
+    for n in range(20):
+        world.box.write(b"%d" % n, b"x")
+    world.age()
+    await world.round()
+    world.box.files.clear()
+    await world.round()
+    world.box.write(b"new", b"new")
+    world.age()
+    await world.round()
+    assert world.at_home(b"new") == b"new"
+
+
+async def test_a_sync_of_one_folder_says_nothing_about_the_others() -> None:
+    world = World()
+    world.box.write(b"one/a", b"1")
+    world.box.write(b"two/b", b"2")
+    world.age()
+    await world.round()
+    world.box.write(b"one/c", b"3")
+    world.box.write(b"two/d", b"4")
+    world.age()
+    await world.round(b"one")
+    assert world.facts.landed() == [b"one/c"]
+    rows = await world.store.manifest.between(world.target.manifest, None, None, 100)
+    assert all(row.at_source is AtSource.PRESENT for row in rows)
+
+
+async def test_what_is_excluded_stays_where_it_is() -> None:
+    world = World()
+    world.select(Selection(exclude=("*.tmp",), max_size_bytes=10))
+    for name in (b"a.png", b"b.tmp", b"huge.png"):
+        world.box.write(name, b"x" * (100 if name == b"huge.png" else 5))
+    world.age()
+    await world.round()
+    assert set(world.home()) == {b"a.png"}
+
+
+async def test_old_beginnings_are_swept_and_wanted_ones_kept() -> None:
+    world = World(LoseAfterBytes(200_000, times=100))
+    world.target = replace(TARGET, transfer=replace(TARGET.transfer, retry_attempts=0))
+    world.box.write(b"large", b"x" * 500_000)
+    world.age()
+    doors_attempts = await world.round()
+    assert not doors_attempts.success
+    assert world.destination.parts  # the beginning waits
+    world.box.delete(b"large")
+    world.faults.clear()
+    await world.round()
+    assert not world.destination.parts
+
+
+async def test_a_source_that_cannot_hash_still_brings_everything_home_once() -> None:
+    world = World(hashing=False)
+    world.box.write(b"a", b"1")
+    world.age()
+    await world.round()
+    world.box.touch(b"a")
+    world.age()
+    await world.round()
+    assert world.home() == {b"a": b"1"}
+
+
+async def test_a_hostile_number_of_problems_is_counted_but_not_kept() -> None:
+    world = World()
+    for n in range(500):
+        world.box.write(b"%d" % n, b"x")
+        world.box.unreadable.add(source_path(b"%d" % n))
+    world.age()
+    result = await world.round()
+    assert not result.success
+    assert result.tally.troubled >= 500
+    assert len(result.tally.problems) == 100
+    assert result.job.result is not None
+    assert result.job.result.errors[-1] == "and 400 more"
