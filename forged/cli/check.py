@@ -1,0 +1,25 @@
+"""`forged check`: what a valid configuration says, in short."""
+
+from __future__ import annotations
+
+from forged.cli.telling import Line, Tone, columns, line
+from forged.kit.units import human_duration
+from forged.model.settings import Config
+from forged.model.target import Target
+
+
+def report(config: Config) -> list[Line]:
+    """`FILE: ok, 3 targets`, and a row for each target."""
+    count = len(config.targets)
+    lines = [line(f"{config.path}: ok, {count} target{'' if count == 1 else 's'}", Tone.GOOD)]
+    if not config.targets and not config.discoveries:
+        lines.append(line("  nothing to do yet: `forged probe URL` prints a [[target]] to paste", Tone.WARN))
+    return lines + [line(f"  {text}") for text in columns([row(target) for target in config.targets])]
+
+
+def row(target: Target) -> tuple[str, ...]:
+    """Name, type, from where to where, when, and whether anything is ever deleted there."""
+    timing, cleanup = target.timing, target.cleanup
+    when = f"cron {timing.schedule}" if timing.schedule else f"every {human_duration(timing.poll_s)}"
+    removal = f"cleanup after {human_duration(cleanup.age_s)}" if cleanup else "no cleanup"
+    return target.name, target.type.value, f"{target.source} -> {target.home.dest}", when, removal

@@ -1,0 +1,113 @@
+"""The command `forged`. Each command imports what it needs when it runs, so that `forged --help` answers at once."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from forged import __version__
+from forged.cli.telling import Manner, Tone, line, manner, print_json, say, trouble
+from forged.model.errors import ConfigError, ForgedError
+from forged.model.settings import Config
+
+FAILED, WRONG_USE = 1, 2
+"""DESIGN section 4; 0 is well. 130 and 143 (128 + the signal) after Ctrl-C and SIGTERM, as shells count."""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("-c", "--config", "file", type=click.Path(path_type=Path), help="The configuration file (TOML).", metavar="FILE")
+@click.version_option(__version__, prog_name="forged", message="%(prog)s %(version)s")
+@click.pass_context
+def cli(context: click.Context, file: Path | None) -> None:
+    """Brings AI-generated media home from the machines that make it.
+
+    Without -c: $FORGED_CONFIG, ./forged.toml, ~/.config/forged/forged.toml, /etc/forged/forged.toml.
+
+    Exit status: 0 all well, 1 something failed, 2 wrong usage or configuration, 130 after Ctrl-C.
+    """
+    context.obj = file
+
+
+@cli.command()
+@click.pass_obj
+def check(file: Path | None) -> None:
+    """Validate the configuration; say every mistake at once."""
+    from forged.cli.check import report
+
+    with told(Manner.LINES):
+        say(report(configuration(file)))
+
+
+@cli.command()
+@click.argument("targets", nargs=-1, metavar="[TARGET]...")
+@click.option("--dry-run", is_flag=True, help="Say what would come home; change nothing.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output, and nothing else.")
+@click.pass_obj
+def once(file: Path | None, targets: Sequence[str], dry_run: bool, as_json: bool) -> None:
+    """Bring home what is new, from all targets or from those named, and end.
+
+    A target that fails does not stop the others. Exit status: 0 all well, 1 something failed, 2 bad configuration.
+    """
+    from forged.cli.once import preview, sync
+
+    spoken = manner(as_json)
+    with told(spoken):
+        config = configuration(file)
+        done = preview(config, targets, spoken) if dry_run else sync(config, targets, spoken)
+    sys.exit(0 if done else FAILED)
+
+
+@cli.command()
+@click.option("--seconds", type=click.FloatRange(1, 3600), default=15, show_default=True, help="How long the box works.")
+@click.option("--dir", "folder", type=click.Path(path_type=Path, file_okay=False), help="Where; else a new temporary folder.")
+def demo(seconds: float, folder: Path | None) -> None:
+    """See forged at work: a throw-away box makes pictures and films, and they come home while you watch.
+
+    Needs no root, no server and no configuration; leaves everything in one folder, which is named at the end.
+    """
+    from forged.cli.demo import demo as give
+
+    spoken = manner()
+    with told(spoken):
+        done = give(folder, seconds, spoken)
+    sys.exit(0 if done else FAILED)
+
+
+def configuration(file: Path | None) -> Config:
+    """The validated configuration. Raises ConfigError with every mistake."""
+    from forged.config import load
+
+    found = load.find(file, os.environ, Path.cwd(), Path.home())
+    return load.load(found, os.environ, is_root=os.geteuid() == 0)
+
+
+@contextmanager
+def told(spoken: Manner) -> Iterator[None]:
+    """Turns what can go wrong into words and an exit status; programming errors keep their traceback."""
+    from forged.cli.running import Interrupted
+
+    try:
+        yield
+    except ConfigError as error:
+        if spoken is Manner.JSON:
+            from forged.cli.results import refusal_json
+
+            print_json(refusal_json(error))
+        say((line(text, Tone.BAD) for problem in error.problems for text in problem.splitlines()), to_stderr=True)
+        sys.exit(WRONG_USE)
+    except ForgedError as error:
+        say(trouble("forged", error), to_stderr=True)
+        sys.exit(FAILED)
+    except Interrupted as interrupted:
+        say([line("Stopped. What has landed stays; the rest comes with the next sync.", Tone.WARN)], to_stderr=True)
+        sys.exit(interrupted.exit_code)
+
+
+def main() -> None:
+    """The entry point of `forged` and of `python -m forged`."""
+    cli(prog_name="forged")

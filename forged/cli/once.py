@@ -1,0 +1,76 @@
+"""`forged once`: the configured targets, one sync each, and the telling of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import assert_never
+
+from forged.cli import lines, results
+from forged.cli.running import run
+from forged.cli.telling import Manner, print_json, say
+from forged.daemon.app import App
+from forged.daemon.progress import Progress
+from forged.kit.clock import Clock, SystemClock
+from forged.model.settings import Config
+from forged.model.target import Target
+from forged.sync.cycle import RoundResult
+from forged.sync.preview import Preview
+
+
+def sync(config: Config, names: Sequence[str], manner: Manner) -> bool:
+    """Brings home what is new and says so; answers whether all went well. Raises ForgedError when nothing could begin."""
+    clock = SystemClock()
+    started_s = clock.monotonic_s()
+    done = run(_sync(config, names, manner, clock))
+    if manner is Manner.JSON:
+        print_json(results.document(done, dry_run=False, duration_s=clock.monotonic_s() - started_s))
+    else:
+        say(results.summary(done))
+    return results.succeeded(done)
+
+
+def preview(config: Config, names: Sequence[str], manner: Manner) -> bool:
+    """Says what a sync would bring home; changes nothing there and nothing here."""
+    clock = SystemClock()
+    started_s = clock.monotonic_s()
+    seen = run(_preview(config, names, clock))
+    if manner is Manner.JSON:
+        print_json(results.document(seen, dry_run=True, duration_s=clock.monotonic_s() - started_s))
+    else:
+        say(line for one in seen for line in results.preview_lines(one))
+    return results.succeeded(seen)
+
+
+async def _sync(config: Config, names: Sequence[str], manner: Manner, clock: Clock) -> list[RoundResult]:
+    progress = Progress(clock)
+    async with App.open(config, observer=progress, ssh_home=Path.home()) as app:
+        targets = app.targets(names)
+        progress.expect(target.name for target in targets)
+        async with shown(progress, targets, manner, clock):
+            return await app.once(names)
+
+
+async def _preview(config: Config, names: Sequence[str], clock: Clock) -> list[Preview]:
+    async with App.open(config, observer=Progress(clock), ssh_home=Path.home()) as app:
+        return await app.preview(names)
+
+
+@asynccontextmanager
+async def shown(progress: Progress, targets: Sequence[Target], manner: Manner, clock: Clock) -> AsyncIterator[None]:
+    """Progress while the block runs, in the manner that suits who looks."""
+    match manner:
+        case Manner.JSON:
+            yield
+        case Manner.SCREEN:
+            from forged.cli.bars import bars
+
+            async with bars(progress, clock):
+                yield
+        case Manner.LINES:
+            say(lines.beginning(targets))
+            async with lines.ticking(progress, clock):
+                yield
+        case _:
+            assert_never(manner)

@@ -1,0 +1,151 @@
+"""The folder of one tour: the box, home, keys, state and a real forged.toml, all in one place and gone with one `rm -r`."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from forged.config.load import load
+from forged.demo.producer import COMFYUI_OUTPUT, FORGE_OUTPUTS
+from forged.demo.server import LOOPBACK, Served
+from forged.model.errors import ForgedError
+from forged.model.settings import Config
+
+PROGRAMS: Mapping[str, tuple[str, str]] = {"forge": ("Forge", FORGE_OUTPUTS), "comfyui": ("ComfyUI", COMFYUI_OUTPUT)}
+"""Target and type -> the program's name, and its folder on the box."""
+
+SETTLE = "500ms"
+"""Shorter than the default of two seconds, since the tour is short. Its films grow every 0.3 s."""
+
+
+class FolderNotEmpty(ForgedError):
+    """The demo wants a folder of its own, and this one has something in it."""
+
+    default_hint = "name another one with --dir, or delete it"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One of the box's two programs, which is one target: where its files are, there and at home."""
+
+    target: str
+    program: str
+    there: Path
+    home: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Grounds:
+    """Where everything of one tour is."""
+
+    root: Path
+
+    @property
+    def box(self) -> Path:
+        return self.root / "box"
+
+    @property
+    def home(self) -> Path:
+        return self.root / "home"
+
+    @property
+    def keys(self) -> Path:
+        return self.root / "keys"
+
+    @property
+    def log(self) -> Path:
+        """What the box's generators complained about."""
+        return self.root / "box.log"
+
+    @property
+    def config_file(self) -> Path:
+        return self.root / "forged.toml"
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        return tuple(
+            Place(target, program, self.box / folder, self.home / target) for target, (program, folder) in PROGRAMS.items()
+        )
+
+    def furnish(self) -> None:
+        """Makes the folders of box and home."""
+        for folder in (self.home, *(place.there for place in self.places)):
+            folder.mkdir(parents=True)
+
+    def configure(self, served: Served) -> Config:
+        """Writes forged.toml and loads it, as `forged once -c` would."""
+        self.config_file.write_text(toml(self, served), encoding="utf-8")
+        return load(self.config_file, os.environ, is_root=os.geteuid() == 0)
+
+    def leave(self) -> bool:
+        """Removes the folder if nothing ever happened in it; answers whether it stays."""
+        for folder, _, files in os.walk(self.root, topdown=False):
+            if files:
+                return True
+            os.rmdir(folder)
+        return False
+
+
+def grounds(wanted: Path | None) -> Grounds:
+    """A new folder below the system's one for temporary files, or the wanted one. Raises FolderNotEmpty."""
+    if wanted is None:
+        return Grounds(Path(tempfile.mkdtemp(prefix="forged-demo-")))
+    try:
+        wanted.mkdir(parents=True, exist_ok=True)
+        if any(wanted.iterdir()):
+            raise FolderNotEmpty(f"{wanted} is not empty")
+    except OSError as e:
+        raise FolderNotEmpty(f"{wanted} cannot be used: {e.strerror}") from e
+    return Grounds(wanted.absolute())
+
+
+def toml(place: Grounds, served: Served) -> str:
+    """The configuration of the tour, as a person would write it."""
+    return "\n".join([head(place), *(target(one, place, served) for one in place.places)])
+
+
+def head(place: Grounds) -> str:
+    return f"""\
+# Written by `forged demo`; its box is gone when the demo ends.
+# For a box of your own: `forged probe ssh://user@host:port` prints a [[target]] to paste.
+
+[daemon]
+state_dir = {path(place.root / "state")}
+socket = {path(place.root / "forged.sock")}
+metrics = ""
+
+[transfer]
+min_free = "50MB"
+"""
+
+
+def target(one: Place, place: Grounds, served: Served) -> str:
+    address = f"ssh://{served.user}@{LOOPBACK}:{served.port}{quote(str(one.there))}"
+    return f"""\
+[[target]]
+name = "{one.target}"
+type = "{one.target}"
+source = {json.dumps(address)}
+dest = {path(place.home)}
+layout = "{{target}}/{{folder}}/{{path}}"
+identity_file = {path(served.identity_file)}
+host_key = "{served.fingerprint}"
+settle = "{SETTLE}"
+poll = "1s"
+"""
+
+
+def path(one: Path) -> str:
+    """A path as a TOML string; `$` begins a variable there, so it is doubled."""
+    return json.dumps(str(one).replace("$", "$$"))
+
+
+def all_files(folder: Path) -> Sequence[Path]:
+    """The regular files below a folder, relative to it, in order; forged's own marker folder is none of them."""
+    found = (file.relative_to(folder) for file in folder.rglob("*") if file.is_file())
+    return sorted(file for file in found if file.parts[0] != ".forged")
