@@ -14,8 +14,8 @@ WINDOW_BYTES = 4_096
 """Read at once around a header, so that small neighbours cost no further call. One page of every file system in use."""
 
 MAX_STEPS = 250_000
-"""Looks at one file before its length is beyond judging: half a second, or one for a search, measured on two cores. A film has some dozens, a PNG of 1 GB in the usual
-64 KiB chunks 16,000. A hostile PNG of 80 million empty chunks ends here."""
+"""Looks at one file before its length is beyond judging: half a second, or one for a search, measured on two cores. A film has
+some dozens, a PNG of 1 GB in the usual 64 KiB chunks 16,000. A hostile PNG of 80 million empty chunks ends here."""
 
 _FIND_BYTES = 1 << 20
 _FIND_STEPS = 256
