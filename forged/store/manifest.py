@@ -8,13 +8,14 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
-from forged.kit.sql import Bulk, Plain
+from forged.kit.sql import Bulk
 from forged.model.events import NewEvent
 from forged.model.files import Stat
 from forged.model.manifest import AtSource, ManifestName, ManifestRow
 from forged.model.paths import SourcePath
 from forged.store.border import Border
 from forged.store.outbox import append
+from forged.store.rows import Values, key_values, row_of, row_values, stat_values
 from forged.store.schema import versions
 
 STEP_ROWS = 1_000
@@ -100,8 +101,6 @@ _FORGET_OLDER = Bulk(sa.delete(versions).where(_OF_PATH))
 _FORGET_ALL_CURRENT = Bulk(sa.delete(versions).where(_OF_MANIFEST, _IS_CURRENT))
 _FORGET_ALL_OLDER = Bulk(sa.delete(versions).where(_OF_MANIFEST))
 
-Values = dict[str, Plain]
-
 
 class SqlManifest:
     """The promises are in store/base.Manifest."""
@@ -119,7 +118,7 @@ class SqlManifest:
             while len(rows) < limit:
                 size = min(STEP_ROWS, limit - len(rows))
                 found = await page.fetch(connection, {**asked, "b_limit": size})
-                rows.extend(map(_row, found))
+                rows.extend(map(row_of, found))
                 if len(found) < size:
                     break
                 asked["b_after"] = rows[-1].path
@@ -130,13 +129,13 @@ class SqlManifest:
         async with self._border.reading() as connection:
             for start in range(0, len(paths), STEP_ROWS):
                 rows = await connection.execute(_AMONG, {"b_manifest": name, "b_paths": list(paths[start : start + STEP_ROWS])})
-                found.update((row.path, row) for row in map(_row, rows))
+                found.update((row.path, row) for row in map(row_of, rows))
         return [found.get(path) for path in paths]
 
     async def record(self, name: ManifestName, rows: Sequence[ManifestRow], events: Sequence[NewEvent] = ()) -> None:
         async with self._border.writing() as connection:
             for step in _steps(rows):
-                values = [_values(name, row) for row in step]
+                values = [row_values(name, row) for row in step]
                 if await _INSERT_MISSING.run(connection, values) < len(values):
                     await _SUPERSEDE_OTHER.run(connection, values)
                     await _INSERT_MISSING.run(connection, values)
@@ -144,19 +143,19 @@ class SqlManifest:
 
     async def restat(self, name: ManifestName, seen: Sequence[tuple[SourcePath, Stat]]) -> None:
         present: Values = {"b_at_source": AtSource.PRESENT.value}
-        await self._change(_RESTAT, [_key(name, path) | _stat_values(stat) | present for path, stat in seen])
+        await self._change(_RESTAT, [key_values(name, path) | stat_values(stat) | present for path, stat in seen])
 
     async def mark(self, name: ManifestName, paths: Sequence[SourcePath], at_source: AtSource) -> None:
-        await self._change(_MARK, [_key(name, path) | {"b_at_source": at_source.value} for path in paths])
+        await self._change(_MARK, [key_values(name, path) | {"b_at_source": at_source.value} for path in paths])
 
     async def entomb(self, name: ManifestName, paths: Sequence[SourcePath], at_ns: int) -> None:
-        await self._change(_ENTOMB, [_key(name, path) | {"b_tombstone_at_ns": at_ns} for path in paths])
+        await self._change(_ENTOMB, [key_values(name, path) | {"b_tombstone_at_ns": at_ns} for path in paths])
 
     async def forget(self, name: ManifestName, paths: Sequence[SourcePath] | None = None) -> int:
         # Each path has exactly one current version, so counting those counts paths.
         if paths is None:
             return await self._change(_FORGET_ALL_CURRENT, [{"b_manifest": name}], then=_FORGET_ALL_OLDER)
-        return await self._change(_FORGET_CURRENT, [_key(name, path) for path in paths], then=_FORGET_OLDER)
+        return await self._change(_FORGET_CURRENT, [key_values(name, path) for path in paths], then=_FORGET_OLDER)
 
     async def count(self, name: ManifestName) -> tuple[int, int]:
         async with self._border.reading() as connection:
@@ -164,20 +163,20 @@ class SqlManifest:
             return int(rows or 0), int(size_bytes or 0)
 
     async def history(self, name: ManifestName, path: SourcePath) -> AsyncIterator[ManifestRow]:
-        asked: Values = _key(name, path) | {"b_before": _NEWEST + 1, "b_limit": STEP_ROWS}
+        asked: Values = key_values(name, path) | {"b_before": _NEWEST + 1, "b_limit": STEP_ROWS}
         while True:
             async with self._border.reading() as connection:
                 found = await _HISTORY.fetch(connection, asked)
             for rank, *version in found:
                 asked["b_before"] = rank
-                yield _row(version)
+                yield row_of(version)
             if len(found) < STEP_ROWS:
                 return
 
     async def homes(self, name: ManifestName, path: SourcePath, sha256: bytes) -> ManifestRow | None:
         async with self._border.reading() as connection:
-            found = await _WITH_CONTENT.fetch(connection, _key(name, path) | {"b_sha256": sha256})
-            return _row(found[0]) if found else None
+            found = await _WITH_CONTENT.fetch(connection, key_values(name, path) | {"b_sha256": sha256})
+            return row_of(found[0]) if found else None
 
     async def _change(self, statement: Bulk, values: Sequence[Values], then: Bulk | None = None) -> int:
         """Runs a statement for many rows in one transaction, and `then` for the same ones; answers how many the first touched."""
@@ -200,63 +199,3 @@ def _steps(rows: Sequence[ManifestRow]) -> Iterator[list[ManifestRow]]:
             step = {}
         step[row.path] = row
     yield list(step.values())
-
-
-def _key(name: ManifestName, path: SourcePath) -> Values:
-    return {"b_manifest": name, "b_path": path}
-
-
-def _values(name: ManifestName, row: ManifestRow) -> Values:
-    return {
-        "b_manifest": name,
-        "b_path": row.path,
-        "b_sha256": row.sha256,
-        "b_home": row.home,
-        "b_landed_at_ns": row.landed_at_ns,
-        "b_incomplete": row.incomplete,
-        "b_at_source": row.at_source.value,
-        "b_tombstone_at_ns": row.tombstone_at_ns,
-        **_stat_values(row.stat),
-    }
-
-
-def _stat_values(stat: Stat) -> Values:
-    numbers = (stat.size_bytes, stat.mtime_ns, stat.inode, stat.ctime_ns)
-    size_bytes, mtime_ns, inode, ctime_ns = map(_clamped, numbers)
-    exact = None
-    if (size_bytes, mtime_ns, inode, ctime_ns) != numbers:
-        exact = " ".join(map(str, numbers))
-    return {
-        "b_size_bytes": size_bytes,
-        "b_mtime_ns": mtime_ns,
-        "b_inode": inode,
-        "b_ctime_ns": ctime_ns,
-        "b_exact_stat": exact,
-    }
-
-
-def _clamped(number: int | None) -> int | None:
-    """The nearest number that the databases can hold: 64 bits with a sign.
-
-    Inodes go to 2^64 - 1 (overlay and FUSE file systems use the high bits), and a hostile source can set any mtime; one such
-    file must not make the others unrecordable, nor come back as another number and so look changed on every scan.
-    """
-    if number is None or -(2**63) <= number < 2**63:
-        return number
-    return 2**63 - 1 if number > 0 else -(2**63)
-
-
-_AT_SOURCE = {at_source.value: at_source for at_source in AtSource}
-"""`AtSource(value)` for each row would be a third of the time that building rows takes."""
-
-
-def _row(plain: Sequence[Any]) -> ManifestRow:
-    path, size_bytes, mtime_ns, inode, ctime_ns, exact, sha256, home, landed_at_ns, incomplete, at_source, tombstone_at_ns = plain
-    stat = Stat(size_bytes, mtime_ns, inode, ctime_ns) if exact is None else _exact(exact)
-    return ManifestRow(path, stat, sha256, home, landed_at_ns, bool(incomplete), _AT_SOURCE[at_source], tombstone_at_ns)
-
-
-def _exact(text: str) -> Stat:
-    size_bytes, mtime_ns, inode, ctime_ns = (None if word == "None" else int(word) for word in text.split())
-    assert size_bytes is not None and mtime_ns is not None
-    return Stat(size_bytes, mtime_ns, inode, ctime_ns)
