@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from forged.kit.durable import NoReplace as NoReplace
 from forged.model.files import Problem
 from forged.model.paths import HomePath
 from forged.model.transfer import Landed, Receipt, Sink
-
-
-class NoReplace(enum.Enum):
-    """How well this destination can refuse to overwrite; shown in `status`."""
-
-    RENAMEAT2 = "renameat2"  # one atomic step
-    LINK = "link"  # link, then unlink: atomic too, but a crash leaves a second name in staging
-    PLACEHOLDER = "placeholder"  # an exclusive empty file is renamed over: safe against forged, not against others
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +42,19 @@ class HomeLook:
     mtime_ns: int
 
 
+class HomeSink(Sink, Protocol):
+    """A destination's sink has an end: `async with contextlib.aclosing(destination.sink()) as sink`, one for each fetch."""
+
+    async def aclose(self) -> None:
+        """Waits for what is being written and closes unfinished files. They stay, as the beginnings of a later resume."""
+
+
 class Destination(Protocol):
     """One destination folder as one target uses it.
+
+    Life: `ready` comes first; before it every other method raises DestinationMissing. Each method makes sure again that the
+    place is still the one that `ready` saw, so that a disk unmounted in the middle of a round is never mistaken for an empty
+    one. `aclose` ends it.
 
     Every method raises DestinationError when the place as a whole is in trouble (missing, read-only, full, I/O error), and
     answers a Problem when only one file is. All paths stay below the destination: a symbolic link in the way is a Problem.
@@ -65,11 +68,19 @@ class Destination(Protocol):
         min_free). Never creates the destination folder itself when `known_id` is set.
         """
 
-    def sink(self) -> Sink:
-        """A sink into this destination's staging area. Its staged files are on disk, not yet durable."""
+    def sink(self) -> HomeSink:
+        """A sink into this destination's staging area. Its staged files are on disk, not yet durable.
+
+        A request that is poured again from its `offset_bytes` on (after a broken transfer) starts over there: what was staged
+        beyond is dropped, what is below is read back and hashed.
+        """
 
     async def resume_points(self, stagings: Sequence[str]) -> Sequence[int]:
-        """How many bytes of each are already staged by an earlier, broken transfer (0 = none)."""
+        """How many bytes of each are already staged by an earlier, broken transfer (0 = none).
+
+        Never more than its unbroken beginning, as far as the running system knows. A power cut may leave zeros where bytes were
+        on their way to the disk: only a comparison with the source's hash proves a resumed file, so ask for it.
+        """
 
     async def discard(self, stagings: Collection[str]) -> None:
         """Forgets staged files (a verification failed, a file was adopted). Missing ones are fine."""
@@ -93,3 +104,6 @@ class Destination(Protocol):
 
     async def confirm(self, batch: Sequence[HomePath]) -> None:
         """Makes files that were found at home (adopted ones) durable too: fsync of the files and their folders."""
+
+    async def aclose(self) -> None:
+        """Ends it: waits for what is under way, closes what is open. Nothing may be asked of it afterwards."""

@@ -1,0 +1,192 @@
+"""The toy twin of a destination: a dict. It keeps every promise of the contract, for the tests of upper floors."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import sys
+import uuid
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+from forged.destination.base import HomeLook, Landing, NoReplace, Readiness
+from forged.kit.budget import Room, Unbounded
+from forged.model.errors import DestinationError, DestinationMissing, MarkerMissing, SourceBroken
+from forged.model.files import Problem, ProblemKind
+from forged.model.paths import HomePath
+from forged.model.transfer import Landed, LandedAs, Piece, Request, Staged, Wholeness
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryFile:
+    """A file at home."""
+
+    data: bytes
+    mtime_ns: int = 0
+
+
+@dataclass(slots=True)
+class _Pouring:
+    """A staged file while its bytes come in. `ahead` waits for a hole to close."""
+
+    request: Request
+    data: bytearray
+    ahead: dict[int, bytes] = field(default_factory=dict)
+    end: int | None = None
+
+    def add(self, piece: Piece) -> None:
+        if piece.offset_bytes < len(self.data) or piece.offset_bytes in self.ahead:
+            raise SourceBroken("the source sent bytes of a file twice")
+        self.ahead[piece.offset_bytes] = b"".join(piece.data)
+        if piece.last:
+            self.end = piece.offset_bytes + piece.size_bytes
+        while self.ahead.get(len(self.data)):
+            self.data += self.ahead.pop(len(self.data))
+        self.ahead.pop(len(self.data), None)
+
+    @property
+    def whole(self) -> bool:
+        return self.end == len(self.data)
+
+    def restarts(self, piece: Piece) -> bool:
+        again = piece.offset_bytes == piece.request.offset_bytes and len(self.data) > piece.offset_bytes
+        return again or piece.request != self.request
+
+
+class MemoryDestination:
+    """Tests look into `files` and `parts`, and set `trouble` to break it: every method raises that until it is None again."""
+
+    def __init__(self, room: Room | None = None, wholeness: Wholeness = Wholeness.UNKNOWN) -> None:
+        self.files: dict[HomePath, MemoryFile] = {}
+        self.parts: dict[str, bytearray] = {}
+        self.room: Room = room or Unbounded()
+        self.wholeness = wholeness
+        """What is said of every file that comes in whole."""
+        self.id = str(uuid.uuid4())
+        """What the marker says; another one is another disk."""
+        self.trouble: DestinationError | None = None
+        self._seen_id: str | None = None
+
+    async def ready(self, known_id: str | None) -> Readiness:
+        await asyncio.sleep(0)
+        if self.trouble is not None:
+            raise self.trouble
+        if known_id is not None and known_id != self.id:
+            raise MarkerMissing
+        self._seen_id = self.id
+        return Readiness(self.id, sys.maxsize, NoReplace.RENAMEAT2)
+
+    async def check(self) -> None:
+        """What each method does first, as the contract says."""
+        await asyncio.sleep(0)
+        if self.trouble is not None:
+            raise self.trouble
+        if self._seen_id is None:
+            raise DestinationMissing("not looked at yet")
+        if self._seen_id != self.id:
+            raise MarkerMissing
+
+    def sink(self) -> MemorySink:
+        return MemorySink(self)
+
+    async def resume_points(self, stagings: Sequence[str]) -> Sequence[int]:
+        await self.check()
+        return [len(self.parts.get(staging, b"")) for staging in stagings]
+
+    async def discard(self, stagings: Collection[str]) -> None:
+        await self.check()
+        for staging in stagings:
+            self.parts.pop(staging, None)
+
+    async def sweep(self, keep: Collection[str]) -> int:
+        await self.check()
+        strays = [staging for staging in self.parts if staging not in keep]
+        await self.discard(strays)
+        return len(strays)
+
+    async def land(self, batch: Sequence[Landing]) -> Sequence[Landed | Problem]:
+        await self.check()
+        return [self._land(landing) for landing in batch]
+
+    def _land(self, landing: Landing) -> Landed | Problem:
+        receipt, staged = landing.receipt, landing.receipt.staged
+        data = self.parts.get(staged.staging)
+        is_here = data is not None and len(data) == staged.size_bytes
+        for home in (landing.home, *landing.versions):
+            how = self._how(landing, home, is_here)
+            if how is None:
+                continue
+            if how is not LandedAs.ADOPTED:
+                self.files[home] = MemoryFile(bytes(data or b""), receipt.entry.stat.mtime_ns)
+            self.parts.pop(staged.staging, None)
+            return Landed(receipt.entry, home, staged.sha256, how, receipt.incomplete)
+        return Problem(receipt.entry.path, ProblemKind.HOME, "every name is taken" if is_here else "its staged bytes are gone")
+
+    def _how(self, landing: Landing, home: HomePath, is_here: bool) -> LandedAs | None:
+        wanted, there = home == landing.home, self.files.get(home)
+        if there is None:
+            return (LandedAs.NEW if wanted else LandedAs.VERSION) if is_here else None
+        sha256 = hashlib.sha256(there.data).digest()
+        if sha256 == landing.receipt.staged.sha256:
+            return LandedAs.ADOPTED
+        return LandedAs.REPLACED if wanted and is_here and sha256 == landing.replaces_sha256 else None
+
+    async def look(self, homes: Sequence[HomePath]) -> Sequence[HomeLook | None]:
+        await self.check()
+        found = [self.files.get(home) for home in homes]
+        return [HomeLook(len(file.data), file.mtime_ns) if file else None for file in found]
+
+    async def hash(self, home: HomePath) -> bytes | None:
+        await self.check()
+        file = self.files.get(home)
+        return hashlib.sha256(file.data).digest() if file else None
+
+    async def confirm(self, batch: Sequence[HomePath]) -> None:
+        await self.check()
+
+    async def aclose(self) -> None:
+        self._seen_id = None
+
+
+class MemorySink:
+    """A sink into a MemoryDestination."""
+
+    def __init__(self, destination: MemoryDestination) -> None:
+        self._destination = destination
+        self._pourings: dict[str, _Pouring] = {}
+
+    async def reserve(self, size_bytes: int) -> None:
+        await self._destination.check()
+        await self._destination.room.take(size_bytes)
+
+    def refund(self, size_bytes: int) -> None:
+        self._destination.room.give(size_bytes)
+
+    async def write(self, pieces: Sequence[Piece]) -> Sequence[Staged]:
+        try:
+            await self._destination.check()
+            return [staged for piece in pieces if (staged := self._add(piece)) is not None]
+        finally:
+            self._destination.room.give(sum(piece.size_bytes for piece in pieces))
+
+    def _add(self, piece: Piece) -> Staged | None:
+        staging = piece.request.staging
+        pouring = self._pourings.get(staging)
+        if pouring is None or pouring.restarts(piece):
+            pouring = self._pourings[staging] = self._begin(piece.request)
+        pouring.add(piece)
+        if not pouring.whole:
+            return None
+        del self._pourings[staging]
+        sha256 = hashlib.sha256(pouring.data).digest()
+        return Staged(staging, len(pouring.data), sha256, self._destination.wholeness)
+
+    def _begin(self, request: Request) -> _Pouring:
+        part = self._destination.parts.setdefault(request.staging, bytearray())
+        if len(part) < request.offset_bytes:
+            raise DestinationError(f"only {len(part)} of {request.offset_bytes} staged bytes are left")
+        del part[request.offset_bytes :]
+        return _Pouring(request, part)
+
+    async def aclose(self) -> None:
+        self._pourings.clear()

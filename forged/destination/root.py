@@ -1,0 +1,229 @@
+"""The destination folder itself: is it there, is it the right one, can it take more?
+
+    <dest>/.forged/id                     the marker: a random id, made on first use
+    <dest>/.forged/staging/<namespace>/   where the bytes of one target wait for their final names
+
+Everything here blocks; it runs in the destination's threads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import grp
+import os
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from forged.destination.base import Readiness
+from forged.destination.trouble import border
+from forged.kit.durable import FOLDER, READ, Folders, NoReplace, fsync_folder, probe, rename_noreplace, write_durably
+from forged.model.errors import DestinationError, DestinationMissing, DestinationReadOnly, DiskFull, MarkerMissing
+from forged.model.target import HomePolicy
+
+OURS = b".forged"
+_MARKER = b"id"
+_STAGING = b"staging"
+
+_OURS_MODE = 0o700
+"""What waits there is not verified yet; nobody else should serve it or index it."""
+
+_ROOT = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+"""The destination itself may be reached through a link: that is the owner's choice, not a source's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The open folders of a destination, for the length of one piece of work."""
+
+    root: int
+    ours: int
+    staging: int
+    level: NoReplace
+
+
+class Root:
+    """One destination folder, as the target `namespace` uses it."""
+
+    def __init__(self, policy: HomePolicy, namespace: str, min_free_bytes: int) -> None:
+        self._policy = policy
+        self._path = os.fsencode(policy.dest)
+        self._namespace = _folder_name(namespace)
+        self._min_free_bytes = min_free_bytes
+        self._id: str | None = None
+        self._level: NoReplace | None = None
+        self._trusted = False
+        self._gid = -1
+
+    @property
+    def where(self) -> str:
+        return str(self._policy.dest)
+
+    def ready(self, known_id: str | None) -> Readiness:
+        """As the contract says. Writes only the first time and after `doubt`: the disks of a sleeping NAS sleep on."""
+        with border(self.where):
+            self._gid = _gid(self._policy.group)
+            self._check_mounted()
+            if known_id is None:
+                self._make()
+            with self._open(_ROOT, self._path) as root:
+                if known_id is not None and _read_marker(root) != known_id:
+                    raise MarkerMissing(f"{self.where}: this is not the folder that files were landed in before")
+                _check_writable(root, self.where)
+                self._id, self._level = self._settle_in(root)
+                self.check_free(root)
+                return Readiness(self._id, _free_bytes(root), self._level)
+
+    def doubt(self) -> None:
+        """Something went wrong: the next `ready` tries everything again."""
+        self._trusted = False
+
+    def check_free(self, folder: int) -> None:
+        """Raises DiskFull when less than `min_free` is left where this open folder lies."""
+        free_bytes = _free_bytes(folder)
+        if free_bytes < self._min_free_bytes:
+            raise DiskFull(f"{self.where}: {free_bytes:,} bytes free, min_free is {self._min_free_bytes:,}")
+
+    @contextmanager
+    def enter(self) -> Iterator[Place]:
+        """Opens the place for one piece of work, after a look at its marker. Raises DestinationError for OSErrors within, too."""
+        with border(self.where), contextlib.ExitStack() as stack:
+            root = stack.enter_context(self._open(_ROOT, self._path))
+            if self._id is None or self._level is None:
+                raise DestinationMissing(f"{self.where}: not looked at yet", hint="forged looks at it before each round")
+            if _read_marker(root) != self._id:
+                raise MarkerMissing(f"{self.where}: it was unmounted or exchanged just now")
+            ours = stack.enter_context(self._open(FOLDER, OURS, root))
+            outer = stack.enter_context(self._open(FOLDER, _STAGING, ours))
+            staging = stack.enter_context(self._open(FOLDER, self._namespace, outer))
+            yield Place(root, ours, staging, self._level)
+
+    def folders(self, place: Place) -> Folders:
+        """The owner's folders in this place; `.forged` is none of them."""
+        return Folders(place.root, self._policy.dir_mode, self.gid, forbidden=place.ours)
+
+    @property
+    def gid(self) -> int:
+        """The configured group's number; -1 without one."""
+        return self._gid
+
+    @contextmanager
+    def _open(self, flags: int, name: bytes, folder: int | None = None) -> Iterator[int]:
+        fd = os.open(name, flags, dir_fd=folder)
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+
+    def _check_mounted(self) -> None:
+        if self._policy.require_mount and not _is_mounted(self._path):
+            raise DestinationMissing(f"{self.where}: nothing is mounted there, and require_mount is set")
+
+    def _make(self) -> None:
+        """On first use the folder may be made, with its parents: nobody can have unmounted what never was."""
+        missing = []
+        path = os.path.abspath(self._path)
+        while not os.path.isdir(path) and not os.path.lexists(path):
+            missing.append(os.path.basename(path))
+            path = os.path.dirname(path)
+        if missing:
+            with self._open(_ROOT, path) as above:
+                with Folders(above, self._policy.dir_mode, self.gid) as folders:
+                    folders.open(b"/".join(reversed(missing)), make=True)
+                    folders.sync()
+
+    def _settle_in(self, root: int) -> tuple[str, NoReplace]:
+        """Makes what is missing of `.forged`, tries the folder out when that is due; answers the marker's id and the level."""
+        with Folders(root, _OURS_MODE) as folders:
+            staging = folders.open(b"/".join([OURS, _STAGING, self._namespace]), make=True)
+            if self._level is None or not self._trusted:
+                self._check_group(staging)
+                self._level = probe(staging)
+                self._trusted = True
+            made = _read_marker(root) or self._make_marker(root, staging, self._level)
+            folders.sync()
+            return made, self._level
+
+    def _make_marker(self, root: int, staging: int, level: NoReplace) -> str:
+        """Two targets may come here at once: the first one's id counts."""
+        made = str(uuid.uuid4())
+        temporary = b"marker-" + made.encode()
+        write_durably(staging, temporary, made.encode() + b"\n")
+        with self._open(FOLDER, OURS, root) as ours:
+            try:
+                rename_noreplace(level, staging, temporary, ours, _MARKER)
+            except FileExistsError:
+                there = _read_marker(root)
+                if there is not None:
+                    os.unlink(temporary, dir_fd=staging)
+                    return there
+                os.rename(temporary, _MARKER, src_dir_fd=staging, dst_dir_fd=ours)  # an empty one, of a crash in mid-making
+            fsync_folder(ours)
+        return made
+
+    def _check_group(self, staging: int) -> None:
+        if self._gid == -1:
+            return
+        try:
+            os.fchown(staging, -1, self._gid)
+        except OSError as e:
+            hint = "the user that runs forged must be a member of it, and the file system must know groups"
+            raise DestinationError(f"{self.where}: files cannot be given to group {self._policy.group!r}", hint=hint) from e
+
+
+def _gid(group: str | None) -> int:
+    """Raises DestinationError when this machine does not know the group."""
+    if group is None:
+        return -1
+    try:
+        return int(group) if group.isdecimal() else grp.getgrnam(group).gr_gid
+    except KeyError as e:
+        raise DestinationError(f"there is no group {group!r} on this machine", hint="`getent group` lists them") from e
+
+
+def _folder_name(namespace: str) -> bytes:
+    """A safe folder name for a target's name, whatever is in it; distinct for distinct names."""
+    return quote(namespace, safe="").replace(".", "%2E").encode()
+
+
+def _read_marker(root: int) -> str | None:
+    """The id in `.forged/id`; None where there is none, or one that is not ours to understand."""
+    try:
+        fd = os.open(OURS + b"/" + _MARKER, READ, dir_fd=root)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    try:
+        return str(uuid.UUID(os.read(fd, 64).decode("ascii").strip()))
+    except ValueError:
+        return None
+    finally:
+        os.close(fd)
+
+
+def _check_writable(root: int, where: str) -> None:
+    """Cheap signs first; the real try is the probe. Access is asked with the effective rights, as open(2) would."""
+    if os.fstatvfs(root).f_flag & os.ST_RDONLY:
+        raise DestinationReadOnly(f"{where}: mounted read-only")
+    if not os.access(b".", os.W_OK | os.X_OK, dir_fd=root, effective_ids=True):
+        raise DestinationReadOnly(f"{where}: no permission to write")
+
+
+def _free_bytes(folder: int) -> int:
+    """Bytes free for us. Some FUSE file systems do not tell (no blocks at all): then there is no end in sight."""
+    told = os.fstatvfs(folder)
+    return told.f_bavail * told.f_frsize if told.f_blocks else sys.maxsize
+
+
+def _is_mounted(path: bytes) -> bool:
+    """Whether the folder, or one above it other than `/`, is a mount point. Bind mounts count (proc(5): mountinfo, field 5)."""
+    with open("/proc/self/mountinfo", "rb") as f:
+        points = {line.split()[4].decode("unicode_escape").encode("latin-1") for line in f}
+    here = os.path.realpath(path)
+    while here != b"/":
+        if here in points:
+            return True
+        here = os.path.dirname(here)
+    return False

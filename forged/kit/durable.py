@@ -1,0 +1,246 @@
+"""Durable files: fsync, renaming without overwriting, small files written whole, and walking folders without following links.
+
+Everything works on open folders (`dir_fd`) and names as bytes, so that no path is resolved twice and no link is followed on the
+way. Functions raise OSError as the system gives it; who calls translates.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import enum
+import errno
+import os
+import secrets
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+"""How a folder is opened on a walk: a link in the way is ENOTDIR (open(2): O_NOFOLLOW with O_DIRECTORY), never followed."""
+
+NEW_FILE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+"""How a file is made: only if its name was free."""
+
+READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+"""How a file of unknown making is opened: a link is ELOOP, and a FIFO under its name does not hang us (O_NONBLOCK)."""
+
+RENAME_NOREPLACE = 1
+"""linux/fs.h, since Linux 3.15."""
+
+
+class NoReplace(enum.Enum):
+    """How well a folder can refuse to overwrite; shown in `status`."""
+
+    RENAMEAT2 = "renameat2"  # one atomic step
+    LINK = "link"  # link, then unlink: atomic too, but a crash leaves a second name
+    PLACEHOLDER = "placeholder"  # an exclusive empty file is renamed over: safe against forged, not against others
+
+
+# --- renaming without overwriting -----------------------------------------------------------------------------------------
+
+
+def _find_renameat2() -> Callable[[int, bytes, int, bytes, int], int] | None:
+    """The C library's renameat2: glibc from 2.28 on, musl from 1.2.4 on, for every CPU; None where there is none."""
+    found = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if found is None:
+        return None
+    found.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint)
+    found.restype = ctypes.c_int
+    return lambda *call: int(found(*call))
+
+
+_RENAMEAT2 = _find_renameat2()
+
+
+def _renameat2(from_folder: int, name: bytes, to_folder: int, new_name: bytes) -> None:
+    if _RENAMEAT2 is None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    if _RENAMEAT2(from_folder, name, to_folder, new_name, RENAME_NOREPLACE) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), new_name)
+
+
+def _link(from_folder: int, name: bytes, to_folder: int, new_name: bytes) -> None:
+    os.link(name, new_name, src_dir_fd=from_folder, dst_dir_fd=to_folder, follow_symlinks=False)
+    os.unlink(name, dir_fd=from_folder)
+
+
+def _placeholder(from_folder: int, name: bytes, to_folder: int, new_name: bytes) -> None:
+    os.close(os.open(new_name, NEW_FILE, 0o600, dir_fd=to_folder))
+    os.rename(name, new_name, src_dir_fd=from_folder, dst_dir_fd=to_folder)
+
+
+_WAYS = {NoReplace.RENAMEAT2: _renameat2, NoReplace.LINK: _link, NoReplace.PLACEHOLDER: _placeholder}
+
+
+def rename_noreplace(level: NoReplace, from_folder: int, name: bytes, to_folder: int, new_name: bytes) -> None:
+    """Gives a file a new name, if that name is free; FileExistsError otherwise.
+
+    `level` is what `probe` found. With PLACEHOLDER a crash in between leaves an empty file under the new name: who uses it
+    must find that again. Raises OSError (EXDEV: the folders lie on different mounts).
+    """
+    _WAYS[level](from_folder, name, to_folder, new_name)
+
+
+def probe(folder: int) -> NoReplace:
+    """The best level that this folder really keeps, tried out with two small files. Raises OSError when it cannot be written to.
+
+    A file system may not know the flag (EINVAL: NFS, older FUSE), have no links (EPERM: FAT), or claim to do what it does not.
+    """
+    token = secrets.token_hex(8).encode()
+    ours, taken, free = (b"probe-" + token + b"-" + part for part in (b"ours", b"taken", b"free"))
+    try:
+        for name in (ours, taken):
+            os.close(os.open(name, NEW_FILE, 0o600, dir_fd=folder))
+        return next(level for level in NoReplace if _keeps(level, folder, ours, taken, free))
+    finally:
+        for name in (ours, taken, free):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=folder)
+
+
+def _keeps(level: NoReplace, folder: int, ours: bytes, taken: bytes, free: bytes) -> bool:
+    if level is NoReplace.PLACEHOLDER:
+        return True  # O_EXCL and rename are everywhere
+    try:
+        rename_noreplace(level, folder, ours, folder, taken)
+    except FileExistsError:
+        pass  # as it should
+    except OSError:
+        return False
+    else:
+        os.close(os.open(ours, NEW_FILE, 0o600, dir_fd=folder))  # it overwrote: put things back for the next level
+        return False
+    with contextlib.suppress(OSError):
+        rename_noreplace(level, folder, ours, folder, free)
+        return True
+    return False
+
+
+# --- durable folders and small files --------------------------------------------------------------------------------------
+
+
+def fsync_folder(folder: int) -> None:
+    """Makes the names in a folder durable. CIFS and some FUSE file systems know no fsync of folders (EINVAL): so be it."""
+    try:
+        os.fsync(folder)
+    except OSError as e:
+        if e.errno not in (errno.EINVAL, errno.EOPNOTSUPP):
+            raise
+
+
+def write_all(fd: int, data: bytes | memoryview, offset: int) -> None:
+    """Writes all of `data` at `offset`; a short write (signal, nearly full disk) goes on with the rest."""
+    done = os.pwrite(fd, data, offset)
+    view = memoryview(data)
+    while done < len(view):
+        done += os.pwrite(fd, view[done:], offset + done)
+
+
+def write_durably(folder: int, name: bytes, data: bytes) -> None:
+    """A small file, whole or not there at all, durable on return. What had that name is replaced.
+
+    A crash may leave `<name>-<16 hex>.tmp` beside it.
+    """
+    temporary = name + b"-" + secrets.token_hex(8).encode() + b".tmp"
+    fd = os.open(temporary, NEW_FILE, 0o644, dir_fd=folder)
+    try:
+        write_all(fd, data, 0)
+        os.fsync(fd)
+        os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+    except OSError:
+        os.unlink(temporary, dir_fd=folder)
+        raise
+    finally:
+        os.close(fd)
+    fsync_folder(folder)
+
+
+class Folders:
+    """Folders below a root, reached one component at a time without following links.
+
+    Holds one folder open, the last one asked for: files come sorted, so the next is mostly in the same. Remembers which folders
+    have new names in them; `sync` makes all of those durable at once. Used in one thread, and closed by `with`.
+    """
+
+    def __init__(self, root: int, mode: int = 0o755, gid: int = -1, forbidden: int | None = None) -> None:
+        """`mode` and `gid` (-1: as it comes) are for folders made on the way; `forbidden` is an open folder never to be entered."""
+        self._root, self._mode, self._gid = root, mode, gid
+        self._forbidden = os.fstat(forbidden) if forbidden is not None else None
+        self._here: tuple[bytes, int] = (b"", root)
+        self._changed: set[bytes] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._leave()
+
+    def open(self, path: bytes, make: bool = False) -> int:
+        """The folder `path` (relative, normal; b"" is the root), open until the next call. `make` makes what is missing.
+
+        Raises NotADirectoryError where a file, a link or the forbidden folder is in the way, FileNotFoundError where nothing is
+        (without `make`), and OSError.
+        """
+        if path == self._here[0]:
+            return self._here[1]
+        self._leave()
+        fd = self._root
+        done = 0
+        for name in path.split(b"/") if path else ():
+            inner = self._step(fd, path[: max(done - 1, 0)], name, make)
+            if fd != self._root:
+                os.close(fd)
+            fd = inner
+            done += len(name) + 1
+        self._here = (path, fd)
+        return fd
+
+    def changed(self, path: bytes) -> None:
+        """A name in this folder is new."""
+        self._changed.add(path)
+
+    def sync(self) -> None:
+        """Makes all new names durable, those of new folders included."""
+        for path in sorted(self._changed):
+            fsync_folder(self.open(path))
+        self._changed.clear()
+
+    def _step(self, fd: int, path: bytes, name: bytes, make: bool) -> int:
+        """From the open folder `fd` at `path` into `name`. Closes `fd` when that fails."""
+        try:
+            try:
+                return self._enter(fd, name)
+            except FileNotFoundError:
+                if not make:
+                    raise
+            return self._make(fd, path, name)
+        except OSError:
+            if fd != self._root:
+                os.close(fd)
+            raise
+
+    def _enter(self, fd: int, name: bytes) -> int:
+        inner = os.open(name, FOLDER, dir_fd=fd)
+        if fd == self._root and self._forbidden is not None and os.path.samestat(os.fstat(inner), self._forbidden):
+            os.close(inner)  # compared by identity: on some file systems .FORGED is .forged
+            raise NotADirectoryError(errno.ENOTDIR, "a reserved folder", name)
+        return inner
+
+    def _make(self, fd: int, path: bytes, name: bytes) -> int:
+        try:
+            os.mkdir(name, self._mode, dir_fd=fd)
+        except FileExistsError:
+            return self._enter(fd, name)  # another thread was quicker
+        self._changed.add(path)
+        inner = self._enter(fd, name)
+        with contextlib.suppress(OSError):  # file systems without modes or groups say EPERM or EINVAL; the folder matters more
+            os.fchmod(inner, self._mode)  # the umask has taken from mkdir's
+            os.fchown(inner, -1, self._gid)
+        return inner
+
+    def _leave(self) -> None:
+        if self._here[1] != self._root:
+            os.close(self._here[1])
+        self._here = (b"", self._root)

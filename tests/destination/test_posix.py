@@ -1,0 +1,67 @@
+"""A folder of this machine keeps the contract, at every level of renaming that a file system may allow."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from forged.destination.posix import PosixDestination
+from forged.kit import durable
+from forged.kit.durable import NoReplace
+from tests.destination.contract import DestinationContract, House
+from tests.destination.places import budget, posix
+
+
+class PosixHouse(House):
+    def __init__(self, dest: Path) -> None:
+        self.dest = dest
+        self.budget = budget()
+        self.destination: PosixDestination = posix(dest, self.budget.share("box"))
+
+    def _path(self, home: bytes) -> Path:
+        return self.dest / os.fsdecode(home)
+
+    def put(self, home: bytes, data: bytes) -> None:
+        self._path(home).parent.mkdir(parents=True, exist_ok=True)
+        self._path(home).write_bytes(data)
+
+    def get(self, home: bytes) -> bytes | None:
+        return self._path(home).read_bytes() if self._path(home).exists() else None
+
+    def names(self) -> set[bytes]:
+        files = (path.relative_to(self.dest) for path in self.dest.rglob("*") if path.is_file())
+        return {os.fsencode(path) for path in files if path.parts[0] != ".forged"}
+
+    def staged(self) -> int:
+        return len(list((self.dest / ".forged/staging/box").iterdir()))
+
+    def exchange(self) -> None:
+        shutil.rmtree(self.dest / ".forged")
+
+
+class TestPosix(DestinationContract):
+    @pytest.fixture(params=list(NoReplace), ids=lambda level: level.value)
+    async def house(self, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # noqa: ANN201
+        """The weaker levels are had by taking the better ones away, as an old kernel or a FAT disk does."""
+        without(monkeypatch, request.param)
+        house = PosixHouse(tmp_path / "home")
+        yield house
+        await house.destination.aclose()
+
+    async def test_the_level_is_told(self, house: PosixHouse, request: pytest.FixtureRequest) -> None:
+        assert (await house.destination.ready(None)).no_replace is request.node.callspec.params["house"]
+
+
+def without(monkeypatch: pytest.MonkeyPatch, level: NoReplace) -> None:
+    """Makes `level` the best that the system can do."""
+    if level is not NoReplace.RENAMEAT2:
+        monkeypatch.setattr(durable, "_RENAMEAT2", None)
+    if level is NoReplace.PLACEHOLDER:
+        monkeypatch.setattr(os, "link", _no_links)
+
+
+def _no_links(*_: object, **__: object) -> None:
+    raise PermissionError(1, "Operation not permitted")  # what link(2) says on FAT
