@@ -23,6 +23,7 @@ DEFAULT_KEYS = ("id_rsa", "id_ecdsa", "id_ed25519", "id_ed448")
 """The names ssh(1) tries, without DSA (gone from OpenSSH 10) and the *_sk ones, which want a finger on a token."""
 
 NO_KEY_HINT = "set identity_file, start an ssh-agent ($SSH_AUTH_SOCK), or put a key into ~/.ssh"
+CONFIG_HINT = "`ssh -G HOST` shows what ssh makes of it"
 PASSPHRASE_HINT = "set passphrase_file, or add the key to an ssh-agent"
 
 
@@ -34,10 +35,9 @@ class Surroundings:
     agent_socket: str | None
 
     @classmethod
-    def of_this_user(cls, environ: Mapping[str, str] | None = None) -> Surroundings:
-        """~/.ssh and $SSH_AUTH_SOCK of the account that runs forged."""
-        environ = os.environ if environ is None else environ
-        return cls(Path(environ.get("HOME", "~")).expanduser() / ".ssh", environ.get("SSH_AUTH_SOCK"))
+    def of(cls, home: Path) -> Surroundings:
+        """`home`/.ssh and $SSH_AUTH_SOCK."""
+        return cls(home / ".ssh", os.environ.get("SSH_AUTH_SOCK"))
 
     @property
     def config(self) -> list[str]:
@@ -49,6 +49,8 @@ class Surroundings:
 class Whereto:
     """Where a connection goes, once ~/.ssh/config has been heard."""
 
+    name: str
+    """The host as it was asked for: its section of the config holds more than is read here (ProxyCommand, Ciphers ...)."""
     host: str
     port: int
     user: str
@@ -70,9 +72,7 @@ async def resolve(host: str, port: int | None, user: str | None, around: Surroun
     try:
         return await asyncio.to_thread(_resolve, host, port, user, around)
     except (asyncssh.ConfigParseError, asyncssh.Error, OSError, ValueError) as error:
-        raise SourceError(
-            f"the ssh config cannot be used for {host}: {error}", hint="`ssh -G HOST` shows what ssh makes of it"
-        ) from error
+        raise SourceError(f"the ssh config cannot be used for {host}: {error}", hint=CONFIG_HINT) from error
 
 
 def _resolve(host: str, port: int | None, user: str | None, around: Surroundings) -> Whereto:
@@ -90,6 +90,7 @@ def _resolve(host: str, port: int | None, user: str | None, around: Surroundings
     own = [str(around.ssh_dir / "known_hosts"), str(around.ssh_dir / "known_hosts2")]
     known = told.get("UserKnownHostsFile", own), told.get("GlobalKnownHostsFile", ["/etc/ssh/ssh_known_hosts"])
     return Whereto(
+        name=host,
         host=options.host,
         port=options.port,
         user=options.username,
