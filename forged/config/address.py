@@ -59,10 +59,17 @@ def _authority(text: str) -> tuple[str | None, str, int | None]:
 def _host(text: str) -> str:
     host = unquote(text)
     if host.startswith("["):
-        return str(ipaddress.IPv6Address(host[1:-1]))
+        return _ipv6(host[1:-1])
     if not _HOST.fullmatch(host):
         raise ValueError(f"the host is missing or no host's name: {_HELP}")
     return host
+
+
+def _ipv6(text: str) -> str:
+    try:
+        return str(ipaddress.IPv6Address(text))
+    except ValueError:
+        raise ValueError("the brackets hold no IPv6 address: write it as in [fd00::1]") from None
 
 
 def _port(text: str) -> int:

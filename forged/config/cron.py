@@ -52,7 +52,7 @@ def _read_part(part: str, name: str, low: int, high: int) -> set[int]:
     first = low if star else _number(begin, name)
     # In a cron line `7/2` means "from 7 on, every 2nd"; without a step a single number is only itself.
     last = _number(end, name) if end else high if star or step else first
-    if end and name == "day of week" and last == 0:
+    if end and name == "day of week" and last == 0 < first:
         last = 7  # fri-sun
     if not (low <= first <= last <= high) or int(step or 1) == 0:
         raise ValueError(f"{part!r} is no {name} from {low} to {high}; a range goes upwards, a step is at least 1")

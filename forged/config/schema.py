@@ -83,7 +83,9 @@ class TransferTable(Table):
 
     in_flight: InFlight = key("64MB", "bytes asked for and not yet on disk, all targets together: the bound of memory")
     min_free: Size = key("1GB", "below this much room at a destination its targets wait; a full disk is worse")
-    bandwidth: BandwidthText = key("off", 'a rate "20MB/s", "off", or a timetable in local time, for all targets together')
+    bandwidth: BandwidthText = key(
+        "off", 'for all targets together: "off", "20MB/s", or by local time "08:00,5MB/s 23:00,off Sat-00:00,off"'
+    )
 
 
 class MediaTable(Table):
@@ -118,7 +120,8 @@ class TargetKeys(Table):
     """The keys of a target that do not say which box it is."""
 
     type: Annotated[TargetType, choice(TargetType)] = key(
-        "generic", "the program at the source; decides folders and exclusions, see presets"
+        "generic",
+        "what runs there: generic, forge, a1111, comfyui, swarmui, invokeai, fooocus, sdnext; or any of them: vastai, runpod",
     )
     dest: PathText = key(None, "the folder at home; $MEDIA_BASE where that is set")
     layout: Layout = key(

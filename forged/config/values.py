@@ -5,13 +5,11 @@ from __future__ import annotations
 import enum
 import os
 import re
-import string
 from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
 
-import pathspec
 from pydantic import BeforeValidator, Field, ValidationInfo
 
 from forged.config.address import parse_source
@@ -23,13 +21,13 @@ from forged.model.errors import BadPath
 from forged.model.paths import source_path
 from forged.model.settings import ListenAddress
 from forged.model.target import Bandwidth, SourceAddress
+from forged.rules.placement import check_layout
+from forged.rules.selection import check_patterns, folder_path
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")  # 32 bytes in base64 without padding, as ssh-keygen -l prints it
 _DSN = re.compile(r"postgres(ql)?://\S+")
 _HANDLER = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
-_DATE_DIRECTIVES = re.compile(r"(?:[^%{}]|%[YymdHMSjGVu%])+")  # only those that print the same in every locale
-_LAYOUT_FIELDS = ("target", "folder", "path", "name", "date")
 
 
 class WatchMode(enum.Enum):
@@ -137,49 +135,25 @@ def _host_key(text: str) -> str:
 
 
 def _layout(text: str) -> str:
-    try:
-        fields = [(name, form, conversion) for _, name, form, conversion in string.Formatter().parse(text) if name is not None]
-        literal = text.format_map(dict.fromkeys(_LAYOUT_FIELDS, _Anything()))
-    except (ValueError, KeyError, IndexError, AttributeError, TypeError):
-        raise ValueError(f"only these placeholders are known: {_layout_help()}") from None
-    if any(conversion or not _good_form(name, form or "") for name, form, conversion in fields):
-        raise ValueError(f"only these placeholders are known: {_layout_help()}")
-    if not {"path", "name"} & {name for name, _, _ in fields}:
-        raise ValueError("{path} or {name} is needed, else all files would want the same name")
-    if literal.startswith("/") or {"..", "."} & set(literal.split("/")) or not literal.isprintable():
-        raise ValueError("it must stay below `dest`: no leading /, no . or .. and no control characters")
+    if wrong := check_layout(text):
+        raise ValueError(f"it {wrong}")
+    if not text.isprintable():
+        raise ValueError("it has a control character: remove it")
     return text
 
 
-def _layout_help() -> str:
-    return "{target} {folder} {path} {name} {date:%Y-%m-%d} (numbers only: %Y %y %m %d %H %M %S %j %G %V %u)"
-
-
-def _good_form(name: str, form: str) -> bool:
-    return bool(_DATE_DIRECTIVES.fullmatch(form)) if name == "date" else not form
-
-
-class _Anything:
-    """Stands for the value of a placeholder while a layout is looked at."""
-
-    def __format__(self, form: str) -> str:
-        return form or "x"
-
-
 def _folder(text: str) -> str:
-    folder = text.removesuffix("/")
+    """In normal form: relative, without `/` at the ends."""
+    folder = folder_path(text)
     try:
-        source_path(folder.encode())
+        return source_path(folder).decode()
     except BadPath:
         raise ValueError(f"{text!r} is no folder below the source: write it relative, without ..") from None
-    return folder
 
 
 def _pattern(text: str) -> str:
-    try:
-        pathspec.GitIgnoreSpec.from_lines([text])
-    except (ValueError, re.error):
-        raise ValueError(f"{text!r} is no gitignore pattern") from None
+    if wrong := check_patterns([text]):
+        raise ValueError(wrong)
     return text
 
 
