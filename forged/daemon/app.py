@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from forged.daemon.pool import Pool
@@ -29,13 +29,9 @@ from forged.sources.retrying import Retrying, RetryPolicy
 from forged.sources.ssh import ssh_source
 from forged.store.base import Store
 from forged.store.sqlite import open_store
-from forged.sync.cycle import RoundResult, run_round
+from forged.sync.cycle import RoundResult, sync_once
 from forged.sync.doors import Doors, Looks
 from forged.sync.preview import Preview, preview
-from forged.sync.tally import Tally
-
-MOST_LOOKS = 5
-"""Passes of one `once` over files that were still being written; what goes on growing waits for the next run."""
 
 
 class App:
@@ -89,17 +85,9 @@ class App:
         return await asyncio.gather(*(one(target) for target in self.targets(names)))
 
     async def _sync(self, target: Target, folders: Sequence[str]) -> RoundResult:
-        """Looks again while files are about to settle, so that what was made a second ago comes home, too."""
-        doors, looks, tally = await self._doors(target), Looks(), Tally()
-        job = Job(new_job_id(), target.name, JobStatus.PENDING, self._clock.now_ns(), tuple(folders))
+        job = Job(new_job_id(), target.name, JobStatus.SCANNING, self._clock.now_ns(), tuple(folders))
         await self._store.jobs.save(job)
-        for look in range(MOST_LOOKS):
-            result = await run_round(doors, looks, job, tally, _paths(target, folders))
-            again_s = result.waiting.look_again_s
-            patience_s = target.settle.settle_s + 1.0
-            if result.error is not None or again_s is None or again_s > patience_s or look == MOST_LOOKS - 1:
-                break
-            await self._clock.sleep(again_s)
+        result = await sync_once(await self._doors(target), Looks(), job, _paths(target, folders))
         await self._store.jobs.save(result.job)
         return result
 

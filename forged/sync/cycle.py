@@ -6,26 +6,31 @@ The path of a changed file, top to bottom: scan (list, compare) > sift (settled?
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, replace
 
 from forged.kit.flow import line
 from forged.model.errors import ForgedError
-from forged.model.jobs import Job, JobResult, JobStatus
+from forged.model.files import Entry
+from forged.model.jobs import Job, JobStatus
 from forged.model.manifest import AtSource, Hold
 from forged.model.paths import SourcePath
+from forged.model.plan import Change
 from forged.rules import safety
 from forged.sync.adopt import Adoption
 from forged.sync.doors import Doors, Looks
 from forged.sync.land import Land
 from forged.sync.memory import Memory
-from forged.sync.scan import Scan
+from forged.sync.scan import Scan, noticed
 from forged.sync.sift import Sift
 from forged.sync.tally import Tally
 from forged.sync.transfer import Transfer
 
 FETCHES_AT_ONCE = 2
 """While one batch ends, the next one's requests are already on the line."""
+
+MOST_LOOKS = 5
+"""Looks of one `sync_once` at files that were still being written; what goes on growing waits for the next sync."""
 
 LANDING_BATCH = 256
 """Files that share one fsync of their folder and one transaction, when that many wait."""
@@ -37,6 +42,9 @@ class Waiting:
 
     files: int = 0
     look_again_s: float | None = None
+
+
+NOTHING_WAITS = Waiting()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,21 +62,48 @@ class RoundResult:
 
 
 async def run_round(doors: Doors, looks: Looks, job: Job, tally: Tally, folders: Sequence[SourcePath] = ()) -> RoundResult:
-    """One pass over one target. Never raises for what can go wrong outside: that is in the result. Counts into `tally`."""
+    """One pass over one target, whose source is open. Counts into `tally`.
+
+    Never raises for what can go wrong outside: that is in the result.
+    """
     watched = replace(doors, observer=tally.beside(doors.observer))
     started_s = doors.clock.monotonic_s()
-    error, waiting = None, Waiting()
+    error, waiting = None, NOTHING_WAITS
     try:
-        await _ready(watched)
-        async with watched.source:
-            waiting = await _bring_home(watched, looks, folders)
+        await ready(watched)
+        waiting = await _look_and_bring(watched, looks, folders)
     except ForgedError as failure:
         error = failure
-    result = tally.result(error, doors.clock.monotonic_s() - started_s)
-    return RoundResult(_ended(job, result, doors.clock.now_ns()), tally, error, waiting)
+    return ended(doors, job, tally, error, started_s, waiting)
 
 
-async def _ready(doors: Doors) -> None:
+async def sync_once(doors: Doors, looks: Looks, job: Job, folders: Sequence[SourcePath] = ()) -> RoundResult:
+    """Connects, and looks again while files are about to settle, so that what was made a second ago comes home, too."""
+    tally, started_s = Tally(), doors.clock.monotonic_s()
+    patience_s = doors.target.settle.settle_s + 1.0
+    try:
+        async with doors.source:
+            for look in range(1, MOST_LOOKS + 1):
+                result = await run_round(doors, looks, job, tally, folders)
+                again_s = result.waiting.look_again_s
+                if result.error is not None or again_s is None or again_s > patience_s or look == MOST_LOOKS:
+                    break
+                await doors.clock.sleep(again_s)
+    except ForgedError as failure:
+        return ended(doors, job, tally, failure, started_s)
+    return ended(doors, job, tally, result.error, started_s, result.waiting)
+
+
+async def bring_noticed(doors: Doors, looks: Looks, entries: Sequence[Entry], tally: Tally) -> None:
+    """Brings files that a watch has just seen closed or renamed into place: the same line, without a listing before it.
+
+    Raises ForgedError; whatever is missed, the next round finds.
+    """
+    watched = replace(doors, observer=tally.beside(doors.observer))
+    await _bring(watched, looks, noticed(watched, entries), closed=True)
+
+
+async def ready(doors: Doors) -> None:
     """Step 0: is home there? Its marker is remembered on first use, so that an unmounted disk is never mistaken for it."""
     dest = str(doors.target.home.dest)
     known_id = await doors.store.destinations.known_id(dest)
@@ -77,25 +112,37 @@ async def _ready(doors: Doors) -> None:
         await doors.store.destinations.remember(dest, readiness.id)
 
 
-async def _bring_home(doors: Doors, looks: Looks, folders: Sequence[SourcePath]) -> Waiting:
-    """Steps 2 to 7 as one line of overlapping stages."""
-    memory = Memory(doors)
-    scan, sift, adoption = Scan(doors, folders), Sift(doors, looks), Adoption(doors, memory)
-    transfer, land = Transfer(doors, looks), Land(doors, memory)
-    async with line() as flow:
-        changes = flow.stage("scan", scan.changes())
-        wanted = flow.stage("sift", sift.wanted(changes))
-        missing = flow.stage("adopt", adoption.missing(wanted))
-        receipts = flow.stage("transfer", *(transfer.receipts(missing) for _ in range(FETCHES_AT_ONCE)), depth=LANDING_BATCH)
-        async for landed in land.landed(receipts.batches(LANDING_BATCH)):
-            transfer.settled(landed)
-    await _close_the_books(doors, scan, transfer, looks, bool(folders))
+async def _look_and_bring(doors: Doors, looks: Looks, folders: Sequence[SourcePath]) -> Waiting:
+    """Steps 2 to 7, and what follows from having seen everything."""
+    scan = Scan(doors, folders)
+    waiting, unlanded = await _bring(doors, looks, scan.changes())
+    await _close_the_books(doors, scan, unlanded, looks, bool(folders))
     if scan.error is not None:
         raise scan.error  # what it showed before it broke is home; the rest is unknown, and that is no success
-    return Waiting(len(sift.waiting), min(sift.waiting.values(), default=None))
+    return waiting
 
 
-async def _close_the_books(doors: Doors, scan: Scan, transfer: Transfer, looks: Looks, partly: bool) -> None:
+async def _bring(
+    doors: Doors, looks: Looks, changes: AsyncGenerator[list[Change], None], *, closed: bool = False
+) -> tuple[Waiting, set[str]]:
+    """Changes come in, files come home: one line of overlapping stages. Answers what waits, and what was begun and not landed."""
+    memory = Memory(doors)
+    sift, adoption = Sift(doors, looks, closed), Adoption(doors, memory)
+    transfer, land = Transfer(doors, looks), Land(doors, memory)
+    try:
+        async with line() as flow:
+            found = flow.stage("scan", changes)
+            wanted = flow.stage("sift", sift.wanted(found))
+            missing = flow.stage("adopt", adoption.missing(wanted))
+            receipts = flow.stage("transfer", *(transfer.receipts(missing) for _ in range(FETCHES_AT_ONCE)), depth=LANDING_BATCH)
+            async for landed in land.landed(receipts.batches(LANDING_BATCH)):
+                transfer.settled(landed)
+    finally:
+        looks.release(sift.claimed)
+    return Waiting(len(sift.waiting), min(sift.waiting.values(), default=None)), transfer.unlanded
+
+
+async def _close_the_books(doors: Doors, scan: Scan, unlanded: set[str], looks: Looks, partly: bool) -> None:
     """After a look at everything: what vanished is remembered as gone, and beginnings that nobody wants any more are swept.
 
     A partial or broken look concludes nothing from what it did not see (promise 4).
@@ -103,7 +150,7 @@ async def _close_the_books(doors: Doors, scan: Scan, transfer: Transfer, looks: 
     everything = scan.summary.complete and not partly
     looks.turn(everything)
     if everything:
-        await doors.destination.sweep(transfer.unlanded)
+        await doors.destination.sweep(unlanded)
         await _forget_vanished(doors, scan)
 
 
@@ -118,6 +165,10 @@ async def _forget_vanished(doors: Doors, scan: Scan) -> None:
         await doors.store.manifest.mark(name, vanished, AtSource.GONE)
 
 
-def _ended(job: Job, result: JobResult, now_ns: int) -> Job:
+def ended(
+    doors: Doors, job: Job, tally: Tally, error: ForgedError | None, started_s: float, waiting: Waiting = NOTHING_WAITS
+) -> RoundResult:
+    """The job with its end and its result."""
+    result = tally.result(error, doors.clock.monotonic_s() - started_s)
     status = JobStatus.COMPLETE if result.success else JobStatus.FAILED
-    return replace(job, status=status, end_ns=now_ns, result=result)
+    return RoundResult(replace(job, status=status, end_ns=doors.clock.now_ns(), result=result), tally, error, waiting)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from forged.destination.base import Destination
@@ -31,10 +32,25 @@ class Doors:
 
 @dataclass(slots=True)
 class Looks:
-    """How unsettled files looked, kept from round to round. Only they are in it, so it stays small; a restart may forget it."""
+    """What a target keeps in mind between rounds: how unsettled files looked, and which files are on their way home.
+
+    Only those are in it, so it stays small; a restart may forget it.
+    """
 
     _seen: dict[SourcePath, settle.Look] = field(default_factory=dict)
     _fresh: dict[SourcePath, settle.Look] = field(default_factory=dict)
+    _claimed: set[SourcePath] = field(default_factory=set)
+
+    def claim(self, path: SourcePath) -> bool:
+        """Whether this file is now the caller's to bring: a round and a notice must not bring the same one side by side."""
+        if path in self._claimed:
+            return False
+        self._claimed.add(path)
+        return True
+
+    def release(self, paths: Iterable[SourcePath]) -> None:
+        """They are home, or not to be had now."""
+        self._claimed.difference_update(paths)
 
     def earlier(self, path: SourcePath) -> settle.Look | None:
         return self._fresh.get(path) or self._seen.get(path)

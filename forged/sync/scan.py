@@ -109,3 +109,10 @@ class Scan:
             rows = [row for row in rows if any(row.path.startswith(folder + b"/") for folder in self._folders)]
         self.plan.remembered += sum(row.at_source.value == "present" for row in rows)
         return rows
+
+
+async def noticed(doors: Doors, entries: Sequence[Entry]) -> AsyncGenerator[list[Change], None]:
+    """The changes of files that a watch noticed, without a listing."""
+    ascending = sorted(entries, key=lambda entry: entry.path)
+    rows = await doors.store.manifest.current(doors.target.manifest, [entry.path for entry in ascending])
+    yield list(diff.window(ascending, [row for row in rows if row is not None]))

@@ -16,9 +16,13 @@ from forged.sync.doors import Doors, Looks
 class Sift:
     """Lets through the entries whose bytes have to come home now."""
 
-    def __init__(self, doors: Doors, looks: Looks) -> None:
+    def __init__(self, doors: Doors, looks: Looks, closed: bool = False) -> None:
+        """`closed`: a watch saw the writer close these files, so there is nothing to wait for."""
         self._doors = doors
         self._looks = looks
+        self._closed = closed
+        self.claimed: set[SourcePath] = set()
+        """What this line brings; no other line of the target touches it meanwhile."""
         self.waiting: dict[SourcePath, float] = {}
         """Files still being written, and after how many seconds another look makes sense."""
 
@@ -27,6 +31,7 @@ class Sift:
         moment = settle.Moment(await self._doors.source.clock_ns(), self._doors.clock.monotonic_s())
         async for batch in changes:
             chosen = [change for change in batch if self._chosen(change)]
+            self.claimed.update(change.entry.path for change in chosen if change.entry)
             await self._welcome_back([c.row.path for c in chosen if c.kind is ChangeKind.BACK and c.row])
             settled = [change for change in chosen if change.kind is not ChangeKind.BACK and self._settled(change, moment)]
             doubtful = [change for change in settled if change.kind is ChangeKind.DOUBTFUL]
@@ -34,12 +39,15 @@ class Sift:
             yield [c.entry for c in settled if c.entry and (c.kind is not ChangeKind.DOUBTFUL or c.entry.path in others)]
 
     def _chosen(self, change: Change) -> bool:
-        """Within the target's selection."""
-        return change.entry is not None and self._doors.selector.wants(change.entry)
+        """Within the target's selection, and not on its way home already."""
+        entry = change.entry
+        return entry is not None and self._doors.selector.wants(entry) and self._looks.claim(entry.path)
 
     def _settled(self, change: Change, moment: settle.Moment) -> bool:
         assert change.entry is not None
         entry, target = change.entry, self._doors.target
+        if self._closed and not target.selection.min_age_s:
+            return True
         earlier = self._looks.earlier(entry.path)
         wait_s = settle.wait_s(entry.stat, earlier, moment, target.settle, target.selection.min_age_s)
         if wait_s > 0:

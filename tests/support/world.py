@@ -7,6 +7,7 @@ from pathlib import Path
 
 from forged.destination.memory import MemoryDestination
 from forged.kit.clock import HandClock
+from forged.model.errors import ForgedError
 from forged.model.files import Problem, ProblemKind
 from forged.model.jobs import Job, JobStatus, new_job_id
 from forged.model.observer import Fact, FileLanded, FileTrouble
@@ -18,7 +19,7 @@ from forged.sources.memory_box import MemoryBox
 from forged.sources.memory_faults import Fault
 from forged.sources.retrying import Retrying, RetryPolicy
 from forged.store.memory import MemoryStore
-from forged.sync.cycle import RoundResult, run_round
+from forged.sync.cycle import RoundResult, ended, run_round
 from forged.sync.doors import Doors, Looks
 from forged.sync.tally import Tally
 
@@ -87,7 +88,12 @@ class World:
         """One round; `facts` holds what it reported, and only that."""
         self.facts.seen.clear()
         job = Job(new_job_id(), self.target.name, JobStatus.PENDING, self.clock.now_ns())
-        return await run_round(self.doors(), self.looks, job, Tally(), [source_path(folder) for folder in folders])
+        doors, tally = self.doors(), Tally()
+        try:
+            async with doors.source:
+                return await run_round(doors, self.looks, job, tally, [source_path(folder) for folder in folders])
+        except ForgedError as error:
+            return ended(doors, job, tally, error, self.clock.monotonic_s())
 
     def home(self) -> dict[bytes, bytes]:
         """What lies at home, by name."""
