@@ -1,0 +1,150 @@
+"""AgentSource: a Source whose far end is our agent, over channels of any kind (SSH, `docker exec`, the pipes of a process)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import aclosing
+from types import TracebackType
+from typing import Self, TypeVar
+
+from forged.model.errors import NotSupported
+from forged.model.files import Entry, ListingEnd, ListingPart, Problem, Stat
+from forged.model.paths import SourcePath
+from forged.model.removal import Removable, Removed
+from forged.model.transfer import Fetched, Request, Sink
+from forged.sources.agent.calls import Answer, Parse, hashed, looked, only, removed
+from forged.sources.agent.lane import OpenChannel
+from forged.sources.agent.lanes import Lanes
+from forged.sources.agent.listing import WINDOW_BLOCKS, ListingCall, outermost
+from forged.sources.agent.wire import (
+    Kind,
+    Space,
+    hash_payload,
+    list_payload,
+    parse_space,
+    parse_time_ns,
+    remove_payload,
+)
+from forged.sources.base import SILENCE_LIMIT_S, Capabilities, Hashed
+
+BATCH_CALLS = 512
+"""Looks, hashes and removals asked for in one go: 50 KB of commands, enough for 3,400 a second at 150 ms."""
+
+T = TypeVar("T")
+
+Question = tuple[Kind, bytes, Parse[T]]
+"""A command, its payload, and how to read its answer."""
+
+
+class AgentSource:
+    """A source that an agent looks after. Lives as the contract says; once lost or broken it stays so: open a new one.
+
+    `open_channel` opens a channel to a new process that runs `launch.shell_command()` or `launch.argv()`; the program itself and
+    `root` (absolute, bytes) go through the channel. It is called once when the source opens, and up to `max_lanes` times while
+    much waits to be fetched. `transport` is a word for people (`ssh`).
+    """
+
+    def __init__(
+        self,
+        open_channel: OpenChannel,
+        root: bytes,
+        *,
+        transport: str,
+        max_lanes: int = 1,
+        silence_limit_s: float = SILENCE_LIMIT_S,
+    ) -> None:
+        self._root, self._transport = root, transport
+        self._lanes = Lanes(open_channel, root, max_lanes, silence_limit_s)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        hello = self._lanes.first.hello
+        return Capabilities(
+            transport=f"{self._transport} agent (python {hello.python})",
+            hashing="hash" in hello.abilities,
+            guarded_removal="remove" in hello.abilities,
+            watching=False,
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._lanes.open()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self._lanes.close()
+
+    async def list(self, folders: Sequence[SourcePath] = ()) -> AsyncGenerator[ListingPart | ListingEnd, None]:
+        lane, wanted = self._lanes.first, outermost(folders)
+        call = ListingCall(wanted, self._root)
+        number = lane.ask(call, Kind.LIST, list_payload(wanted))
+        try:
+            amount = WINDOW_BLOCKS
+            while True:
+                call.granted(amount)
+                lane.grant(number, amount)
+                part = await call.next()
+                yield part
+                if isinstance(part, ListingEnd):
+                    return
+                amount = 1
+        finally:
+            call.close()
+            lane.cancel([number])
+
+    def fetch(self, batch: Sequence[Request], sink: Sink) -> AsyncGenerator[Fetched | Problem, None]:
+        return self._lanes.fetch(batch, sink)
+
+    async def hash(self, entries: Sequence[Entry]) -> AsyncGenerator[Hashed | Problem, None]:
+        if not self.capabilities.hashing:
+            raise NotSupported("the agent at this source cannot hash")
+        for start in range(0, len(entries), BATCH_CALLS):
+            batch = entries[start : start + BATCH_CALLS]
+            questions = [(Kind.HASH, hash_payload(entry.path, entry.stat), hashed(entry)) for entry in batch]
+            async with aclosing(self._answers(questions)) as answers:
+                async for answer in answers:
+                    yield answer
+
+    async def look(self, paths: Sequence[SourcePath]) -> Sequence[Stat | Problem]:
+        answers: list[Stat | Problem] = []
+        for start in range(0, len(paths), BATCH_CALLS):
+            batch = paths[start : start + BATCH_CALLS]
+            answers += [answer async for answer in self._answers((Kind.LOOK, path, looked(path)) for path in batch)]
+        return answers
+
+    async def clock_ns(self) -> int:
+        return await self._answer((Kind.CLOCK, b"", only(Kind.TIME, parse_time_ns)))
+
+    async def space(self) -> Space:
+        """Free and total bytes of the disk that holds the root."""
+        return await self._answer((Kind.SPACE, b"", only(Kind.ROOM, parse_space)))
+
+    async def remove(self, batch: Sequence[Removable]) -> Sequence[Removed]:
+        if not self.capabilities.guarded_removal:
+            raise NotSupported("the agent at this source cannot remove under guard")
+        answers: list[Removed] = []
+        for start in range(0, len(batch), BATCH_CALLS):
+            questions = [_removal(removable) for removable in batch[start : start + BATCH_CALLS]]
+            answers += [answer async for answer in self._answers(questions)]
+        return answers
+
+    async def _answer(self, question: Question[T]) -> T:
+        (answer,) = [answer async for answer in self._answers([question])]
+        return answer
+
+    async def _answers(self, questions: Iterable[Question[T]]) -> AsyncGenerator[T, None]:
+        """Asks all, answers in the order asked, which is the order in which the agent works. Closed early, it cancels the rest."""
+        lane = self._lanes.first
+        calls = [(Answer(parse), kind, payload) for kind, payload, parse in questions]
+        numbers = [lane.ask(call, kind, payload) for call, kind, payload in calls]
+        try:
+            for call, _, _ in calls:
+                yield await call.result
+        finally:
+            lane.cancel(numbers)
+            for call, _, _ in calls:
+                call.result.cancel()
+
+
+def _removal(removable: Removable) -> Question[Removed]:
+    path = removable.row.path
+    return Kind.REMOVE, remove_payload(path, removable.expected, removable.row.sha256), removed(path)

@@ -1,0 +1,54 @@
+"""How the agent comes to run: its program as one stream of bytes, and the command that takes the stream from standard input.
+
+Nothing of the owner's (the root folder, say) is in the command: that goes through the line, so no shell ever sees it.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.resources
+import shlex
+import zlib
+
+PACKAGE = "forged.sources.agent.program"
+PARTS = ("line", "tree", "removal", "listing", "serve")
+"""The modules of the program, each after those it imports."""
+
+BOOTSTRAP = 'import sys,zlib;exec(compile(zlib.decompress(sys.stdin.buffer.read(int(sys.argv[1]))),"forged-agent","exec"))'
+"""Reads exactly the program and leaves the rest of standard input to it."""
+
+FLAGS = ("-I", "-S", "-B")
+"""Isolated from the box's environment variables and user site, no site-packages (starts faster), no bytecode on its disk."""
+
+PYTHONS = ("python3", "/usr/bin/python3", "/usr/local/bin/python3", "/opt/conda/bin/python3", "/venv/main/bin/python3", "python")
+"""Where images for rented boxes keep it, when the bare PATH of a command over SSH does not lead there."""
+
+_LOADER = """\
+import sys
+package = sys.modules[{package!r}] = type(sys)({package!r})
+for name, source in {parts!r}:
+    module = sys.modules[{package!r} + "." + name] = type(sys)({package!r} + "." + name)
+    exec(compile(source, "forged-agent/" + name, "exec"), module.__dict__)
+    setattr(package, name, module)
+package.serve.main()
+"""
+
+
+@functools.cache
+def program() -> bytes:
+    """The whole program, compressed; the first bytes that the agent's standard input must carry."""
+    folder = importlib.resources.files(PACKAGE)
+    parts = [(name, folder.joinpath(f"{name}.py").read_text("utf-8")) for name in PARTS]
+    return zlib.compress(_LOADER.format(package=PACKAGE, parts=parts).encode(), 9)
+
+
+def argv(python: str = "python3") -> tuple[str, ...]:
+    """The command as a list, where no shell is between (a local process, `docker exec`)."""
+    return (python, *FLAGS, "-c", BOOTSTRAP, str(len(program())))
+
+
+def shell_command() -> str:
+    """The command as one line for a login shell of any kind: tries the known places of Python and becomes it, or exits 127."""
+    run = f"{' '.join(FLAGS)} -c {shlex.quote(BOOTSTRAP)} {len(program())}"
+    tries = f'for p in {" ".join(PYTHONS)}; do command -v "$p" >/dev/null 2>&1 && exec "$p" {run}; done'
+    return f"exec sh -c {shlex.quote(tries + '; echo no python3 found >&2; exit 127')}"

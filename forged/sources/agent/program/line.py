@@ -1,0 +1,144 @@
+"""What both ends say, and the agent's end of the line: kinds, limits, records, Line and Credit. Its twin is `wire`."""
+
+import os
+import struct
+import threading
+import time
+from typing import IO, Dict, NoReturn, Optional, Tuple
+
+VERSION = 1
+ABILITIES = b"list fetch hash look remove clock space"
+MAGIC = b"\n\0forged agent\0\n"  # our first bytes: a login script that prints something does not confuse the client
+
+START, LIST, GRANT, CANCEL, FETCH, HASH, LOOK, REMOVE, CLOCK, SPACE = range(0x01, 0x0B)
+HELLO, REFUSED, LISTED, LIST_END, DATA, DONE, HASHED, LOOKED, REMOVED, PROBLEM, TIME, ROOM, BEAT = range(0x81, 0x8E)
+CANCELLED, CHANGED, VANISHED, UNREADABLE, BAD_NAME, LINK = range(6)  # what a PROBLEM may say
+
+HEADER = struct.Struct(">BII")  # kind, call, bytes that follow
+FACTS = struct.Struct(">qqqq")  # size, mtime_ns, inode, ctime_ns
+EXPECTED = struct.Struct(">Bqqqq")  # which are known (1 inode, 2 ctime), then FACTS
+RANGE = struct.Struct(">?q")  # hash wanted, offset
+AMOUNT = struct.Struct(">Q")
+TIME_NS = struct.Struct(">q")
+GREETING = struct.Struct(">HIqBBB")  # version, pid, time, Python's version; then the abilities
+END = struct.Struct(">Qq")  # of a listing: how many entries, the time it began
+DISK = struct.Struct(">QQ")  # free and total bytes
+RECORD = struct.Struct(">BHH")  # of a listing block: ENTRY or kind of problem, and two lengths
+ENTRY = 0xFF
+
+MAX_MESSAGE_BYTES = 300
+BEAT_S = 5.0  # a sign of life while nothing else is said; far below the client's limit of 60 s
+LEAVE_S = 10.0  # how long the end waits for a removal in progress
+
+
+class Trouble(Exception):
+    """What is wrong with one path, or with one call."""
+
+    def __init__(self, kind: int, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+    def packed(self) -> bytes:
+        return bytes([self.kind]) + self.message()
+
+    def message(self) -> bytes:
+        return str(self).encode("utf-8", "replace")[:MAX_MESSAGE_BYTES]
+
+
+class Stopped(Exception):
+    """The client cancelled the call."""
+
+
+class Line:
+    """Standard input and output as frames. Any thread may send; each frame goes out whole."""
+
+    def __init__(self, incoming: "IO[bytes]", outgoing: int) -> None:
+        self._incoming, self._outgoing = incoming, outgoing
+        self._sending = threading.Lock()
+        self._spoke_s = time.monotonic()
+        self.halfway = threading.Lock()  # held while something must not be left half-done
+
+    def open(self) -> None:
+        """Says that from here on we speak, whatever a login script printed before."""
+        self._write(MAGIC)
+
+    def receive(self) -> Optional[Tuple[int, int, bytes]]:
+        """The next command: kind, call, payload. None when the client is gone."""
+        head = self._incoming.read(HEADER.size)
+        if len(head) < HEADER.size:
+            return None
+        kind, call, size = HEADER.unpack(head)
+        payload = self._incoming.read(size)
+        return (kind, call, payload) if len(payload) == size else None
+
+    def send(self, kind: int, call: int, *parts: bytes) -> None:
+        """Sends one frame. When nobody reads any more, the agent ends here."""
+        head = HEADER.pack(kind, call, sum(map(len, parts)))
+        with self._sending:
+            try:
+                self._write(head, *parts)
+            except OSError:
+                self.leave(0)
+            self._spoke_s = time.monotonic()
+
+    def _write(self, *parts: bytes) -> None:
+        sent = os.writev(self._outgoing, parts)
+        if sent < sum(map(len, parts)):
+            rest = memoryview(b"".join(parts))[sent:]
+            while rest:
+                rest = rest[os.write(self._outgoing, rest) :]
+
+    def beat(self, call: int) -> None:
+        """Says that `call` is still being worked on, if nothing was said for a while. Called where work moves on."""
+        if time.monotonic() - self._spoke_s > BEAT_S:
+            self.send(BEAT, call)
+
+    def leave(self, code: int) -> NoReturn:
+        """Ends the process, after a removal in progress. Other threads may be blocked, so nothing else is waited for."""
+        self.halfway.acquire(timeout=LEAVE_S)
+        os._exit(code)
+
+
+class Credit:
+    """How much each call may still send (bytes of files, blocks of listings), and which were cancelled (None)."""
+
+    def __init__(self) -> None:
+        self._left: Dict[int, Optional[int]] = {}
+        self._moved = threading.Condition()
+
+    def open(self, call: int) -> None:
+        with self._moved:
+            self._left[call] = 0
+
+    def close(self, call: int) -> None:
+        with self._moved:
+            self._left.pop(call, None)
+
+    def grant(self, call: int, amount: int) -> None:
+        with self._moved:
+            left = self._left.get(call)
+            if left is not None:
+                self._left[call] = left + amount
+                self._moved.notify_all()
+
+    def spend(self, call: int, amount: int) -> None:
+        self.grant(call, -amount)
+
+    def cancel(self, call: int) -> None:
+        with self._moved:
+            if call in self._left:
+                self._left[call] = None
+                self._moved.notify_all()
+
+    def check(self, call: int) -> None:
+        """Raises Stopped when `call` was cancelled."""
+        if self._left[call] is None:
+            raise Stopped
+
+    def wait(self, call: int) -> int:
+        """How much `call` may send now; waits until it is something. Raises Stopped."""
+        with self._moved:
+            while self._left[call] == 0:
+                self._moved.wait()
+            self.check(call)
+            return self._left[call] or 0

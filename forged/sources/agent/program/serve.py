@@ -1,0 +1,224 @@
+"""The agent itself: reads commands and answers each exactly once. `main` is where the streamed program begins.
+
+One thread reads commands, so that grants and cancels are heard while data streams. One thread each streams files, hashes files
+and does the small things; every listing has its own, so that a listing whose reader is slow holds up nothing else.
+"""
+
+import hashlib
+import os
+import queue
+import sys
+import threading
+import time
+import traceback
+from typing import Any, Callable, Tuple
+
+from forged.sources.agent.program import line as say
+from forged.sources.agent.program.line import Credit, Line, Stopped, Trouble
+from forged.sources.agent.program.listing import Blocks, Walk
+from forged.sources.agent.program.removal import remove_guarded
+from forged.sources.agent.program.tree import Expected, Facts, File, Tree, facts, same_outside, trouble_of
+
+CHUNK_BYTES = 262144  # read and sent at once; sendfile and larger chunks gained nothing when measured
+NICENESS = 5  # the box works for its owner first
+
+Work = Callable[[int, bytes], None]
+
+
+def now_ns() -> int:
+    return int(time.time() * 1000000) * 1000  # time_ns() came with Python 3.7
+
+
+def or_die(line: Line, work: Callable[..., None], *args: object) -> None:
+    """Runs `work`; a mistake of ours ends the agent visibly, instead of leaving the client to wait for an answer."""
+    well = False
+    try:
+        work(*args)
+        well = True
+    finally:
+        if not well:
+            traceback.print_exc()
+            sys.stderr.flush()
+            line.leave(70)
+
+
+class Agent:
+    """What the client may ask for. Each method takes the call's number and payload."""
+
+    def __init__(self, line: Line, tree: Tree) -> None:
+        self._line, self._tree, self._credit = line, tree, Credit()
+        fetching, hashing, small = self._worker(), self._worker(), self._worker()
+        self._desks = {
+            say.LIST: (self._spawn, self.list),
+            say.FETCH: (fetching, self.fetch),
+            say.HASH: (hashing, self.hash),
+            say.LOOK: (small, self.look),
+            say.REMOVE: (small, self.remove),
+            say.CLOCK: (small, self.clock),
+            say.SPACE: (small, self.space),
+        }
+
+    def serve(self) -> None:
+        """Takes commands until the client is gone."""
+        frame = self._line.receive()
+        while frame is not None:
+            kind, call, payload = frame
+            if kind == say.GRANT:
+                self._credit.grant(call, say.AMOUNT.unpack(payload)[0])
+            elif kind == say.CANCEL:
+                self._credit.cancel(call)
+            else:
+                hand_over, work = self._desks[kind]
+                self._credit.open(call)
+                hand_over(work, call, payload)
+            frame = self._line.receive()
+
+    def _worker(self) -> Callable[[Work, int, bytes], None]:
+        waiting: "queue.Queue[Tuple[Work, int, bytes]]" = queue.Queue()
+
+        def work_on() -> None:
+            while True:
+                self._answer(*waiting.get())
+
+        threading.Thread(target=or_die, args=(self._line, work_on), daemon=True).start()
+        return lambda work, call, payload: waiting.put((work, call, payload))
+
+    def _spawn(self, work: Work, call: int, payload: bytes) -> None:
+        threading.Thread(target=or_die, args=(self._line, self._answer, work, call, payload), daemon=True).start()
+
+    def _answer(self, work: Work, call: int, payload: bytes) -> None:
+        try:
+            self._credit.check(call)
+            work(call, payload)
+        except Stopped:
+            self._line.send(say.PROBLEM, call, bytes([say.CANCELLED]))
+        except (Trouble, OSError) as error:
+            trouble = error if isinstance(error, Trouble) else trouble_of(error)
+            self._line.send(say.PROBLEM, call, trouble.packed())
+        finally:
+            self._credit.close(call)
+
+    def _alive(self, call: int) -> None:
+        self._credit.check(call)
+        self._line.beat(call)
+
+    def list(self, call: int, payload: bytes) -> None:
+        """Folders, each with NUL behind it; none = the whole tree. Answers blocks as they are granted, and the end."""
+        began_ns = now_ns()
+
+        def send(block: bytes) -> None:
+            self._credit.wait(call)
+            self._credit.spend(call, 1)
+            self._line.send(say.LISTED, call, block)
+
+        try:
+            self._tree.refresh()
+            blocks = Blocks(send)
+            Walk(self._tree, blocks, lambda: self._alive(call)).below(payload.split(b"\0")[:-1] or [b""])
+            blocks.flush()
+            self._tree.must_be_there()
+        except OSError as error:
+            self._line.send(say.REFUSED, call, trouble_of(error).message())
+        else:
+            self._line.send(say.LIST_END, call, say.END.pack(blocks.entries, began_ns))
+
+    def fetch(self, call: int, payload: bytes) -> None:
+        """The bytes of a file that is as expected, from an offset on, as granted; then its looks, and its hash if asked."""
+        expected = say.EXPECTED.unpack_from(payload)
+        want_hash, offset = say.RANGE.unpack_from(payload, say.EXPECTED.size)
+        with self._tree.opened(payload[say.EXPECTED.size + say.RANGE.size :]) as file:
+            file.must_be(expected)
+            digest = hashlib.sha256() if want_hash else None
+            if digest:
+                self._digest(call, file, offset, digest)
+            else:
+                os.lseek(file.fd, offset, os.SEEK_SET)
+            self._stream(call, file, expected[1] - offset, digest)
+            looks = say.FACTS.pack(*facts(file.before)) + say.FACTS.pack(*file.after())
+        self._line.send(say.DONE, call, looks, digest.digest() if digest else b"")
+
+    def _stream(self, call: int, file: File, left: int, digest: Any) -> None:
+        while left:
+            chunk = file.read(min(left, self._credit.wait(call), CHUNK_BYTES))
+            self._credit.spend(call, len(chunk))
+            if digest:
+                digest.update(chunk)
+            self._line.send(say.DATA, call, chunk)
+            left -= len(chunk)
+
+    def _digest(self, call: int, file: File, left: int, digest: Any) -> None:
+        while left:
+            chunk = file.read(min(left, CHUNK_BYTES))
+            digest.update(chunk)
+            left -= len(chunk)
+            self._alive(call)
+
+    def hash(self, call: int, payload: bytes) -> None:
+        """The sha256 of a file that is as expected, before and after."""
+        with self._tree.opened(payload[say.EXPECTED.size :]) as file:
+            file.must_be(say.EXPECTED.unpack_from(payload))
+            digest, after = self._hash_all(call, file)
+        self._line.send(say.HASHED, call, say.FACTS.pack(*after), digest)
+
+    def _hash_all(self, call: int, file: File) -> Tuple[bytes, Facts]:
+        digest = hashlib.sha256()
+        self._digest(call, file, file.before.st_size, digest)
+        after = file.after()
+        if after != facts(file.before):
+            raise Trouble(say.CHANGED, "it changed while it was hashed")
+        return digest.digest(), after
+
+    def look(self, call: int, payload: bytes) -> None:
+        """How a file looks now."""
+        self._line.send(say.LOOKED, call, say.FACTS.pack(*self._tree.look(payload)))
+
+    def remove(self, call: int, payload: bytes) -> None:
+        """Removes a file that is as expected. Where only inode or ctime moved since, the sha256 decides."""
+        expected = say.EXPECTED.unpack_from(payload)
+        sha256, path = payload[say.EXPECTED.size :][:32], payload[say.EXPECTED.size + 32 :]
+        with self._tree.opened(path) as file:
+            self._must_be_ours(call, file, expected, sha256)
+            with self._line.halfway:
+                remove_guarded(file.folder, file.name, file.before)
+        self._line.send(say.REMOVED, call)
+
+    def _must_be_ours(self, call: int, file: File, expected: Expected, sha256: bytes) -> None:
+        if file.is_as(expected):
+            return
+        if not same_outside(facts(file.before), expected) or self._hash_all(call, file)[0] != sha256:
+            raise Trouble(say.CHANGED, "it is not what was brought home")
+
+    def clock(self, call: int, _payload: bytes) -> None:
+        """The time of day here."""
+        self._line.send(say.TIME, call, say.TIME_NS.pack(now_ns()))
+
+    def space(self, call: int, _payload: bytes) -> None:
+        """Free and total bytes of the root's file system."""
+        self._line.send(say.ROOM, call, say.DISK.pack(*self._tree.room()))
+
+
+def begin(line: Line) -> Agent:
+    """Answers START: hello, or why not."""
+    frame = line.receive()
+    if frame is None:
+        line.leave(0)
+    _, call, root = frame
+    try:
+        tree = Tree(root)
+    except OSError as error:
+        line.send(say.REFUSED, call, trouble_of(error).message())
+        line.leave(1)
+    greeting = say.GREETING.pack(say.VERSION, os.getpid(), now_ns(), *sys.version_info[:3])
+    line.send(say.HELLO, call, greeting, say.ABILITIES)
+    return Agent(line, tree)
+
+
+def main() -> None:
+    try:
+        os.nice(NICENESS)
+    except OSError:
+        pass  # being nice is not worth failing for
+    line = Line(sys.stdin.buffer, sys.stdout.fileno())
+    line.open()
+    begin(line).serve()
+    line.leave(0)
