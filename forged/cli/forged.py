@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from forged import __version__
-from forged.cli.telling import Manner, Tone, line, manner, print_json, say, trouble
+from forged.cli.telling import Line, Manner, Tone, line, manner, print_json, say, trouble
 from forged.model.errors import ConfigError, ForgedError
 from forged.model.settings import Config
 
@@ -63,6 +63,21 @@ def once(file: Path | None, targets: Sequence[str], dry_run: bool, as_json: bool
 
 
 @cli.command()
+@click.argument("url")
+@click.option("-i", "--identity-file", type=click.Path(path_type=Path), metavar="FILE", help="The private key to log in with.")
+def probe(url: str, identity_file: Path | None) -> None:
+    """Look at a box (ssh://user@host:port) and print a [[target]] for it, ready to paste.
+
+    Shows the host key, the box's clock and its output folders with their files. Exit status 1 when there is none.
+    """
+    from forged.cli.probe import probe as look
+
+    with told(Manner.LINES):
+        found = look(url, identity_file)
+    sys.exit(0 if found else FAILED)
+
+
+@cli.command()
 @click.option("--seconds", type=click.FloatRange(1, 3600), default=15, show_default=True, help="How long the box works.")
 @click.option("--dir", "folder", type=click.Path(path_type=Path, file_okay=False), help="Where; else a new temporary folder.")
 def demo(seconds: float, folder: Path | None) -> None:
@@ -93,19 +108,23 @@ def told(spoken: Manner) -> Iterator[None]:
 
     try:
         yield
-    except ConfigError as error:
+    except ForgedError as error:
         if spoken is Manner.JSON:
             from forged.cli.results import refusal_json
 
             print_json(refusal_json(error))
-        say((line(text, Tone.BAD) for problem in error.problems for text in problem.splitlines()), to_stderr=True)
-        sys.exit(WRONG_USE)
-    except ForgedError as error:
-        say(trouble("forged", error), to_stderr=True)
-        sys.exit(FAILED)
+        say(refusal(error), to_stderr=True)
+        sys.exit(WRONG_USE if isinstance(error, ConfigError) else FAILED)
     except Interrupted as interrupted:
         say([line("Stopped. What has landed stays; the rest comes with the next sync.", Tone.WARN)], to_stderr=True)
         sys.exit(interrupted.exit_code)
+
+
+def refusal(error: ForgedError) -> list[Line]:
+    """Why nothing could begin."""
+    if isinstance(error, ConfigError):
+        return [line(text, Tone.BAD) for problem in error.problems for text in problem.splitlines()]
+    return trouble("forged", error)
 
 
 def main() -> None:

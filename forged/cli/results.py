@@ -10,9 +10,9 @@ The document of `forged once --json` (keys are only ever added):
     }]
 
 With `--dry-run` a target is `{target, success, files_listed, files_waiting, files_vanished, planned_files, planned_bytes, planned:
-[{path, path_b64?, size_bytes, change}] (at most 10,000), error}`. A configuration that does not validate gives `{success: false,
-error: {kind, message, hint}, problems: [text]}`. Sizes are in bytes, times in seconds; `path_b64` is there only where the path is
-not UTF-8.
+[{path, path_b64?, size_bytes, change}] (at most 10,000), error}`. Where nothing could begin (a configuration that does not
+validate, exit 2; a state directory in use, exit 1) it is `{success: false, error: {kind, message, hint}, problems: [text]}`.
+Sizes are in bytes, times in seconds; `path_b64` is there only where the path is not UTF-8.
 """
 
 from __future__ import annotations
@@ -45,9 +45,13 @@ def document(results: Sequence[RoundResult | Preview], *, dry_run: bool, duratio
     return {"success": succeeded(results), "dry_run": dry_run, "duration_s": round(duration_s, 3), "targets": targets}
 
 
-def refusal_json(error: ConfigError) -> Json:
-    """The document when there was no valid configuration to begin with."""
-    return {"success": False, "error": error_json(error), "problems": list(error.problems)}
+def refusal_json(error: ForgedError) -> Json:
+    """The document when nothing could begin: no valid configuration, a state directory in use."""
+    return {
+        "success": False,
+        "error": error_json(error),
+        "problems": list(error.problems) if isinstance(error, ConfigError) else [],
+    }
 
 
 def round_json(result: RoundResult) -> Json:
@@ -110,7 +114,7 @@ def error_json(error: ForgedError | None) -> Json | None:
 
 def summary(results: Sequence[RoundResult]) -> list[Line]:
     """A table with a row for each target, then what went wrong and what to do."""
-    rows = [("target", "home", "size", "time", ""), *(summary_row(result) for result in results)]
+    rows = [("target", "files", "size", "time", ""), *(summary_row(result) for result in results)]
     head, *body = columns(rows, right=frozenset({1, 2, 3}))
     lines = [line(head, Tone.QUIET)]
     lines += [line(text, Tone.PLAIN if result.success else Tone.BAD) for text, result in zip(body, results, strict=True)]
@@ -122,7 +126,7 @@ def summary(results: Sequence[RoundResult]) -> list[Line]:
 def summary_row(result: RoundResult) -> tuple[str, ...]:
     job, tally = result.job, result.tally
     duration = human_duration(job.result.duration_s) if job.result else ""
-    return (job.target, f"{tally.transferred:,} files", human_size(tally.transferred_bytes), duration, ", ".join(remarks(result)))
+    return (job.target, f"{tally.transferred:,}", human_size(tally.transferred_bytes), duration, ", ".join(remarks(result)))
 
 
 def remarks(result: RoundResult) -> list[str]:

@@ -61,10 +61,11 @@ def trouble(who: str, error: ForgedError) -> list[Line]:
 def columns(rows: Sequence[Sequence[str]], right: frozenset[int] = frozenset()) -> list[str]:
     """Rows of equal length as aligned text, two spaces apart; the columns in `right` are flush right. Nothing is cut off."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))] if rows else []
-    return [
-        "  ".join(c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
-        for row in rows
-    ]
+    return ["  ".join(aligned(row, widths, right)).rstrip() for row in rows]
+
+
+def aligned(row: Sequence[str], widths: Sequence[int], right: frozenset[int]) -> list[str]:
+    return [cell.rjust(w) if i in right else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))]
 
 
 def say(lines: Iterable[Line], *, to_stderr: bool = False) -> None:

@@ -1,0 +1,114 @@
+"""`forged probe URL`: what a box is like, and the `[[target]]` to paste."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from urllib.parse import quote
+
+from forged.cli.running import run
+from forged.cli.telling import Line, Tone, columns, line, say
+from forged.config.address import parse_source
+from forged.config.presets import preset
+from forged.daemon.probe import Findings, Found, Probe
+from forged.kit.units import human_duration, human_size
+from forged.model.errors import ConfigError
+from forged.model.paths import shown
+from forged.model.target import SshOptions, TargetType
+
+SKEW_WORTH_A_WORD_S = 2.0
+"""Less may be the network; more is worth knowing, though forged measures ages by the box's own clock."""
+
+
+def probe(url: str, identity_file: Path | None) -> bool:
+    """Looks at the box and says what it found; answers whether there is an output folder. Raises SourceError, ConfigError."""
+    try:
+        address = parse_source(url)
+    except ValueError as e:
+        raise ConfigError((f"the URL: {e}",)) from e  # the URL itself is not repeated: it may hold a password
+    findings = run(Probe(address, SshOptions(identity_file=identity_file), Path.home()).look())
+    say(report(findings))
+    return bool(findings.folders)
+
+
+def report(findings: Findings) -> list[Line]:
+    """The host key first: it is the one thing that a person has to check."""
+    lines = [
+        line(f"{findings.address}", Tone.TITLE),
+        line(f"  host key   {findings.fingerprint}"),
+        line("             compare with the box: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub", Tone.QUIET),
+        line(f"  transport  {findings.transport}"),
+        line(f"  clock      {clock(findings.clock_skew_s)}"),
+    ]
+    if not findings.folders:
+        return [*lines, *nothing(findings)]
+    rows = [(one.path, count(one), human_size(one.size_bytes), one.type.value) for one in findings.folders]
+    found = columns(rows, right=frozenset({1, 2}))
+    lines += [line(f"  {'' if i else 'found':<9}  {text}") for i, text in enumerate(found)]
+    return [*lines, line(""), line("Put this into your forged.toml:", Tone.TITLE), line(""), *block(findings)]
+
+
+def clock(skew_s: float) -> str:
+    if abs(skew_s) < SKEW_WORTH_A_WORD_S:
+        return "agrees with ours"
+    return f"{human_duration(abs(skew_s))} {'ahead of' if skew_s > 0 else 'behind'} ours (harmless: ages are measured by its own)"
+
+
+def count(found: Found) -> str:
+    return f"{'more than ' if found.cut else ''}{found.files:,} files"
+
+
+def nothing(findings: Findings) -> list[Line]:
+    """Where was looked, and what to do."""
+    places = len(findings.looked_at)
+    where = findings.looked_at[0] if places == 1 else f"{places} usual places"
+    return [
+        line(f"  found      no output folder in {where}", Tone.WARN),
+        line(f"  → name it: forged probe {findings.address}/path/of/the/outputs"),
+    ]
+
+
+def block(findings: Findings) -> list[Line]:
+    """The targets as TOML."""
+    names = unique([name_of(one) for one in findings.folders])
+    return [line(text) for one, name in zip(findings.folders, names, strict=True) for text in target(findings, one, name)]
+
+
+def target(findings: Findings, found: Found, name: str) -> list[str]:
+    """One `[[target]]`. The path is left out where the type knows it."""
+    path = "" if found.path == preset(found.type).path else quote(found.path.encode("utf-8", "surrogateescape"))
+    address = str(findings.address).removesuffix(findings.address.path) + path
+    lines = [
+        "[[target]]",
+        f'name = "{name}"',
+        f'type = "{found.type.value}"',
+        f"source = {toml(address)}",
+        f'dest = "~/media/{name}"',
+    ]
+    if findings.ssh.identity_file is not None:
+        lines.append(f"identity_file = {toml(str(findings.ssh.identity_file.absolute()).replace('$', '$$'))}")
+    return [*lines, f"host_key = {toml(findings.fingerprint)}", ""]
+
+
+def toml(text: str) -> str:
+    """A basic string (TOML 1.0): JSON's escapes are among its own."""
+    return json.dumps(shown(text.encode("utf-8", "surrogateescape")), ensure_ascii=False)
+
+
+def name_of(found: Found) -> str:
+    """The type; for a program without one, the name of its folder: `/workspace/kohya_ss/outputs` is `kohya_ss`."""
+    if found.type is not TargetType.GENERIC:
+        return found.type.value
+    folder = Path(found.path).parent.name or Path(found.path).name
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", folder)[:64].strip("-.") or "box"
+
+
+def unique(names: list[str]) -> list[str]:
+    """`forge`, `forge-2`, ..."""
+    counted: dict[str, int] = {}
+    result = []
+    for name in names:
+        counted[name] = counted.get(name, 0) + 1
+        result.append(name if counted[name] == 1 else f"{name}-{counted[name]}")
+    return result
