@@ -11,7 +11,7 @@ from forged.config.load import load
 from forged.model.errors import ConfigError
 from forged.model.settings import Config
 
-ENV = {"HOME": "/home/user", "XDG_RUNTIME_DIR": "/run/user/1000"}
+ENV = {"HOME": "/home/user", "XDG_RUNTIME_DIR": "/run/user/1000", "EMPTY": ""}
 
 TARGET = '[[target]]\nname = "studio"\nsource = "ssh://box/outputs"\ndest = "/srv/media"\n'
 

@@ -158,6 +158,8 @@ def test_a_mistake_says_what_and_what_to_do(text: str, mistake: str, tmp_path: P
             "schedule = '1 2 3'",
             "schedule: '1 2 3' has 3 fields: write five fields (minute, hour, day of month, month, day of week), such as \"30 4 * * mon-fri\"",  # noqa: E501
         ),
+        ("dest = 3", 'dest: a path in quotes is needed, such as "~/media"'),
+        ("dest = '$EMPTY/x'", "dest: the environment variable EMPTY is not set: set it, or write the path itself"),
         ("dest = '/srv/.forged/x'", "dest: a folder inside .forged is forged's own: choose another"),
         (
             "source = 'ssh://box'",
