@@ -17,6 +17,9 @@ SLICE_S = 0.05
 LEAST_SLICE_BYTES = 4096
 """Below that the waking costs more than the fairness is worth."""
 
+SHORTEST_NAP_S = 0.001
+"""What no event loop can time better; a debt of less than a rounding error must not keep it spinning."""
+
 LONGEST_NAP_S = 0.25
 """A waiter looks again after that, since the rate may have been changed."""
 
@@ -54,7 +57,8 @@ class RateLimit:
                 if self._saved_bytes >= 0:
                     self._saved_bytes -= size_bytes
                     return
-                await self._clock.sleep(min(-self._saved_bytes / self._bytes_per_s, LONGEST_NAP_S))
+                debt_s = -self._saved_bytes / self._bytes_per_s
+                await self._clock.sleep(min(max(debt_s, SHORTEST_NAP_S), LONGEST_NAP_S))
 
     def _refill(self) -> None:
         now_s = self._clock.monotonic_s()

@@ -151,7 +151,7 @@ class DestinationContract:
         wanted = request(b"a.png", data)
         sink = home.sink()
         await sink.reserve(len(data))
-        task = asyncio.create_task(sink.write(pieces(wanted, data)))  # type: ignore[arg-type]
+        task = asyncio.create_task(sink.write(pieces(wanted, data)))
         await asyncio.sleep(0)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -162,7 +162,7 @@ class DestinationContract:
     async def test_a_reservation_waits_for_room(self, home: Destination, house: House) -> None:
         sink = home.sink()
         await sink.reserve(house.budget.total_bytes)
-        waiting = asyncio.create_task(sink.reserve(1))  # type: ignore[arg-type]
+        waiting = asyncio.create_task(sink.reserve(1))
         await asyncio.sleep(0.01)
         assert not waiting.done()
         sink.refund(house.budget.total_bytes)

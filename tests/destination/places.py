@@ -13,6 +13,7 @@ import pytest
 
 from forged.destination.base import Destination, Landing
 from forged.destination.posix import PosixDestination
+from forged.destination.staging import Inspect
 from forged.kit.budget import Budget, Room, Unbounded
 from forged.model.files import Entry, Stat
 from forged.model.paths import HomePath, home_path, source_path
@@ -61,13 +62,18 @@ def staged(wanted: Request, data: bytes, wholeness: Wholeness = Wholeness.UNKNOW
     return Staged(wanted.staging, len(data), hashlib.sha256(data).digest(), wholeness)
 
 
-def always(wholeness: Wholeness = Wholeness.UNKNOWN):  # noqa: ANN201
+def always(wholeness: Wholeness = Wholeness.UNKNOWN) -> Inspect:
     """An inspection that says the same of every file."""
     return lambda fd, size_bytes: wholeness
 
 
 def posix(
-    dest: Path, room: Room | None = None, min_free_bytes: int = 0, inspect=None, namespace: str = "box", **policy: object
+    dest: Path,
+    room: Room | None = None,
+    min_free_bytes: int = 0,
+    inspect: Inspect | None = None,
+    namespace: str = "box",
+    **policy: object,
 ) -> PosixDestination:
     home = HomePolicy(dest, **policy)  # type: ignore[arg-type]
     return PosixDestination(home, namespace, room or Unbounded(), min_free_bytes, inspect or always())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,9 @@ class PosixHouse(House):
 
 class TestPosix(DestinationContract):
     @pytest.fixture(params=list(NoReplace), ids=lambda level: level.value)
-    async def house(self, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # noqa: ANN201
+    async def house(
+        self, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> AsyncIterator[PosixHouse]:
         """The weaker levels are had by taking the better ones away, as an old kernel or a FAT disk does."""
         without(monkeypatch, request.param)
         house = PosixHouse(tmp_path / "home")
