@@ -23,7 +23,7 @@ from forged.model.observer import Observer
 from forged.model.paths import SourcePath, source_path
 from forged.model.settings import Config
 from forged.model.target import SourceKind, Target
-from forged.rules.selection import Selector
+from forged.rules.selection import Selector, folder_path
 from forged.sources.base import Source
 from forged.sources.retrying import Retrying, RetryPolicy
 from forged.sources.ssh import ssh_source
@@ -121,5 +121,6 @@ class App:
 
 
 def _paths(target: Target, folders: Sequence[str]) -> list[SourcePath]:
-    """The folders to look at: those asked for, else the configured ones, else everything."""
-    return [source_path(folder.strip("/").encode()) for folder in folders or target.selection.folders]
+    """The folders to look at: those asked for, else the configured ones. Empty = everything."""
+    paths = [folder_path(folder) for folder in folders or target.selection.folders]
+    return [] if b"" in paths else [source_path(path) for path in paths]

@@ -51,6 +51,17 @@ class Selector:
         return self._mutable is not None and self._mutable.match_file(_matchable(path))
 
 
+class Preserved:
+    """Compiled `preserve` patterns of a cleanup. Making one raises ValueError as a Selector does."""
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        self._spec = _compiled(patterns)
+
+    def matches(self, path: SourcePath) -> bool:
+        """Whether the owner wants this file to stay at the source."""
+        return _matches(self._spec, _matchable(path))
+
+
 def check_patterns(patterns: Iterable[str]) -> str | None:
     """What is wrong with the first pattern that cannot be used, and what to do; None where all are well."""
     for pattern in patterns:

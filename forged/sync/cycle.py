@@ -19,6 +19,7 @@ from forged.model.plan import Change
 from forged.rules import safety
 from forged.sync.adopt import Adoption
 from forged.sync.doors import Doors, Looks
+from forged.sync.home import ready
 from forged.sync.land import Land
 from forged.sync.memory import Memory
 from forged.sync.scan import Scan, noticed
@@ -101,15 +102,6 @@ async def bring_noticed(doors: Doors, looks: Looks, entries: Sequence[Entry], ta
     """
     watched = replace(doors, observer=tally.beside(doors.observer))
     await _bring(watched, looks, noticed(watched, entries), closed=True)
-
-
-async def ready(doors: Doors) -> None:
-    """Step 0: is home there? Its marker is remembered on first use, so that an unmounted disk is never mistaken for it."""
-    dest = str(doors.target.home.dest)
-    known_id = await doors.store.destinations.known_id(dest)
-    readiness = await doors.destination.ready(known_id)
-    if known_id is None:
-        await doors.store.destinations.remember(dest, readiness.id)
 
 
 async def _look_and_bring(doors: Doors, looks: Looks, folders: Sequence[SourcePath]) -> Waiting:

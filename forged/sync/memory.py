@@ -18,12 +18,12 @@ class Memory:
 
     def __init__(self, doors: Doors) -> None:
         self._doors = doors
-        self._folders = tuple(folder.encode() for folder in doors.target.selection.folders)
 
     def place(self, entry: Entry) -> HomePath:
         """The name that this entry should get at home."""
-        home, name = self._doors.target.home, self._doors.target.name
-        return placement.place(name, home.layout, home.names, entry.path, self._folders, entry.stat.mtime_ns)
+        target = self._doors.target
+        home, folders = target.home, target.selection.folders
+        return placement.place(target.name, home.layout, home.names, entry.path, folders, entry.stat.mtime_ns)
 
     async def remember(self, landed: Sequence[Landed]) -> None:
         """Durable when it returns. Land, then remember: a crash in between is healed by adoption."""

@@ -1,0 +1,153 @@
+"""Step 10: free the rented disk. Rows old enough are looked at on both ends once more, and only what is proven is removed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+
+from forged.model.errors import ForgedError, NotSupported
+from forged.model.manifest import AtSource, ManifestRow
+from forged.model.paths import SourcePath
+from forged.model.removal import KeptBecause, Removable, Removed
+from forged.model.target import CleanupPolicy
+from forged.rules import retention
+from forged.rules.selection import Preserved
+from forged.rules.series import Newest
+from forged.sync.doors import Doors
+from forged.sync.home import ready
+
+PAGE_ROWS = 1_024
+"""Rows judged at a time: one look at each end for all of them."""
+
+MOST_KEPT = 10_000
+"""Kept files that are named with their reason; all are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A file that stays at the source, and why."""
+
+    path: SourcePath
+    why: KeptBecause
+    message: str = ""
+
+
+@dataclass(slots=True)
+class CleanupResult:
+    """What went (with `dry_run`: would go), and what stayed."""
+
+    dry_run: bool
+    removed: list[ManifestRow] = field(default_factory=list)
+    kept: list[Kept] = field(default_factory=list)
+    kept_count: Counter[KeptBecause] = field(default_factory=Counter)
+    error: ForgedError | None = None
+
+    @property
+    def freed_bytes(self) -> int:
+        return sum(row.stat.size_bytes for row in self.removed)
+
+    def keep(self, path: SourcePath, why: KeptBecause, message: str = "") -> None:
+        self.kept_count[why] += 1
+        if len(self.kept) < MOST_KEPT:
+            self.kept.append(Kept(path, why, message))
+
+
+async def run_cleanup(doors: Doors, policy: CleanupPolicy, *, dry_run: bool, missing_ingests: bool = False) -> CleanupResult:
+    """One run over one target whose source is open: at most `max_files_per_batch` removals.
+
+    Never raises for what can go wrong outside: that is in the result, and what was removed before it stays remembered.
+    """
+    result = CleanupResult(dry_run)
+    try:
+        if not doors.source.capabilities.guarded_removal:
+            raise NotSupported(
+                "this source cannot remove a file without the risk of removing another",
+                hint="install python3 on it, or set cleanup.unguarded = true and accept the risk",
+            )
+        await ready(doors)
+        circumstances = await _circumstances(doors, policy, missing_ingests)
+        async for rows in _pages(doors):
+            await _clean(doors, policy, circumstances, rows, result)
+    except ForgedError as error:
+        result.error = error
+    return result
+
+
+async def _circumstances(doors: Doors, policy: CleanupPolicy, missing_ingests: bool) -> retention.Circumstances:
+    newest = Newest()
+    async for rows in _pages(doors):
+        newest.see(row.path for row in rows)
+    return retention.Circumstances(
+        age_s=policy.age_s,
+        source_now_ns=await doors.source.clock_ns(),
+        home_now_ns=doors.clock.now_ns(),
+        preserved=Preserved(policy.preserve).matches,
+        newest_of_series=newest.includes,
+        held=await doors.store.flags.hold(doors.target.manifest) is not None,
+        missing_ingests=missing_ingests,
+    )
+
+
+async def _pages(doors: Doors) -> AsyncIterator[Sequence[ManifestRow]]:
+    """All current rows of files that are at the source, page by page."""
+    after: SourcePath | None = None
+    while rows := await doors.store.manifest.between(doors.target.manifest, after, None, PAGE_ROWS):
+        after = rows[-1].path
+        yield [row for row in rows if row.at_source is AtSource.PRESENT]
+
+
+async def _clean(
+    doors: Doors, policy: CleanupPolicy, circumstances: retention.Circumstances, rows: Sequence[ManifestRow], result: CleanupResult
+) -> None:
+    """One page: the cheap questions, then a look at both ends, then the removal."""
+    candidates: list[ManifestRow] = []
+    for row in rows:
+        doubt = retention.first_doubt(row, circumstances)
+        if doubt is None and len(result.removed) + len(candidates) >= policy.max_files_per_batch:
+            doubt = KeptBecause.BATCH_FULL
+        if doubt is None:
+            candidates.append(row)
+        else:
+            result.keep(row.path, doubt)
+    removables = await _judged(doors, policy, candidates, result)
+    if result.dry_run:
+        result.removed += [removable.row for removable in removables]
+    elif removables:
+        await _remove(doors, removables, result)
+
+
+async def _judged(doors: Doors, policy: CleanupPolicy, candidates: Sequence[ManifestRow], result: CleanupResult) -> list[Removable]:
+    """Looks at both ends; what is not beyond doubt is kept with its reason."""
+    sources = await doors.source.look([row.path for row in candidates])
+    homes = await _at_home(doors, candidates, policy.rehash)
+    removables = []
+    for row, source, home in zip(candidates, sources, homes, strict=True):
+        verdict = retention.judge(row, source, home)
+        if isinstance(verdict, Removable):
+            removables.append(verdict)
+        else:
+            result.keep(row.path, verdict)
+    return removables
+
+
+async def _at_home(doors: Doors, rows: Sequence[ManifestRow], rehash: bool) -> list[retention.AtHome | None]:
+    looks = await doors.destination.look([row.home for row in rows])
+    answers: list[retention.AtHome | None] = []
+    for row, look in zip(rows, looks, strict=True):
+        sha256 = await doors.destination.hash(row.home) if rehash and look else None
+        unreadable = rehash and sha256 is None
+        answers.append(None if look is None or unreadable else retention.AtHome(look.size_bytes, sha256))
+    return answers
+
+
+async def _remove(doors: Doors, removables: Sequence[Removable], result: CleanupResult) -> None:
+    """The source removes and tells; the manifest remembers. A lost answer is settled by the next scan."""
+    rows = {removable.row.path: removable.row for removable in removables}
+    answers: Sequence[Removed] = await doors.source.remove(removables)
+    gone = [answer.path for answer in answers if answer.kept is None]
+    result.removed += [rows[path] for path in gone]
+    for answer in answers:
+        if answer.kept is not None:
+            result.keep(answer.path, answer.kept, answer.message)
+    await doors.store.manifest.mark(doors.target.manifest, gone, AtSource.REMOVED)

@@ -1,0 +1,17 @@
+"""Step 0: is home there?"""
+
+from __future__ import annotations
+
+from forged.sync.doors import Doors
+
+
+async def ready(doors: Doors) -> None:
+    """Asks the destination. Its marker is remembered on first use, so that an unmounted disk is never mistaken for it.
+
+    Raises DestinationError.
+    """
+    dest = str(doors.target.home.dest)
+    known_id = await doors.store.destinations.known_id(dest)
+    readiness = await doors.destination.ready(known_id)
+    if known_id is None:
+        await doors.store.destinations.remember(dest, readiness.id)

@@ -1,0 +1,199 @@
+"""Cleanup, attacked: not one removal without proof, and each refusal with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from forged.model.errors import DestinationMissing, MarkerMissing, NotSupported
+from forged.model.manifest import AtSource, Hold
+from forged.model.paths import home_path, source_path
+from forged.model.removal import KeptBecause
+from forged.model.target import CleanupPolicy
+from forged.sources.memory import MemorySource
+from forged.sync.cleanup import CleanupResult, run_cleanup
+from tests.support.world import World
+
+DAY = 86_400.0
+POLICY = CleanupPolicy(age_s=DAY)
+
+
+async def grown(*names: bytes, then_s: float = 2 * DAY) -> World:
+    """A world with files at home, long ago."""
+    world = World()
+    for name in names or (b"a.png",):
+        world.box.write(name, b"content of " + name)
+    world.age()
+    await world.round()
+    world.age(then_s)
+    return world
+
+
+async def cleanup(world: World, policy: CleanupPolicy = POLICY, *, dry_run: bool = False, missing: bool = False) -> CleanupResult:
+    doors = world.doors()
+    async with doors.source:
+        return await run_cleanup(doors, policy, dry_run=dry_run, missing_ingests=missing)
+
+
+def reasons(result: CleanupResult) -> dict[bytes, KeptBecause]:
+    return {bytes(kept.path): kept.why for kept in result.kept}
+
+
+async def test_an_old_proven_file_goes_and_home_keeps_it() -> None:
+    world = await grown()
+    result = await cleanup(world)
+    assert [row.path for row in result.removed] == [b"a.png"]
+    assert result.freed_bytes == len(b"content of a.png")
+    assert not world.box.files
+    assert world.at_home(b"a.png") == b"content of a.png"
+    (row,) = await world.store.manifest.current(world.target.manifest, [source_path(b"a.png")])
+    assert row is not None
+    assert row.at_source is AtSource.REMOVED
+
+
+async def test_what_was_cleaned_is_not_brought_home_again_and_nothing_is_held() -> None:
+    world = await grown(*(b"%d.png" % n for n in range(30)))
+    await cleanup(world)
+    assert (await world.round()).success
+    assert world.facts.landed() == []
+    assert await world.store.flags.hold(world.target.manifest) is None
+
+
+async def test_a_dry_run_tells_and_removes_nothing() -> None:
+    world = await grown()
+    result = await cleanup(world, dry_run=True)
+    assert [row.path for row in result.removed] == [b"a.png"]
+    assert world.box.files
+
+
+async def test_a_file_that_was_never_brought_home_is_never_touched() -> None:
+    world = await grown()
+    world.box.write(b"new.png", b"nobody has this")
+    world.age(3 * DAY)
+    await cleanup(world)
+    assert source_path(b"new.png") in world.box.files
+
+
+def _same_size_replaced(world: World) -> None:
+    world.box.replace(b"a.png", b"CONTENT OF A.PNG", mtime_ns=world.box.files[source_path(b"a.png")].mtime_ns)
+
+
+def _truncated_at_home(world: World) -> None:
+    name = home_path(b"a.png")
+    world.destination.files[name] = replace(world.destination.files[name], data=b"cut")
+
+
+def _gone_at_home(world: World) -> None:
+    del world.destination.files[home_path(b"a.png")]
+
+
+def _touched(world: World) -> None:
+    world.box.touch(b"a.png")
+
+
+def _a_link_now(world: World) -> None:
+    world.box.delete(b"a.png")
+    world.box.link(b"a.png")
+
+
+def _vanished(world: World) -> None:
+    world.box.delete(b"a.png")
+
+
+@pytest.mark.parametrize(
+    ("attack", "why"),
+    [
+        (_same_size_replaced, KeptBecause.CHANGED),
+        (_truncated_at_home, KeptBecause.HOME_DIFFERS),
+        (_gone_at_home, KeptBecause.HOME_MISSING),
+        (_touched, KeptBecause.CHANGED),
+        (_a_link_now, KeptBecause.CHANGED),
+        (_vanished, KeptBecause.VANISHED),
+    ],
+)
+async def test_an_attack_keeps_the_file_and_names_the_reason(attack: Callable[[World], None], why: KeptBecause) -> None:
+    world = await grown()
+    attack(world)
+    before = dict(world.box.files)
+    result = await cleanup(world)
+    assert result.removed == []
+    assert reasons(result) == {b"a.png": why}
+    assert world.box.files == before
+
+
+async def test_rot_at_home_is_found_with_rehash() -> None:
+    world = await grown()
+    name = home_path(b"a.png")
+    world.destination.files[name] = replace(world.destination.files[name], data=b"CONTENT of a.png")
+    assert reasons(await cleanup(world, replace(POLICY, rehash=True))) == {b"a.png": KeptBecause.HOME_DIFFERS}
+    assert world.box.files
+
+
+async def test_a_chown_at_the_source_is_judged_by_the_hash() -> None:
+    world = await grown()
+    file = world.box.files[source_path(b"a.png")]
+    file.ctime_ns = world.box.tick()
+    assert len((await cleanup(world)).removed) == 1
+
+
+@pytest.mark.parametrize("trouble", [DestinationMissing(), MarkerMissing()])
+async def test_without_home_nothing_is_removed(trouble: DestinationMissing | MarkerMissing) -> None:
+    world = await grown()
+    world.destination.trouble = trouble
+    result = await cleanup(world)
+    assert result.error is trouble
+    assert world.box.files
+
+
+@pytest.mark.parametrize("hours", [-24, 24])
+@pytest.mark.parametrize("side", ["source", "home"])
+async def test_a_clock_off_by_a_day_removes_nothing_young(side: str, hours: int) -> None:
+    world = await grown(then_s=DAY / 2)
+    if side == "source":
+        world.box.clock_ns += hours * 3_600 * 1_000_000_000
+    else:
+        world.clock.advance(hours * 3_600)
+    result = await cleanup(world)
+    assert result.removed == []
+    assert reasons(result) == {b"a.png": KeptBecause.YOUNG}
+
+
+async def test_a_held_target_keeps_everything() -> None:
+    world = await grown()
+    await world.store.flags.set_hold(world.target.manifest, Hold("emptied", "", 0))
+    assert reasons(await cleanup(world)) == {b"a.png": KeptBecause.HELD}
+
+
+async def test_what_a_required_ingest_has_not_taken_stays() -> None:
+    world = await grown()
+    assert reasons(await cleanup(world, missing=True)) == {b"a.png": KeptBecause.NOT_INGESTED}
+
+
+async def test_preserved_files_and_the_newest_of_a_series_stay() -> None:
+    world = await grown(b"x.important", b"ComfyUI_00001_.png", b"ComfyUI_00002_.png")
+    assert reasons(await cleanup(world)) == {
+        b"x.important": KeptBecause.PRESERVED,
+        b"ComfyUI_00002_.png": KeptBecause.NEWEST_OF_SERIES,
+    }
+
+
+async def test_a_run_removes_no_more_than_a_batch() -> None:
+    world = await grown(*(b"%d.png" % n for n in range(10)))
+    result = await cleanup(world, replace(POLICY, max_files_per_batch=4))
+    assert len(result.removed) == 4
+    assert result.kept_count[KeptBecause.BATCH_FULL] == 6
+    await cleanup(world, replace(POLICY, max_files_per_batch=100))
+    assert not world.box.files
+
+
+async def test_a_source_without_guarded_removal_is_refused() -> None:
+    world = await grown()
+    doors = world.doors()
+    unguarded = replace(doors, source=MemorySource(world.box, guarded_removal=False))
+    async with unguarded.source:
+        result = await run_cleanup(unguarded, POLICY, dry_run=False)
+    assert isinstance(result.error, NotSupported)
+    assert "unguarded" in result.error.hint
+    assert world.box.files
