@@ -25,7 +25,9 @@ BREACHES = {
 def import_contracts(folder: Path) -> subprocess.CompletedProcess[str]:
     """import-linter's own command over the package in this folder, not over an installed one."""
     command = "import sys; sys.path.insert(0, '.'); from importlinter.cli import lint_imports_command; lint_imports_command()"
-    return subprocess.run([sys.executable, "-c", command, "--no-cache", "--no-logo"], cwd=folder, capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        [sys.executable, "-c", command, "--no-cache", "--no-logo"], cwd=folder, capture_output=True, text=True, timeout=60
+    )
 
 
 @pytest.fixture
