@@ -1,0 +1,152 @@
+"""The SQLite store and its toy twin answer the same, whatever is done to them in whatever order."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+from forged.model.events import Event, EventId, NewEvent
+from forged.model.files import Stat
+from forged.model.manifest import AtSource, ManifestRow
+from forged.model.paths import SourcePath
+from forged.store.base import Store
+from forged.store.memory import MemoryStore
+from forged.store.sqlite import open_store
+from tests.store import samples
+
+names = st.sampled_from([samples.FORGE, samples.COMFY])
+some_paths = st.lists(samples.paths, max_size=3)
+handlers = st.sampled_from(["catalog", "webhook"])
+
+
+class Twins(RuleBasedStateMachine):
+    """Both bodies side by side; each step asks both the same."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(prefix="forged-twins-"))
+        self.runner = asyncio.Runner()
+        self.twin = MemoryStore()
+        self.store = self.runner.run(open_store(self.folder / "forged.db"))
+
+    def teardown(self) -> None:
+        self.runner.run(self.store.close())
+        self.runner.close()
+        shutil.rmtree(self.folder)
+
+    def same(self, ask: Callable[[Store], Awaitable[object]]) -> None:
+        async def both() -> tuple[object, object]:
+            return await ask(self.store), await ask(self.twin)
+
+        answer, expected = self.runner.run(both())
+        assert answer == expected
+
+    @rule(name=names, rows=st.lists(samples.rows, max_size=6), events=st.lists(samples.events, max_size=2))
+    def record(self, name: samples.ManifestName, rows: list[ManifestRow], events: list[NewEvent]) -> None:
+        self.same(lambda s: s.manifest.record(name, rows, events))
+
+    @rule(name=names, seen=st.lists(st.tuples(samples.paths, samples.stats), max_size=3))
+    def restat(self, name: samples.ManifestName, seen: list[tuple[SourcePath, Stat]]) -> None:
+        self.same(lambda s: s.manifest.restat(name, seen))
+
+    @rule(name=names, paths=some_paths, at_source=st.sampled_from(AtSource))
+    def mark(self, name: samples.ManifestName, paths: list[SourcePath], at_source: AtSource) -> None:
+        self.same(lambda s: s.manifest.mark(name, paths, at_source))
+
+    @rule(name=names, paths=some_paths, at_ns=st.integers(0, 9))
+    def entomb(self, name: samples.ManifestName, paths: list[SourcePath], at_ns: int) -> None:
+        self.same(lambda s: s.manifest.entomb(name, paths, at_ns))
+
+    @rule(name=names, paths=st.none() | some_paths)
+    def forget(self, name: samples.ManifestName, paths: list[SourcePath] | None) -> None:
+        self.same(lambda s: s.manifest.forget(name, paths))
+
+    @rule(name=names, after=st.none() | samples.paths, upto=st.none() | samples.paths, limit=st.integers(0, 4))
+    def between(self, name: samples.ManifestName, after: SourcePath | None, upto: SourcePath | None, limit: int) -> None:
+        async def ask(store: Store) -> list[ManifestRow]:
+            return list(await store.manifest.between(name, after, upto, limit))
+
+        self.same(ask)
+
+    @rule(name=names, paths=some_paths, sha256=st.binary(min_size=1, max_size=1).map(lambda one: one * 32))
+    def look_closer(self, name: samples.ManifestName, paths: list[SourcePath], sha256: bytes) -> None:
+        async def ask(store: Store) -> object:
+            histories = [[version async for version in store.manifest.history(name, path)] for path in paths]
+            homes = [await store.manifest.homes(name, path, sha256) for path in paths]
+            return histories, homes, await store.manifest.current(name, paths)
+
+        self.same(ask)
+
+    @rule(handler=handlers, limit=st.integers(0, 3))
+    def acknowledge(self, handler: str, limit: int) -> None:
+        async def ask(store: Store) -> list[Event]:
+            events = list(await store.outbox.after(handler, limit))
+            if events:
+                await store.outbox.acknowledge(handler, EventId(events[-1].id))
+            return events
+
+        self.same(ask)
+
+    @rule(handlers=st.lists(handlers, max_size=2))
+    def prune(self, handlers: list[str]) -> None:
+        self.same(lambda s: s.outbox.prune(handlers))
+
+    @rule()
+    def reopen(self) -> None:
+        async def again() -> None:
+            await self.store.close()
+            self.store = await open_store(self.folder / "forged.db")
+
+        self.runner.run(again())
+
+    @invariant()
+    def nothing_differs(self) -> None:
+        for name in (samples.FORGE, samples.COMFY):
+            self.same(lambda s, name=name: s.manifest.count(name))
+            self.same(lambda s, name=name: s.manifest.between(name, None, None, 1_000))
+
+
+def test_the_twins_answer_the_same() -> None:
+    limits = settings(max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
+    run_state_machine_as_test(Twins, settings=limits)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    rows=st.lists(samples.rows, max_size=30),
+    after=st.none() | samples.paths,
+    upto=st.none() | samples.paths,
+    page=st.integers(1, 7),
+)
+def test_pages_between_any_two_paths_are_those_of_a_sorted_dict(
+    rows: list[ManifestRow], after: SourcePath | None, upto: SourcePath | None, page: int
+) -> None:
+    model = {row.path: row for row in rows}
+    expected = [model[p] for p in sorted(model) if (after is None or p > after) and (upto is None or p <= upto)]
+
+    async def paged(store: Store) -> list[ManifestRow]:
+        await store.manifest.record(samples.FORGE, rows)
+        got: list[ManifestRow] = []
+        place = after
+        while found := await store.manifest.between(samples.FORGE, place, upto, page):
+            got += found
+            place = found[-1].path
+        return got
+
+    async def in_sqlite() -> list[ManifestRow]:
+        with tempfile.TemporaryDirectory(prefix="forged-pages-") as folder:
+            store = await open_store(Path(folder) / "forged.db")
+            try:
+                return await paged(store)
+            finally:
+                await store.close()
+
+    assert asyncio.run(in_sqlite()) == expected
+    assert asyncio.run(paged(MemoryStore())) == expected
