@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 
 
@@ -80,28 +80,31 @@ class Proxy:
         self.to_port, self.line = to_port, line
         self.port = 0
         self._tasks: set[asyncio.Task[None]] = set()
-        self._writers: set[asyncio.StreamWriter] = set()
 
     async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.line.connections += 1
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
+        ends = [writer]
         try:
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.to_port)
-            self._writers |= {writer, far_writer}
-            up = asyncio.ensure_future(self._pass(reader, far_writer, "from_client"))
-            down = asyncio.ensure_future(self._pass(far_reader, writer, "from_server"))
-            try:
-                await asyncio.wait([up, down], return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for side in (up, down):
-                    side.cancel()
-                await asyncio.gather(up, down, return_exceptions=True)
-                for end in (writer, far_writer):
-                    end.transport.abort()
+            ends.append(far_writer)
+            await self._both_ways(self._pass(reader, far_writer, "from_client"), self._pass(far_reader, writer, "from_server"))
         finally:
             self._tasks.discard(task)
+            for end in ends:
+                end.transport.abort()
+
+    async def _both_ways(self, *passing: Coroutine[None, None, None]) -> None:
+        """Until one direction ends."""
+        sides = [asyncio.ensure_future(side) for side in passing]
+        try:
+            await asyncio.wait(sides, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for side in sides:
+                side.cancel()
+            await asyncio.gather(*sides, return_exceptions=True)
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, side: str) -> None:
         with contextlib.suppress(ConnectionError):

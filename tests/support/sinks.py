@@ -69,10 +69,12 @@ class MemorySink:
         self._room.set()
 
     async def write(self, pieces: Sequence[Piece]) -> Sequence[Staged]:
-        await asyncio.sleep(0)
+        try:
+            await asyncio.sleep(0)
+        finally:
+            self.refund(sum(piece.size_bytes for piece in pieces))
         staged = []
         for piece in pieces:
-            self.refund(piece.size_bytes)
             self.on_write(piece)
             self._take(piece)
             if piece.last:
