@@ -68,7 +68,11 @@ def _link(from_folder: int, name: bytes, to_folder: int, new_name: bytes) -> Non
 
 def _placeholder(from_folder: int, name: bytes, to_folder: int, new_name: bytes) -> None:
     os.close(os.open(new_name, NEW_FILE, 0o600, dir_fd=to_folder))
-    os.rename(name, new_name, src_dir_fd=from_folder, dst_dir_fd=to_folder)
+    try:
+        os.rename(name, new_name, src_dir_fd=from_folder, dst_dir_fd=to_folder)
+    except OSError:
+        os.unlink(new_name, dir_fd=to_folder)
+        raise
 
 
 _WAYS = {NoReplace.RENAMEAT2: _renameat2, NoReplace.LINK: _link, NoReplace.PLACEHOLDER: _placeholder}

@@ -54,8 +54,11 @@ def landing(receipt: Receipt, home: bytes | None = None, replaces: bytes | None 
 
 
 def versions(home: HomePath, sha256: bytes) -> tuple[HomePath, ...]:
-    stem, dot, ext = home.rpartition(b".")
-    return tuple(home_path(stem + b"~" + sha256.hex()[:digits].encode() + dot + ext) for digits in (8, 16, 64))
+    """Names beside `home`, cut where they would be too long."""
+    folder, name = os.path.split(home)
+    stem, ext = os.path.splitext(name)
+    tails = [b"~" + sha256.hex()[:digits].encode() + ext for digits in (8, 16, 64)]
+    return tuple(home_path(os.path.join(folder, stem[: 255 - len(tail)] + tail)) for tail in tails)
 
 
 def staged(wanted: Request, data: bytes, wholeness: Wholeness = Wholeness.UNKNOWN) -> Staged:

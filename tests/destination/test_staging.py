@@ -1,0 +1,158 @@
+"""The staging area on a real disk: what a crash leaves, what is bounded, and what is nobody else's business."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import random
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+
+from forged.destination.posix import PosixDestination
+from forged.destination.pouring import ahead_name, part_name
+from forged.destination.staging import MOST_OPEN
+from forged.model.errors import DestinationError
+from forged.model.transfer import Piece, Wholeness
+from tests.destination.places import landing, pieces, posix, pour, request, tree
+
+
+@pytest.fixture
+def dest(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+@pytest.fixture
+async def home(dest: Path) -> AsyncIterator[PosixDestination]:
+    home = posix(dest)
+    await home.ready(None)
+    yield home
+    await home.aclose()
+
+
+def open_descriptors(dest: Path) -> int:
+    links = (f"/proc/self/fd/{fd}" for fd in os.listdir("/proc/self/fd"))
+    return sum(os.path.realpath(link).startswith(str(dest)) for link in links)
+
+
+async def test_the_format_is_looked_at_when_the_last_byte_is_there(dest: Path) -> None:
+    seen: list[tuple[bytes, int]] = []
+
+    def inspect(fd: int, size_bytes: int) -> Wholeness:
+        seen.append((os.pread(fd, 100, 0), size_bytes))
+        return Wholeness.BROKEN
+
+    home = posix(dest, inspect=inspect)
+    await home.ready(None)
+    (receipt,) = await pour(home, (b"a.png", b"pixels"))
+    assert seen == [(b"pixels", 6)]
+    assert receipt.staged.wholeness is Wholeness.BROKEN
+    await home.aclose()
+
+
+async def test_many_unfinished_files_hold_few_descriptors(home: PosixDestination, dest: Path) -> None:
+    files = [(request(b"%d.png" % n, bytes([n]) * 20), bytes([n]) * 20) for n in range(3 * MOST_OPEN)]
+    async with aclosing(home.sink()) as sink:
+        await sink.write([pieces(wanted, data, 10)[0] for wanted, data in files])
+        assert open_descriptors(dest) <= MOST_OPEN
+        done = await sink.write([pieces(wanted, data, 10)[1] for wanted, data in files])
+        assert [one.sha256 for one in done] == [hashlib.sha256(data).digest() for _, data in files]
+    assert open_descriptors(dest) == 0
+
+
+async def test_a_closed_sink_holds_no_descriptors_and_keeps_the_beginnings(home: PosixDestination, dest: Path) -> None:
+    data = bytes(100)
+    wanted = request(b"a.png", data)
+    async with aclosing(home.sink()) as sink:
+        await sink.write(pieces(wanted, data, 10)[:4])
+        assert open_descriptors(dest) == 1
+    assert open_descriptors(dest) == 0
+    assert list(await home.resume_points([wanted.staging])) == [40]
+
+
+async def test_what_a_killed_process_leaves_at_each_step_of_a_hole_resumes_rightly(dest: Path) -> None:
+    """The states between the writes, made by hand: bytes ahead with a note, a note that lags, a note without bytes."""
+    home, data = posix(dest), random.Random(1).randbytes(1000)
+    await home.ready(None)
+    staging, wanted = dest / ".forged/staging/box", request(b"a.png", data)
+    part, note = (staging / os.fsdecode(name(wanted.staging)) for name in (part_name, ahead_name))
+    hole = data[:200] + bytes(300) + data[500:]
+    for part_bytes, note_bytes, beginning in [
+        (hole, b"%020d" % 200, 200),
+        (data[:400] + bytes(100) + data[500:], b"%020d" % 200, 200),
+        (data[:100], b"%020d" % 200, 100),
+        (hole, b"", 0),
+        (hole, b"00000", 0),
+        (None, b"%020d" % 200, 0),
+    ]:
+        for path, content in ((part, part_bytes), (note, note_bytes)):
+            path.unlink(missing_ok=True)
+            if content is not None:
+                path.write_bytes(content)
+        assert list(await home.resume_points([wanted.staging])) == [beginning], (note_bytes, beginning)
+        again = request(b"a.png", data, beginning)
+        async with aclosing(home.sink()) as sink:
+            (done,) = await sink.write(pieces(again, data, 99))
+        assert done.sha256 == hashlib.sha256(data).digest()
+        assert not note.exists() or part_bytes is None
+    await home.aclose()
+
+
+async def test_fewer_staged_bytes_than_asked_for_end_the_attempt(home: PosixDestination) -> None:
+    data = bytes(100)
+    wanted = request(b"a.png", data, 50)
+    async with aclosing(home.sink()) as sink:
+        with pytest.raises(DestinationError, match="0 of 50"):
+            await sink.write(pieces(wanted, data))
+
+
+async def test_a_second_name_of_a_file_at_home_is_never_written_to(home: PosixDestination, dest: Path) -> None:
+    """Where landing is link and unlink, a crash in between leaves the staged name and the final one on the same file."""
+    (receipt,) = await pour(home, (b"a.png", b"pixels"))
+    part = dest / ".forged/staging/box" / os.fsdecode(part_name(receipt.staged.staging))
+    os.link(part, dest / "a.png")
+    assert list(await home.resume_points([receipt.staged.staging])) == [0]
+    (again,) = await pour(home, (b"a.png", b"pixels"))
+    assert (dest / "a.png").read_bytes() == b"pixels"
+    assert (dest / "a.png").stat().st_nlink == 1
+    await home.land([landing(again)])
+    assert tree(dest) == {"a.png": b"pixels"}
+
+
+async def test_a_sweep_touches_nothing_of_other_targets_and_of_the_owner(home: PosixDestination, dest: Path) -> None:
+    other = posix(dest, namespace="other")
+    await other.ready(None)
+    await pour(other, (b"theirs.png", b"x"))
+    for name in ("probe-12ab-ours", "marker-12ab", f"{'0' * 32}.claim-12ab.tmp"):
+        (dest / ".forged/staging/box" / name).touch()
+    (dest / "mine.part").touch()
+    (dest / ".forged-looks-like-it.part").touch()
+    assert await home.sweep(()) == 3
+    assert len(tree(dest)) == 3
+    await other.aclose()
+
+
+async def test_writing_goes_on_while_another_target_waits_for_its_disk(home: PosixDestination, dest: Path) -> None:
+    other = posix(dest, namespace="other", inspect=lambda fd, size: Wholeness.UNKNOWN)
+    await other.ready(None)
+    receipts = await asyncio.gather(*(pour(one, *[(b"%d.png" % n, b"%d" % n) for n in range(50)]) for one in (home, other)))
+    assert [len(batch) for batch in receipts] == [50, 50]
+    await other.aclose()
+
+
+async def test_an_empty_last_piece_finishes_a_file_that_was_already_whole(home: PosixDestination) -> None:
+    (receipt,) = await pour(home, (b"a.png", b"pixels"))
+    wanted = request(b"a.png", b"pixels", 6)
+    async with aclosing(home.sink()) as sink:
+        (done,) = await sink.write([Piece(wanted, 6, (), last=True)])
+    assert done == receipt.staged
+
+
+async def test_a_file_that_shrank_is_told_with_the_size_that_came(home: PosixDestination) -> None:
+    wanted = request(b"a.png", bytes(100))
+    async with aclosing(home.sink()) as sink:
+        (done,) = await sink.write([Piece(wanted, 0, (b"short",), last=True)])
+    assert done.size_bytes == 5
