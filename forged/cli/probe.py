@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -43,7 +44,7 @@ def report(findings: Findings) -> list[Line]:
     ]
     if not findings.folders:
         return [*lines, *nothing(findings)]
-    rows = [(one.path, count(one), human_size(one.size_bytes), one.type.value) for one in findings.folders]
+    rows = [(one.path, count(one), human_size(one.size_bytes), f"{human_size(one.free_bytes)} free") for one in findings.folders]
     found = columns(rows, right=frozenset({1, 2}))
     lines += [line(f"  {'' if i else 'found':<9}  {text}") for i, text in enumerate(found)]
     return [*lines, line(""), line("Put this into your forged.toml:", Tone.TITLE), line(""), *block(findings)]
@@ -65,7 +66,7 @@ def nothing(findings: Findings) -> list[Line]:
     where = findings.looked_at[0] if places == 1 else f"{places} usual places"
     return [
         line(f"  found      no output folder in {where}", Tone.WARN),
-        line(f"  → name it: forged probe {findings.address}/path/of/the/outputs"),
+        line(f"  → name it: forged probe {host(findings)}/path/of/the/outputs"),
     ]
 
 
@@ -78,17 +79,21 @@ def block(findings: Findings) -> list[Line]:
 def target(findings: Findings, found: Found, name: str) -> list[str]:
     """One `[[target]]`. The path is left out where the type knows it."""
     path = "" if found.path == preset(found.type).path else quote(found.path.encode("utf-8", "surrogateescape"))
-    address = str(findings.address).removesuffix(findings.address.path) + path
     lines = [
         "[[target]]",
         f'name = "{name}"',
         f'type = "{found.type.value}"',
-        f"source = {toml(address)}",
+        f"source = {toml(host(findings) + path)}",
         f'dest = "~/media/{name}"',
     ]
     if findings.ssh.identity_file is not None:
         lines.append(f"identity_file = {toml(str(findings.ssh.identity_file.absolute()).replace('$', '$$'))}")
     return [*lines, f"host_key = {toml(findings.fingerprint)}", ""]
+
+
+def host(findings: Findings) -> str:
+    """The address without a path."""
+    return str(replace(findings.address, path=""))
 
 
 def toml(text: str) -> str:
@@ -98,10 +103,11 @@ def toml(text: str) -> str:
 
 def name_of(found: Found) -> str:
     """The type; for a program without one, the name of its folder: `/workspace/kohya_ss/outputs` is `kohya_ss`."""
-    if found.type is not TargetType.GENERIC:
-        return found.type.value
-    folder = Path(found.path).parent.name or Path(found.path).name
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", folder)[:64].strip("-.") or "box"
+    kind: str = found.type.value
+    if found.type is TargetType.GENERIC:
+        folder = Path(found.path).parent.name or Path(found.path).name
+        return re.sub(r"[^A-Za-z0-9._-]+", "-", folder)[:64].strip("-.") or "box"
+    return kind
 
 
 def unique(names: list[str]) -> list[str]:

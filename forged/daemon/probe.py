@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 
-from forged.config.presets import known_folders
+from forged.config.presets import KnownFolder, known_folders
 from forged.kit.clock import Clock, SystemClock
 from forged.model.errors import NotSupported, SourceMissing
-from forged.model.files import ListingPart, Problem, ProblemKind
+from forged.model.files import ListingEnd, Problem, ProblemKind
 from forged.model.manifest import HostKeyPin, ManifestName
 from forged.model.observer import Nobody
 from forged.model.paths import SourcePath, source_path
 from forged.model.target import HomePolicy, SourceAddress, SourceKind, SshOptions, Target, TargetName, TargetType
-from forged.sources.base import Source
+from forged.sources.agent.client import AgentSource
 from forged.sources.ssh import ssh_source
 
 MOST_FILES = 200_000
@@ -33,6 +34,8 @@ class Found:
     path: str
     files: int
     size_bytes: int
+    free_bytes: int
+    """Of the disk it is on."""
     cut: bool = False
 
 
@@ -66,12 +69,21 @@ class FirstUse:
 
 
 class Probe:
-    """One look at one box. `ssh_home`: whose .ssh is used."""
+    """One look at one box. `ssh_home`: whose .ssh is used; `known`: folders to look for when the address names none."""
 
-    def __init__(self, address: SourceAddress, ssh: SshOptions, ssh_home: Path, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        address: SourceAddress,
+        ssh: SshOptions,
+        ssh_home: Path,
+        *,
+        known: Sequence[KnownFolder] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
         self._address = address
         self._ssh = ssh
         self._ssh_home = ssh_home
+        self._known = known_folders() if known is None else known
         self._clock = clock or SystemClock()
         self._pins = FirstUse()
 
@@ -93,13 +105,13 @@ class Probe:
             tuple(path for _, path in candidates),
         )
 
-    def _source(self, path: str) -> Source:
+    def _source(self, path: str) -> AgentSource:
         """The box, seen from a folder of its own. Its root is resolved, so a folder that is a link is found, too."""
         address = SourceAddress(SourceKind.SSH, path, self._address.host, self._address.user, self._address.port)
         target = Target(TargetName("probe"), TargetType.GENERIC, address, HomePolicy(Path("/nowhere")), self._ssh)
         return ssh_source(target, self._pins, Nobody(), self._ssh_home)
 
-    async def _skew_s(self, source: Source) -> float:
+    async def _skew_s(self, source: AgentSource) -> float:
         before_ns = self._clock.now_ns()
         theirs_ns = await source.clock_ns()
         return (theirs_ns - (before_ns + self._clock.now_ns()) / 2) / 1e9
@@ -109,7 +121,7 @@ class Probe:
         if self._address.path:
             return [(type_of(self._address.path), self._address.path)]
         home = f"/home/{self._address.user}" if self._address.user not in (None, "root") else None
-        return [(one.type, path) for one in known_folders() for path in expanded(one.path, home)]
+        return [(one.type, path) for one in self._known for path in expanded(one.path, home)]
 
     async def _present(self, candidates: Sequence[tuple[TargetType, str]]) -> list[tuple[TargetType, str]]:
         """Those that exist."""
@@ -131,20 +143,23 @@ class Probe:
 
     async def _count(self, kind: TargetType, path: str) -> Found | None:
         """Its files and their size, as far as patience goes; None when it is no folder after all."""
-        files = size_bytes = 0
+        files = size_bytes = free_bytes = 0
         try:
             async with self._source(path) as source, asyncio.timeout(COUNT_S):
-                async for part in source.list():
-                    if isinstance(part, ListingPart):
+                free_bytes = (await source.space()).free_bytes
+                async with aclosing(source.list()) as parts:
+                    async for part in parts:
+                        if isinstance(part, ListingEnd):
+                            return Found(kind, path, files, size_bytes, free_bytes)
                         files += len(part.entries)
                         size_bytes += sum(entry.stat.size_bytes for entry in part.entries)
-                    if files >= MOST_FILES:
-                        return Found(kind, path, files, size_bytes, cut=True)
+                        if files >= MOST_FILES:
+                            break
         except SourceMissing:
             return None
         except TimeoutError:
-            return Found(kind, path, files, size_bytes, cut=True)
-        return Found(kind, path, files, size_bytes)
+            pass
+        return Found(kind, path, files, size_bytes, free_bytes, cut=True)
 
 
 def expanded(path: str, home: str | None) -> Iterator[str]:

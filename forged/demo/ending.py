@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from forged.demo.grounds import Grounds, Place, all_files
+from forged.demo.grounds import SETTLE, Grounds, Place, all_files
 from forged.demo.producer import Made
 from forged.demo.story import Story
 from forged.kit.units import human_duration, human_size
@@ -83,16 +84,15 @@ def told(ending: Ending) -> list[tuple[str, str]]:
     story = ending.story
     rows = [("made", made(story)), ("home", home(ending))]
     if story.median_s is not None:
-        slowest_s = human_duration(max(story.latencies_s))
-        rows.append(("how soon", f"{human_duration(story.median_s)} after the last byte (median), the slowest {slowest_s}"))
+        rows += [("how soon", text) for text in how_soon(story.median_s, max(story.latencies_s))]
     if story.cut is not None:
-        rows += [("left there", sentence) for sentence in about_the_cut_file(story.cut)]
+        rows += [("left there", text) for text in about_the_cut_file(story.cut)]
     rows.append(("again", f"one more sync moved {ending.again.files} files and took {human_duration(ending.again.duration_s)}"))
     rows += [("wrong", sentence) for sentence in ending.unexplained]
     return merged(rows + where_to_look(ending.grounds) + [("next", "forged probe ssh://user@your-box:port"), ("next", NEXT)])
 
 
-NEXT = "finds the output folders of a box of yours and prints a [[target]] for your forged.toml"
+NEXT = "finds the output folders of your own box and prints the [[target]]"
 
 
 def made(story: Story) -> str:
@@ -103,15 +103,29 @@ def made(story: Story) -> str:
 def home(ending: Ending) -> str:
     same = sum(len(one.same) for one in ending.comparisons)
     all_home = "all of them" if same == ending.story.total_made.files else f"{same} of them"
-    return f"{all_home}, byte for byte: sha256 of every file compared at both ends"
+    return f"{all_home}, byte for byte: sha256 compared at both ends"
 
 
-def about_the_cut_file(cut: Made) -> Sequence[str]:
-    return (
-        Path(cut.path).name,
-        "The box was switched off while it wrote this picture, so its end is missing. forged saw that and",
-        "left it out of your library. Unchanged for settle_max (10 min), it would come home, marked incomplete.",
-    )
+def how_soon(median_s: float, slowest_s: float) -> list[str]:
+    """With the part that is waiting on purpose."""
+    return [
+        f"{human_duration(median_s)} after the last byte (median), the slowest {human_duration(slowest_s)}",
+        f"({SETTLE} of it is `settle`: so long a file must stay unchanged)",
+    ]
+
+
+def about_the_cut_file(cut: Made) -> list[str]:
+    """Why it is not home."""
+    return [Path(cut.path).name, *textwrap.wrap(CUT, TEXT_COLUMNS)]
+
+
+CUT = (
+    "The box was switched off while it wrote this picture: its end is missing. forged saw that, and keeps it out of your "
+    "library. Unchanged for settle_max (10 min), it would come home as well, marked incomplete."
+)
+
+TEXT_COLUMNS = 64
+"""What fits beside the labels in 80 columns. Paths are never broken, so that they can be copied."""
 
 
 def where_to_look(grounds: Grounds) -> list[tuple[str, str]]:

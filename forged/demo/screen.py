@@ -17,6 +17,9 @@ from forged.kit.units import human_duration, human_size
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
 
+WIDTH = 100
+"""Columns. On a wide terminal a box as wide as that is easier to read than a stretched one."""
+
 SPARKS_SHOWN = 18
 """Seconds; what is left of a line of 80 columns."""
 
@@ -28,13 +31,13 @@ Words = Callable[[Path], str]
 
 
 def screen(story: Story, words: Words) -> RenderableType:
-    """The whole picture."""
+    """The whole picture, as wide as the terminal but never wider than `WIDTH`."""
     clock = f"{story.elapsed_s:.0f} s" + (f" of {story.seconds:.0f} s" if story.phase is Phase.MAKING else "")
     parts = (chapters(story), Text(), programs(story), Text(), pulse(story), Text(), arrivals(story, words), Text(), now(story))
     title = Text.assemble((" forged ", f"bold {ACCENT}"), ("demo ", "bold"))
     return Panel(
         Group(*parts), title=title, title_align="left", subtitle=Text(f" {clock} ", "dim"), subtitle_align="right",
-        box=box.ROUNDED, border_style=ACCENT, padding=(1, 2), width=100, expand=False,
+        box=box.ROUNDED, border_style=ACCENT, padding=(1, 2), width=WIDTH,
     )  # fmt: skip
 
 

@@ -27,7 +27,7 @@ PIECE_BYTES = 256 * 1024
 PIPE_BUFFER_BYTES = 1024 * 1024
 """What asyncio holds of a command's output before it stops reading the pipe."""
 
-KILL_AFTER_S = 2.0
+KILL_AFTER_S = 1.0
 """From SIGHUP to SIGKILL for a command whose channel is gone; as long as anybody wants to wait for a demo to end."""
 
 

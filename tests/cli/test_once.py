@@ -1,0 +1,139 @@
+"""`forged once` against a real OpenSSH server, as a user and as a script see it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from forged.cli.forged import cli
+from tests.support.sshd import Sshd, free_port, sshd
+
+TARGET = """
+[[target]]
+name = "{name}"
+source = "{source}"
+dest = "{folder}/home/{name}"
+identity_file = "{identity}"
+retry_attempts = 0
+settle = "0s"
+"""
+
+HEAD = """\
+[daemon]
+state_dir = "{folder}/state"
+socket = "{folder}/forged.sock"
+metrics = ""
+[transfer]
+min_free = "1MB"
+"""
+
+FILES = {b"a.png": b"A" * 1000, b"sub/b [red].txt": b"B", b"sub/\xffc\n.bin": b"C" * 70_000}
+
+
+@pytest.fixture(scope="module")
+def box() -> Iterator[Sshd]:
+    with sshd() as server:
+        yield server
+
+
+@pytest.fixture
+def outputs(tmp_path: Path) -> Path:
+    for name, content in FILES.items():
+        path = os.path.join(os.fsencode(tmp_path), b"outputs", name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as file:
+            file.write(content)
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+    return tmp_path / "outputs"
+
+
+@pytest.fixture
+def config(tmp_path: Path, box: Sshd, outputs: Path) -> Path:
+    file = tmp_path / "forged.toml"
+    file.write_text(HEAD.format(folder=tmp_path) + target(tmp_path, box, "good", box.url(outputs)))
+    return file
+
+
+def forged(*arguments: str) -> Result:
+    """The command in this process: importing everything anew for each run would cost more than the runs."""
+    return CliRunner().invoke(cli, arguments)
+
+
+def target(folder: Path, box: Sshd, name: str, source: str) -> str:
+    return TARGET.format(folder=folder, name=name, source=source, identity=box.identity)
+
+
+def test_everything_comes_home_and_the_second_time_nothing_moves(config: Path) -> None:
+    first = forged("-c", str(config), "once", "--json")
+    assert (first.exit_code, first.stderr) == (0, "")
+    (only,) = json.loads(first.stdout)["targets"]
+    assert (only["target"], only["success"], only["files_transferred"]) == ("good", True, 3)
+    assert only["bytes_transferred"] == sum(map(len, FILES.values()))
+    home = config.parent / "home/good"
+    assert (home / "a.png").read_bytes() == FILES[b"a.png"]
+    again = json.loads(forged("-c", str(config), "once", "--json").stdout)
+    assert (again["targets"][0]["files_transferred"], again["targets"][0]["files_listed"]) == (0, 3)
+
+
+def test_a_dry_run_names_the_files_and_brings_none(config: Path) -> None:
+    done = forged("-c", str(config), "once", "--dry-run", "--json")
+    assert done.exit_code == 0
+    document = json.loads(done.stdout)
+    assert document["dry_run"] is True
+    planned = {file["path"]: file["size_bytes"] for file in document["targets"][0]["planned"]}
+    assert planned == {"a.png": 1000, "sub/b [red].txt": 1, r"sub/\xffc\n.bin": 70_000}
+    assert not (config.parent / "home/good/a.png").exists()
+    spoken = forged("-c", str(config), "once", "--dry-run").stdout
+    assert spoken.startswith("good: 3 of 3 files would come home (71.0 kB)\n")
+
+
+def test_one_target_in_trouble_stops_no_other_and_says_what_to_do(config: Path, box: Sshd, outputs: Path) -> None:
+    unreachable = target(config.parent, box, "gone", f"ssh://root@127.0.0.1:{free_port()}/x")
+    missing = target(config.parent, box, "missing", box.url(f"{outputs}/nowhere"))
+    config.write_text(config.read_text() + unreachable + missing)
+    done = forged("-c", str(config), "once")
+    assert done.exit_code == 1
+    assert "good" in done.stdout and "all home" in done.stdout
+    assert "✘ gone: " in done.stdout and "✘ missing: " in done.stdout
+    assert done.stdout.count("  → ") == 2
+    assert (config.parent / "home/good/a.png").exists()
+    alone = forged("-c", str(config), "once", "good")
+    assert alone.exit_code == 0
+    assert "gone" not in alone.stdout
+
+
+def test_a_target_that_is_not_configured_is_wrong_usage(config: Path) -> None:
+    done = forged("-c", str(config), "once", "god")
+    assert done.exit_code == 2
+    assert "no target 'god'" in done.stderr and "good" in done.stderr
+
+
+def test_ctrl_c_ends_it_in_order_and_the_next_run_brings_the_rest(config: Path, outputs: Path) -> None:
+    size_bytes = 40_000_000
+    with (outputs / "large.bin").open("wb") as file:
+        file.truncate(size_bytes)
+    slow = config.parent / "slow.toml"
+    slow.write_text(config.read_text() + 'bandwidth = "4MB/s"\n')
+    command = [sys.executable, "-m", "forged", "-c", str(slow), "once"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        until(lambda: (config.parent / "home/good/a.png").exists())
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert stderr == "Stopped. What has landed stays; the rest comes with the next sync.\n"
+    assert forged("-c", str(config), "once").exit_code == 0
+    assert (config.parent / "home/good/large.bin").stat().st_size == size_bytes
+
+
+def until(condition: object) -> None:
+    """Waits for it; the test's own time limit is the bound."""
+    assert callable(condition)
+    while not condition():
+        time.sleep(0.01)
