@@ -1,0 +1,73 @@
+"""How fast the store is on this machine: `python -m tests.store.speed`. Figures go into docstrings, none is asserted."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import random
+import tempfile
+import time
+from collections.abc import Awaitable
+from pathlib import Path
+
+from forged.model.manifest import ManifestRow
+from forged.store.base import Store
+from forged.store.sqlite import open_store
+from tests.store.samples import FORGE, row
+
+ROWS, BATCH, PAGE = 100_000, 1_000, 4_096
+
+
+async def measured(what: str, rows: int, work: Awaitable[None]) -> None:
+    """Prints rows a second, and for how long the event loop did not come round."""
+    lags_s: list[float] = []
+    watching = asyncio.create_task(watch(lags_s))
+    started = time.perf_counter()
+    await work
+    took_s = time.perf_counter() - started
+    watching.cancel()
+    lags_s.sort()
+    p99_s, worst_s = lags_s[int(len(lags_s) * 0.99)], lags_s[-1]
+    print(f"{what:24} {rows / took_s:10,.0f} rows/s   loop blocked: p99 {p99_s * 1e3:.1f} ms, worst {worst_s * 1e3:.1f} ms")
+
+
+async def watch(lags_s: list[float]) -> None:
+    while True:
+        before = time.perf_counter()
+        await asyncio.sleep(0.002)
+        lags_s.append(time.perf_counter() - before - 0.002)
+
+
+async def record(store: Store, rows: list[ManifestRow]) -> None:
+    for start in range(0, ROWS, BATCH):
+        await store.manifest.record(FORGE, rows[start : start + BATCH])
+
+
+async def read(store: Store) -> None:
+    after = None
+    while page := await store.manifest.between(FORGE, after, None, PAGE):
+        after = page[-1].path
+
+
+async def one_by_one(store: Store, rows: list[ManifestRow]) -> None:
+    for one in rows:
+        await store.manifest.restat(FORGE, [(one.path, one.stat)])
+
+
+async def main() -> None:
+    in_order = [row(b"txt2img-images/2026-%02d/%05d-%d.png" % (n // 3_000, n, n * 7919), b"%d" % n) for n in range(ROWS)]
+    in_any = random.Random(1).sample(in_order, ROWS)
+    gc.collect()
+    gc.freeze()  # else the collector walks over these samples again and again, and is measured instead
+    with tempfile.TemporaryDirectory() as folder:
+        for name, rows in (("in order", in_order), ("in any order", in_any)):
+            store = await open_store(Path(folder) / f"{name}.db")
+            await measured(f"record, {name}", ROWS, record(store, rows))
+            await measured("the same again", ROWS, record(store, rows))
+            await measured("between", ROWS, read(store))
+            await measured("one row a transaction", 500, one_by_one(store, rows[:500]))
+            await store.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
