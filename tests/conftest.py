@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +20,15 @@ def sshd() -> Iterator[Sshd]:
         pytest.skip("no OpenSSH server here (apt install openssh-server)")
     with running_sshd() as server:
         yield server
+
+
+@pytest.fixture
+def quick_path() -> Iterator[Path]:
+    """A folder in memory where there is such a place: trees of thousands of files take a busy disk many seconds."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(prefix="forged-test-", dir=memory if os.access(memory, os.W_OK) else None) as name:
+        Path(name).chmod(0o755)  # so that tests can run an agent as somebody else
+        yield Path(name)
 
 
 @pytest.fixture

@@ -63,35 +63,35 @@ class SshBox(FolderBox):
 
 class TestSsh(SourceContract):
     @pytest.fixture
-    def box(self, sshd: Sshd, tmp_path: Path, away_from_home: Path) -> SshBox:
-        return SshBox(sshd, tmp_path / "root", away_from_home)
+    def box(self, sshd: Sshd, quick_path: Path, away_from_home: Path) -> SshBox:
+        return SshBox(sshd, quick_path / "root", away_from_home)
 
 
-async def test_it_says_what_it_is(sshd: Sshd, tmp_path: Path) -> None:
-    async with source_at(sshd, tmp_path, tmp_path) as source:
+async def test_it_says_what_it_is(sshd: Sshd, quick_path: Path) -> None:
+    async with source_at(sshd, quick_path, quick_path) as source:
         capabilities = source.capabilities
     assert capabilities.transport.startswith("ssh agent (python 3.")
     assert capabilities.hashing
     assert capabilities.guarded_removal
 
 
-async def test_a_refused_login_goes_up_unchanged(sshd: Sshd, tmp_path: Path) -> None:
-    target = replace(target_at(sshd, tmp_path), ssh=SshOptions(identity_file=tmp_path / "missing"))
+async def test_a_refused_login_goes_up_unchanged(sshd: Sshd, quick_path: Path) -> None:
+    target = replace(target_at(sshd, quick_path), ssh=SshOptions(identity_file=quick_path / "missing"))
     with pytest.raises(AuthRefused):
-        async with ssh_source(target, ForgetfulPins(), Nobody(), tmp_path):
+        async with ssh_source(target, ForgetfulPins(), Nobody(), quick_path):
             pass
     await empty(sshd)
 
 
-async def test_a_missing_root_goes_up_as_such_and_leaves_nothing_running(sshd: Sshd, tmp_path: Path) -> None:
+async def test_a_missing_root_goes_up_as_such_and_leaves_nothing_running(sshd: Sshd, quick_path: Path) -> None:
     with pytest.raises(SourceMissing):
-        async with source_at(sshd, tmp_path / "missing", tmp_path):
+        async with source_at(sshd, quick_path / "missing", quick_path):
             pass
     await empty(sshd)
 
 
-async def test_a_large_file_arrives_byte_for_byte_over_several_lanes_beside_others(sshd: Sshd, tmp_path: Path) -> None:
-    box = FolderBox(tmp_path / "root", lambda root: source_at(sshd, root, tmp_path))
+async def test_a_large_file_arrives_byte_for_byte_over_several_lanes_beside_others(sshd: Sshd, quick_path: Path) -> None:
+    box = FolderBox(quick_path / "root", lambda root: source_at(sshd, root, quick_path))
     entries = [box.write(b"large", bytes_of(100 * MIB)), *(box.write(b"%03d" % n, bytes_of(100_000, n)) for n in range(300))]
     sink = MemorySink()
     async with box.source() as source:
@@ -103,11 +103,11 @@ async def test_a_large_file_arrives_byte_for_byte_over_several_lanes_beside_othe
     assert sink.most_outstanding <= sink.bound
 
 
-async def test_a_connection_cut_in_the_middle_of_a_file_is_lost_and_everything_ends(sshd: Sshd, tmp_path: Path) -> None:
-    box, sink, before = FolderBox(tmp_path / "root", no_source), MemorySink(), asyncio.all_tasks()
+async def test_a_connection_cut_in_the_middle_of_a_file_is_lost_and_everything_ends(sshd: Sshd, quick_path: Path) -> None:
+    box, sink, before = FolderBox(quick_path / "root", no_source), MemorySink(), asyncio.all_tasks()
     entry = box.write(b"large", bytes_of(20 * MIB))
     async with proxy(sshd.port, CutAfter(5 * MIB)) as line:
-        async with source_at(sshd, box.root, tmp_path, port=line.port) as source:
+        async with source_at(sshd, box.root, quick_path, port=line.port) as source:
             with pytest.raises(SourceLost):
                 await fetched(source, requests_of([entry]), sink)
             sink.assert_even()
@@ -117,20 +117,20 @@ async def test_a_connection_cut_in_the_middle_of_a_file_is_lost_and_everything_e
     assert asyncio.all_tasks() == before
 
 
-async def test_a_stalled_line_is_lost_within_the_keepalive_rules(sshd: Sshd, tmp_path: Path) -> None:
-    box, sink, stall = FolderBox(tmp_path / "root", no_source), MemorySink(), StallAfter(5 * MIB)
+async def test_a_stalled_line_is_lost_within_the_keepalive_rules(sshd: Sshd, quick_path: Path) -> None:
+    box, sink, stall = FolderBox(quick_path / "root", no_source), MemorySink(), StallAfter(5 * MIB)
     entry = box.write(b"large", bytes_of(20 * MIB))
     settings = LinkSettings(keepalive_s=0.2, keepalive_count=2)
     async with proxy(sshd.port, stall) as line:
-        async with source_at(sshd, box.root, tmp_path, port=line.port, settings=settings) as source:
+        async with source_at(sshd, box.root, quick_path, port=line.port, settings=settings) as source:
             async with asyncio.timeout(15):
                 with pytest.raises(SourceLost):
                     await fetched(source, requests_of([entry]), sink)
             sink.assert_even()
 
 
-async def test_a_flaky_line_still_brings_a_large_file_byte_for_byte(sshd: Sshd, tmp_path: Path) -> None:
-    box, sink = FolderBox(tmp_path / "root", no_source), MemorySink(bound=4 * MIB)
+async def test_a_flaky_line_still_brings_a_large_file_byte_for_byte(sshd: Sshd, quick_path: Path) -> None:
+    box, sink = FolderBox(quick_path / "root", no_source), MemorySink(bound=4 * MIB)
     entry = box.write(b"large", bytes_of(40 * MIB))
 
     async def resume_points(stagings):  # type: ignore[no-untyped-def]
@@ -139,7 +139,7 @@ async def test_a_flaky_line_still_brings_a_large_file_byte_for_byte(sshd: Sshd, 
     async with proxy(sshd.port, CutAfter(8 * MIB, times=4)) as line:
 
         def make() -> Source:
-            return source_at(sshd, box.root, tmp_path, port=line.port)
+            return source_at(sshd, box.root, quick_path, port=line.port)
 
         policy = RetryPolicy(attempts=2, delay_s=0.01)
         async with Retrying(make, policy, resume_points=resume_points) as source:
@@ -152,22 +152,22 @@ async def test_a_flaky_line_still_brings_a_large_file_byte_for_byte(sshd: Sshd, 
     assert line.line.connections >= 5
 
 
-async def test_more_lanes_are_more_connections_and_no_more_than_allowed(sshd: Sshd, tmp_path: Path) -> None:
-    box = FolderBox(tmp_path / "root", no_source)
+async def test_more_lanes_are_more_connections_and_no_more_than_allowed(sshd: Sshd, quick_path: Path) -> None:
+    box = FolderBox(quick_path / "root", no_source)
     entries = [box.write(b"%03d" % number, bytes_of(MIB, number)) for number in range(60)]
     for lanes in (1, 2):
         before = sshd.log().count("Accepted publickey")
-        async with source_at(sshd, box.root, tmp_path, lanes=lanes) as source:
+        async with source_at(sshd, box.root, quick_path, lanes=lanes) as source:
             async with aclosing(source.fetch([Request(e, e.path.decode()) for e in entries], NullSink())) as answers:
                 assert len([answer async for answer in answers]) == 60
         assert sshd.log().count("Accepted publickey") - before == lanes
 
 
-async def test_a_listing_over_a_line_that_breaks_never_ends_well(sshd: Sshd, tmp_path: Path) -> None:
-    box = FolderBox(tmp_path / "root", no_source)
+async def test_a_listing_over_a_line_that_breaks_never_ends_well(sshd: Sshd, quick_path: Path) -> None:
+    box = FolderBox(quick_path / "root", no_source)
     for number in range(2500):
         box.write(b"%02d/some rather long name that takes room %06d" % (number % 50, number * 7919 % 1_000_003), b"")
     async with proxy(sshd.port, CutAfter(25_000)) as line:
-        async with source_at(sshd, box.root, tmp_path, port=line.port) as source:
+        async with source_at(sshd, box.root, quick_path, port=line.port) as source:
             with pytest.raises(SourceLost):
                 await listed(source)
