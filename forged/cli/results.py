@@ -141,7 +141,7 @@ def remarks(result: RoundResult) -> list[str]:
     )
     said = [f"{count:,} {words}" for count, words in counted if count]
     if result.error is not None:
-        said.append("stopped" if tally.transferred else "not reached" if result.error.transient else "refused")
+        said.append(result.error.kind.replace("_", " "))
     return said or ["all home" if tally.transferred else "nothing new"]
 
 

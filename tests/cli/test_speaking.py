@@ -50,9 +50,9 @@ def told(*facts: Fact) -> tuple[Progress, HandClock]:
     return progress, clock
 
 
-def drawn(progress: Progress, clock: HandClock, *, moving: bool = True) -> str:
-    console = Console(width=120, file=io.StringIO(), record=True)
-    console.print(bars.board(progress, clock.monotonic_s(), Spinner("dots") if moving else None))
+def drawn(progress: Progress, clock: HandClock, *, moving: bool = True, width: int = 120) -> str:
+    console = Console(width=width, file=io.StringIO(), record=True)
+    console.print(bars.board(progress, clock.monotonic_s(), Spinner("dots") if moving else None, width))
     return console.export_text()
 
 
@@ -104,6 +104,15 @@ def test_each_state_has_its_words(facts: tuple[Fact, ...], words: str, state: st
     progress, clock = told(*facts)
     assert [one.text for one in lines.standing(progress, clock.monotonic_s())] == [f"forge: {words}"]
     assert state in drawn(progress, clock)
+
+
+@pytest.mark.parametrize("width", [80, 100, 200])
+def test_no_number_is_cut_on_a_narrow_terminal(width: int) -> None:
+    facts = (ScanStarted("forge"), FilesWanted("forge", 12_345, 98_700_000_000), BytesArrived("forge", 1_000_000), scanned())
+    text = drawn(*told(*facts), width=width)
+    assert "0 / 12,345 files" in text and "1.0 MB / 98.7 GB" in text and "2.0 MB/s" in text
+    assert "13 h 42 min left" in text or (width == 80 and "13 h " in text)
+    assert max(map(len, text.splitlines())) <= width
 
 
 def test_a_target_that_is_done_is_not_told_of_again() -> None:
@@ -221,7 +230,7 @@ def test_the_summary_has_a_row_for_each_target_and_then_what_to_do() -> None:
     assert text.splitlines() == [
         "target  files    size   time",
         "forge       1  1.0 MB  3.2 s  1 already home, 1 not ready yet",
-        "forge       0     0 B  3.2 s  not reached",
+        "forge       0     0 B  3.2 s  source unreachable",
         "✘ forge: 10.0.0.1 does not answer",
         f"  → {SourceUnreachable.default_hint}",
     ]
