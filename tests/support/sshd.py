@@ -13,6 +13,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -39,7 +40,11 @@ MaxSessions 100
 X11Forwarding no
 PrintMotd no
 UseDNS no
+SetEnv HOME={folder} PATH={path}
 """
+
+BOX_PATH = f"/usr/bin:/bin:{Path(sys.executable).resolve().parent}"
+"""With HOME, this makes the box one of its own: nobody's .bashrc runs there (one with pyenv in it took a quarter of a second)."""
 
 
 def free_port() -> int:
@@ -105,7 +110,7 @@ class Sshd:
         """Answers once the port accepts connections."""
         config = self.folder / "sshd_config"
         keys = "".join(f"HostKey {key}\n" for key in self.host_keys)
-        config.write_text(self.extra + "\n" + keys + CONFIG.format(port=self.port, folder=self.folder))
+        config.write_text(self.extra + "\n" + keys + CONFIG.format(port=self.port, folder=self.folder, path=BOX_PATH))
         if os.getuid() == 0:
             Path("/run/sshd").mkdir(exist_ok=True)
         with (self.folder / "sshd.log").open("ab") as log:
