@@ -3,7 +3,7 @@ remembering), nothing is moved. Both ends hash their own bytes, so adopting prov
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Iterator, Sequence
 
 from forged.model.files import Entry, Problem
 from forged.model.paths import HomePath
@@ -12,6 +12,12 @@ from forged.rules import proof
 from forged.sources.base import Hashed
 from forged.sync.doors import Doors
 from forged.sync.memory import Memory
+
+BATCH_FILES = 512
+"""Requests per fetch: enough that the line never runs dry between two of them, little enough that a cancel is soon done."""
+
+BATCH_BYTES = 64 * 1024 * 1024
+"""Bytes per fetch, for the same two reasons; a larger file is a batch of its own."""
 
 
 class Adoption:
@@ -22,13 +28,14 @@ class Adoption:
         self._memory = memory
 
     async def missing(self, wanted: AsyncIterable[list[Entry]]) -> AsyncGenerator[list[Entry], None]:
-        """The entries that are not already home."""
+        """The entries that are not already home, cut into the batches that the transfer takes in turn."""
         async for entries in wanted:
             adopted: set[bytes] = set()
             candidates = await self._candidates(entries) if self._doors.source.capabilities.hashing else []
             if candidates:
                 adopted = await self._adopt(candidates)
-            yield [entry for entry in entries if entry.path not in adopted]
+            for batch in batches([entry for entry in entries if entry.path not in adopted]):
+                yield batch
 
     async def _candidates(self, entries: Sequence[Entry]) -> list[tuple[Entry, HomePath]]:
         """Entries whose wanted name holds a file of the right size."""
@@ -52,3 +59,17 @@ class Adoption:
 
     async def _equal(self, answer: Hashed, home: HomePath) -> bool:
         return answer.after.same_file(answer.entry.stat) and await self._doors.destination.hash(home) == answer.sha256
+
+
+def batches(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
+    """Cuts entries into batches of bounded count and bytes, in order."""
+    batch: list[Entry] = []
+    size_bytes = 0
+    for entry in entries:
+        if batch and (len(batch) >= BATCH_FILES or size_bytes + entry.stat.size_bytes > BATCH_BYTES):
+            yield batch
+            batch, size_bytes = [], 0
+        batch.append(entry)
+        size_bytes += entry.stat.size_bytes
+    if batch:
+        yield batch

@@ -5,16 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from forged.model.errors import ForgedError
-from forged.model.files import Problem, ProblemKind
+from forged.model.files import HARMLESS, Problem
 from forged.model.jobs import JobResult
 from forged.model.observer import Everyone, Fact, FileLanded, FilesWanted, FileTrouble, Observer, ScanEnded
 from forged.model.transfer import LandedAs
 
 MOST_PROBLEMS = 100
 """Problems kept by name; more are only counted. A person reads a hundred at most, and a hostile listing may hold millions."""
-
-HARMLESS = frozenset({ProblemKind.UNSETTLED, ProblemKind.BROKEN, ProblemKind.CHANGED, ProblemKind.VANISHED, ProblemKind.LINK})
-"""Files that are simply not ready, or never were files: the round is a success without them, and says so."""
 
 
 @dataclass(slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 from contextlib import aclosing
 
 from forged.model.files import Entry, Problem, ProblemKind
@@ -11,12 +11,6 @@ from forged.model.transfer import Fetched, Landed, Receipt, Request
 from forged.rules import proof, settle
 from forged.sync.counted import Counted
 from forged.sync.doors import Doors, Looks
-
-BATCH_FILES = 512
-"""Requests per fetch: enough that the line never runs dry between two of them, little enough that a cancel is soon done."""
-
-BATCH_BYTES = 64 * 1024 * 1024
-"""Bytes per fetch, for the same two reasons; a larger file is a batch of its own."""
 
 
 class Transfer:
@@ -29,11 +23,10 @@ class Transfer:
 
     async def receipts(self, missing: AsyncIterable[list[Entry]]) -> AsyncGenerator[list[Receipt], None]:
         """Each receipt as soon as it is proven. Several of these run side by side on one stream of entries."""
-        async for entries in missing:
-            for batch in batches(entries):
-                async with aclosing(self._bring(batch)) as receipts:
-                    async for receipt in receipts:
-                        yield [receipt]
+        async for batch in missing:
+            async with aclosing(self._bring(batch)) as receipts:
+                async for receipt in receipts:
+                    yield [receipt]
 
     def settled(self, landed: Sequence[Landed]) -> None:
         """These have their final names: nothing of them is left in staging."""
@@ -90,17 +83,3 @@ class Transfer:
         if isinstance(verdict, Problem) and verdict.kind is ProblemKind.BROKEN:
             self._looks.found_broken(entry, moment)
         return verdict
-
-
-def batches(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
-    """Cuts entries into batches of bounded count and bytes, in order."""
-    batch: list[Entry] = []
-    size_bytes = 0
-    for entry in entries:
-        if batch and (len(batch) >= BATCH_FILES or size_bytes + entry.stat.size_bytes > BATCH_BYTES):
-            yield batch
-            batch, size_bytes = [], 0
-        batch.append(entry)
-        size_bytes += entry.stat.size_bytes
-    if batch:
-        yield batch
