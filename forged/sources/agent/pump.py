@@ -145,8 +145,9 @@ class Pump:
         while file.granted_bytes < file.wanted_bytes and not file.over:
             await self._room()
             size_bytes = min(GRANT_BYTES, file.wanted_bytes - file.granted_bytes)
-            if await file.fetch.reserve(size_bytes):
-                self._grant(file, size_bytes)
+            if not await file.fetch.reserve(size_bytes):
+                return
+            self._grant(file, size_bytes)
 
     # --- carrying ---------------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ One thread reads commands, so that grants and cancels are heard while data strea
 and does the small things; every listing has its own, so that a listing whose reader is slow holds up nothing else.
 """
 
+import fcntl
 import hashlib
 import os
 import queue
@@ -21,6 +22,10 @@ from forged.sources.agent.program.tree import Expected, Facts, File, Tree, facts
 
 CHUNK_BYTES = 262144  # read and sent at once; sendfile and larger chunks gained nothing when measured
 NICENESS = 5  # the box works for its owner first
+F_SETPIPE_SZ = 1031  # linux/fcntl.h; Python names it from 3.10 on
+# Standard output holds four chunks, so that reading and hashing go on while the line drains; with the usual 64 KiB they waited
+# for each other: 280 instead of 740 MB/s. It is the most that pipe-max-size of proc(5) allows to everyone.
+PIPE_BYTES = 1 << 20
 
 Work = Callable[[int, bytes], None]
 
@@ -213,11 +218,17 @@ def begin(line: Line) -> Agent:
     return Agent(line, tree)
 
 
-def main() -> None:
+def settle_in() -> None:
+    """Steps back behind the box's own work, and widens the pipe."""
     try:
         os.nice(NICENESS)
+        fcntl.fcntl(sys.stdout.fileno(), F_SETPIPE_SZ, PIPE_BYTES)
     except OSError:
-        pass  # being nice is not worth failing for
+        pass  # not allowed, or no pipe: not worth failing for
+
+
+def main() -> None:
+    settle_in()
     line = Line(sys.stdin.buffer, sys.stdout.fileno())
     line.open()
     begin(line).serve()
