@@ -22,11 +22,10 @@ from collections.abc import Sequence
 from forged.cli.telling import Line, Tone, columns, line, trouble
 from forged.kit.units import human_duration, human_size
 from forged.model.errors import ConfigError, ForgedError
-from forged.model.files import Problem, ProblemKind
+from forged.model.files import HARMLESS, Problem, ProblemKind
 from forged.model.paths import b64_if_needed, shown
 from forged.sync.cycle import RoundResult
 from forged.sync.preview import PlannedFile, Preview
-from forged.sync.tally import HARMLESS
 
 Json = dict[str, object]
 

@@ -53,6 +53,10 @@ class ProblemKind(enum.Enum):
     HOME = "home"  # the destination refused this one file
 
 
+HARMLESS = frozenset({ProblemKind.UNSETTLED, ProblemKind.BROKEN, ProblemKind.CHANGED, ProblemKind.VANISHED, ProblemKind.LINK})
+"""Files that are simply not ready, or never were files: the round is a success without them, and says so."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """Trouble with one path is data: the others go on. `path` is raw bytes, since it may be one forged will not use."""
