@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 .PHONY: help demo test lint bench soak fuzz pins clean packages
 
 python := .venv/bin/python
-pip := $(python) -m pip install --quiet --no-input --disable-pip-version-check --no-warn-script-location -c .ci/constraints.txt
+pip := $(python) -m pip install -qq --no-input --disable-pip-version-check --no-warn-script-location -c .ci/constraints.txt
 pytest := $(python) -m pytest
 
 # The real programs that the tests run against: package=program.
