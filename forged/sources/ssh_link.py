@@ -77,7 +77,7 @@ class LinkSettings:
     window_bytes: int = 32 << 20
     """What may be on its way: at 150 ms it still allows 200 MB/s. asyncssh's own 2 MiB make 14 MB/s of that."""
     packet_bytes: int = 128 << 10
-    """The largest packet the server may send; OpenSSH sends 32 KiB and others may like more."""
+    """The largest packet the server may send. OpenSSH 9.2 sends 32 KiB mostly, more only when it lags behind: no gain, no harm."""
     rekey_bytes: int = 64 << 30
     """RFC 4344 section 3.2: 2^32 blocks of AES. asyncssh's 1 GiB would stop every large file once or twice."""
 

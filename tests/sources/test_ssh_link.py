@@ -205,9 +205,9 @@ async def test_large_writes_arrive_whole_although_the_far_end_reads_slowly(sshd:
 
 
 async def test_a_box_that_floods_us_costs_bounded_memory_and_no_byte(sshd: Sshd, away_from_home: Path) -> None:
-    settings = LinkSettings(window_bytes=4 << 20)
+    settings = LinkSettings(window_bytes=2 * PAUSE_BYTES)
     channel = await door(sshd, away_from_home, settings=settings).open_channel()
-    await run_instead(channel, "import os\nfor i in range(120): os.write(1, b'x' * (1 << 19)) and os.write(1, b'y' * (1 << 19))")
+    await run_instead(channel, "import os\nfor i in range(200): os.write(1, b'x' * (1 << 20))")
     bound = PAUSE_BYTES + 2 * settings.window_bytes
     received = most = 0
     while data := await channel.read():
@@ -216,7 +216,7 @@ async def test_a_box_that_floods_us_costs_bounded_memory_and_no_byte(sshd: Sshd,
         most = max(most, held)
         await asyncio.sleep(0.002)
     await channel.close()
-    assert received == 120 << 20
+    assert received == 200 << 20
     assert PAUSE_BYTES < most <= bound
 
 

@@ -155,6 +155,16 @@ async def test_a_key_file_of_the_ssh_config_that_is_missing_is_passed_over(sshd:
     await logs_in(door(sshd, away_from_home, SshOptions()))
 
 
+async def test_identities_only_keeps_the_other_keys_of_the_agent_out(sshd: Sshd, away_from_home: Path, monkeypatch: Monkey) -> None:
+    stranger = make_key(away_from_home / "stranger")
+    (away_from_home / ".ssh" / "config").write_text(f"Host *\n  IdentityFile {stranger}\n  IdentitiesOnly yes\n")
+    with ssh_agent(away_from_home, sshd.identity) as socket:
+        monkeypatch.setenv("SSH_AUTH_SOCK", socket)
+        with pytest.raises(AuthRefused) as caught:
+            await logs_in(door(sshd, away_from_home, SshOptions()))
+    assert str(stranger) in caught.value.message
+
+
 async def test_a_config_that_cannot_be_understood_says_so(sshd: Sshd, away_from_home: Path) -> None:
     (away_from_home / ".ssh" / "config").write_text("Host *\n  Port many\n")
     with pytest.raises(SourceError, match="ssh config"):
