@@ -215,6 +215,11 @@ class DestinationContract:
             (done,) = await sink.write(pieces(wanted, data, 300))
         assert done.sha256 == hashlib.sha256(data).digest()
 
+    async def test_what_an_earlier_attempt_left_beyond_a_hole_never_counts_for_a_later_one(self, home: Destination) -> None:
+        data = random.Random(6).randbytes(1000)
+        assert await self._begin(home, data, [0, 5]) == 100
+        assert await self._begin(home, data, [0, 1]) == 200
+
     async def test_the_same_sink_takes_a_second_attempt(self, home: Destination) -> None:
         data = random.Random(5).randbytes(1000)
         wanted = request(b"big.mp4", data)

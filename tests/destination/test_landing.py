@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
 from collections.abc import AsyncIterator
@@ -12,6 +13,7 @@ import pytest
 
 from forged.destination.base import Landing
 from forged.destination.claims import make_claim
+from forged.destination.hashing import sha256_of
 from forged.destination.posix import PosixDestination
 from forged.kit import durable
 from forged.kit.durable import FOLDER, NoReplace
@@ -172,6 +174,22 @@ class TestThingsInTheWay:
         (dest / "a.png").chmod(0o600)
         await land_one(home, b"a.png")
         assert ((dest / "a.png").stat().st_mtime_ns, stat.S_IMODE((dest / "a.png").stat().st_mode)) == (1, 0o600)
+
+    async def test_a_mutable_file_that_its_owner_saves_in_this_moment_is_not_replaced(
+        self, home: PosixDestination, dest: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def hash_slowly(fd: int) -> bytes:
+            sha256 = sha256_of(fd)
+            (dest / "log.html").write_bytes(b"one, and my notes")
+            return sha256
+
+        (dest / "log.html").write_bytes(b"one")
+        (receipt,) = await pour(home, (b"log.html", b"one and two"))
+        monkeypatch.setattr("forged.destination.landing.sha256_of", hash_slowly)
+        (landed,) = await home.land([landing(receipt, replaces=hashlib.sha256(b"one").digest())])
+        assert isinstance(landed, Landed)
+        assert landed.how is LandedAs.VERSION
+        assert (dest / "log.html").read_bytes() == b"one, and my notes"
 
 
 class TestDisks:
