@@ -11,7 +11,7 @@ pip := $(python) -m pip install -qq --no-input --disable-pip-version-check --no-
 pytest := $(python) -m pytest
 
 # The real programs that the tests run against: package=program.
-packages := openssh-server=sshd openssh-client=ssh rsync=rsync busybox-static=busybox
+packages := openssh-server=sshd openssh-client=ssh rsync=rsync busybox-static=busybox prometheus=promtool
 
 # Runs a checker; a clean one says nothing but its name.
 check = printf '  %s\n' '$(1)'; out=$$($(2) 2>&1) || { printf '%s\n' "$$out"; exit 1; }
