@@ -15,8 +15,9 @@ from forged.model.transfer import Fetched
 from forged.sources.agent.client import AgentSource
 from forged.sources.base import Source
 from forged.sources.piped import piped_channel
+from tests.sources.asking import fetched, kind_of, removable, requests_of
 from tests.sources.boxes import FolderBox
-from tests.sources.contract import SourceContract, fetched, kind_of, removable, requests_of
+from tests.sources.contract import SourceContract
 from tests.support.sinks import MemorySink
 from tests.support.sshd import descendants
 

@@ -20,8 +20,9 @@ from forged.sources.hostkeys import ForgetfulPins
 from forged.sources.retrying import Retrying, RetryPolicy
 from forged.sources.ssh import ssh_source
 from forged.sources.ssh_link import LinkSettings
+from tests.sources.asking import bytes_of, fetched, listed, requests_of
 from tests.sources.boxes import FolderBox
-from tests.sources.contract import SourceContract, bytes_of, fetched, listed, requests_of
+from tests.sources.contract import SourceContract
 from tests.support.proxy import CutAfter, StallAfter, proxy
 from tests.support.sinks import MIB, MemorySink, NullSink
 from tests.support.ssh import address, empty

@@ -113,6 +113,26 @@ class MemorySink:
         assert self.outstanding == 0, f"{self.outstanding} reserved bytes were neither written nor given back"
 
 
+class Halting(MemorySink):
+    """Lets nothing more be asked for once `limit` bytes were, until it is told to `go_on`: a transfer that surely is not over."""
+
+    def __init__(self, limit: int, bound: int = 32 * MIB) -> None:
+        super().__init__(bound)
+        self.left = limit
+        self.halted = asyncio.Event()
+        self._going = asyncio.Event()
+
+    def go_on(self) -> None:
+        self._going.set()
+
+    async def reserve(self, size_bytes: int) -> None:
+        if size_bytes > self.left:
+            self.halted.set()
+            await self._going.wait()
+        self.left -= size_bytes
+        await super().reserve(size_bytes)
+
+
 class FullDisk(MemorySink):
     """Raises DiskFull-like trouble once `room` bytes have come."""
 
