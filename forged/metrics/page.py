@@ -62,7 +62,8 @@ class MetricsPage:
         self._refresh = refresh
         self._patience_s = patience_s
         self._one_at_a_time = asyncio.Lock()
-        self._open: set[asyncio.StreamWriter] = set()
+        self._room = MOST_CONNECTIONS
+        self._open: dict[asyncio.Task[object], asyncio.StreamWriter] = {}
         self._server: asyncio.Server | None = None
 
     @property
@@ -72,6 +73,11 @@ class MetricsPage:
             return self._wanted
         host, port, *_ = self._server.sockets[0].getsockname()
         return ListenAddress(host, port)
+
+    @property
+    def open_connections(self) -> int:
+        """Clients that are being served now."""
+        return len(self._open)
 
     async def __aenter__(self) -> MetricsPage:
         """Raises ConfigError when nothing can listen there."""
@@ -85,16 +91,20 @@ class MetricsPage:
         """Nobody new is let in, and who is still here is sent away: a scrape is not worth waiting for."""
         assert self._server is not None
         self._server.close()
-        for writer in self._open:
+        self._room = 0  # also for a connection that was accepted a moment ago and whose task has not begun
+        for writer in self._open.values():
             writer.transport.abort()
+        if self._open:
+            await asyncio.wait(self._open)
         await self._server.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, one answer. Whatever the other side does, it costs at most `patience_s` and leaves no trace."""
-        if len(self._open) >= MOST_CONNECTIONS:
+        task = asyncio.current_task()
+        if task is None or len(self._open) >= self._room:
             writer.transport.abort()
             return
-        self._open.add(writer)
+        self._open[task] = writer
         try:
             async with asyncio.timeout(self._patience_s):
                 writer.write(await self._answer(reader))
@@ -104,7 +114,7 @@ class MetricsPage:
         except (OSError, EOFError, TimeoutError):
             writer.transport.abort()
         finally:
-            self._open.discard(writer)
+            del self._open[task]
 
     async def _answer(self, reader: asyncio.StreamReader) -> bytes:
         try:

@@ -255,7 +255,7 @@ async def test_a_crowd_is_turned_away_and_the_next_one_is_served(page: MetricsPa
 
 
 async def test_the_end_of_the_page_does_not_wait_for_anybody(metrics: Metrics) -> None:
-    async with MetricsPage(ANY_PORT, metrics.registry) as page:
+    async with MetricsPage(ANY_PORT, metrics.registry, patience_s=1000.0) as page:
         reader, writer = await asyncio.open_connection(page.address.host, page.address.port)
         writer.write(b"GET /met")
         while not page.open_connections:
