@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from pathlib import Path
 
 from forged.daemon.pool import Pool
@@ -17,7 +17,7 @@ from forged.destination.posix import PosixDestination
 from forged.kit.clock import Clock, SystemClock
 from forged.kit.lock import LockHeld, hold_lock
 from forged.media.completeness import inspect
-from forged.model.errors import ConfigError, StateDirectoryBusy
+from forged.model.errors import ConfigError, NotSupported, StateDirectoryBusy
 from forged.model.jobs import Job, JobStatus, new_job_id
 from forged.model.observer import Observer
 from forged.model.paths import SourcePath, source_path
@@ -35,16 +35,15 @@ from forged.sync.preview import Preview, preview
 
 
 class App:
-    """Forged with its doors open. Made by `App.open`."""
+    """Forged with its doors ready to be opened. Made by `App.open`."""
 
     def __init__(self, config: Config, store: Store, observer: Observer, clock: Clock, ssh_home: Path) -> None:
-        self._config = config
-        self._store = store
+        self.config = config
+        self.store = store
+        self.clock = clock
+        self.pool = Pool(config.transfer, clock)
         self._observer = observer
-        self._clock = clock
         self._ssh_home = ssh_home
-        self._pool = Pool(config.transfer, clock)
-        self._closing = AsyncExitStack()
 
     @classmethod
     @asynccontextmanager
@@ -59,14 +58,13 @@ class App:
             store = await open_store(config.state.sqlite)
             stack.push_async_callback(store.close)
             app = cls(config, store, observer, clock or SystemClock(), ssh_home)
-            stack.push_async_callback(app._closing.aclose)
-            keeper = asyncio.create_task(app._pool.keep_time(), name="bandwidth timetable")
+            keeper = asyncio.create_task(app.pool.keep_time(), name="bandwidth timetable")
             stack.callback(keeper.cancel)
             yield app
 
     def targets(self, names: Sequence[str] = ()) -> list[Target]:
         """The targets of these names, or all. Raises ConfigError for a name that is not configured."""
-        known = {target.name: target for target in self._config.targets}
+        known = {target.name: target for target in self.config.targets}
         unknown = [name for name in names if name not in known]
         if unknown:
             raise ConfigError(tuple(f"no target {name!r}; configured are: {', '.join(known) or 'none'}" for name in unknown))
@@ -80,44 +78,50 @@ class App:
         """What `once` would do now."""
 
         async def one(target: Target) -> Preview:
-            return await preview(await self._doors(target), _paths(target, folders))
+            async with self.doors(target) as doors:
+                return await preview(doors, _paths(target, folders))
 
         return await asyncio.gather(*(one(target) for target in self.targets(names)))
 
     async def _sync(self, target: Target, folders: Sequence[str]) -> RoundResult:
-        job = Job(new_job_id(), target.name, JobStatus.SCANNING, self._clock.now_ns(), tuple(folders))
-        await self._store.jobs.save(job)
-        result = await sync_once(await self._doors(target), Looks(), job, _paths(target, folders))
-        await self._store.jobs.save(result.job)
+        job = Job(new_job_id(), target.name, JobStatus.SCANNING, self.clock.now_ns(), tuple(folders))
+        await self.store.jobs.save(job)
+        async with self.doors(target) as doors:
+            result = await sync_once(doors, Looks(), job, _paths(target, folders))
+        await self.store.jobs.save(result.job)
         return result
 
-    async def _doors(self, target: Target) -> Doors:
-        destination = PosixDestination(
-            target.home,
-            f"{await self._store.identity()}-{target.manifest}",
-            self._pool.room(target),
-            self._config.transfer.min_free_bytes,
-            inspect,
-        )
-        self._closing.push_async_callback(destination.aclose)
-        source = self._source(target, destination)
-        return Doors(target, Selector(target.selection), source, destination, self._store, self._observer, self._clock)
+    @asynccontextmanager
+    async def doors(self, target: Target, observer: Observer | None = None) -> AsyncIterator[Doors]:
+        """The world of one target, for as long as it is used; its source is still to be opened."""
+        watching = observer or self._observer
+        namespace = f"{await self.store.identity()}-{target.manifest}"
+        with self.pool.room(target) as room:
+            least_bytes = self.config.transfer.min_free_bytes
+            destination = PosixDestination(target.home, namespace, room, least_bytes, inspect)
+            async with aclosing(destination):
+                source = self._source(target, destination, watching)
+                yield Doors(target, Selector(target.selection), source, destination, self.store, watching, self.clock)
 
-    def _source(self, target: Target, destination: Destination) -> Source:
+    def _source(self, target: Target, destination: Destination, observer: Observer) -> Source:
         """The body for the target's scheme, in its coat."""
         policy = RetryPolicy(target.transfer.retry_attempts, target.transfer.retry_delay_s)
         return Retrying(
-            lambda: self._bare_source(target),
+            lambda: self._bare_source(target, observer),
             policy,
             target=target.name,
-            clock=self._clock,
-            observer=self._observer,
+            clock=self.clock,
+            observer=observer,
             resume_points=destination.resume_points,
         )
 
-    def _bare_source(self, target: Target) -> Source:
-        assert target.source.kind is SourceKind.SSH
-        return ssh_source(target, self._store.pins, self._observer, self._ssh_home)
+    def _bare_source(self, target: Target, observer: Observer) -> Source:
+        if target.source.kind is not SourceKind.SSH:
+            raise NotSupported(
+                f"{target.source}: this version of forged reads ssh:// sources only",
+                hint="reach the box by ssh://user@host/path; other kinds of source come with later versions",
+            )
+        return ssh_source(target, self.store.pins, observer, self._ssh_home)
 
 
 def _paths(target: Target, folders: Sequence[str]) -> list[SourcePath]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 from forged.kit.budget import Budget, Room
@@ -23,20 +25,46 @@ class Pool:
         self._clock = clock
         self._budget = Budget(settings.in_flight_bytes)
         self._all = RateLimit(clock)
-        self._limits: list[tuple[RateLimit, Bandwidth]] = [(self._all, settings.bandwidth)]
+        self._bandwidths: dict[RateLimit, Bandwidth] = {self._all: settings.bandwidth}
+        self._own: dict[str, RateLimit] = {}
         self.set_rates()
 
-    def room(self, target: Target) -> Room:
-        """The room of one target."""
+    @contextmanager
+    def room(self, target: Target) -> Iterator[Room]:
+        """The room of one target, for as long as it is used."""
         own = RateLimit(self._clock)
-        self._limits.append((own, target.transfer.bandwidth))
+        self._bandwidths[own], self._own[target.name] = target.transfer.bandwidth, own
         self.set_rates()
-        return LimitedRoom(self._budget.share(target.name), self._all, own)
+        try:
+            yield LimitedRoom(self._budget.share(target.name), self._all, own)
+        finally:
+            del self._bandwidths[own]
+            if self._own.get(target.name) is own:
+                del self._own[target.name]
+
+    def limit(self, name: str | None, bandwidth: Bandwidth) -> None:
+        """Another bandwidth from now on, for one target or (None) for all together. KeyError for a target that has no room now."""
+        self._bandwidths[self._all if name is None else self._own[name]] = bandwidth
+        self.set_rates()
+
+    def limits(self) -> dict[str | None, tuple[Bandwidth, int | None]]:
+        """Each limit: its timetable, and the bytes a second that it allows now."""
+        named: list[tuple[str | None, RateLimit]] = [(None, self._all), *self._own.items()]
+        return {name: (self._bandwidths[limit], limit.bytes_per_s) for name, limit in named}
+
+    def resize(self, in_flight_bytes: int) -> None:
+        """Another bound for what is in flight."""
+        self._budget.resize(in_flight_bytes)
+
+    @property
+    def held_bytes(self) -> int:
+        """What is in flight now."""
+        return self._budget.held_bytes
 
     def set_rates(self) -> None:
         """Gives each limit the rate that its timetable has for now, in local time."""
         now = datetime.fromtimestamp(self._clock.now_ns() / 1e9).astimezone()
-        for limit, bandwidth in self._limits:
+        for limit, bandwidth in self._bandwidths.items():
             limit.change(rate_at(bandwidth, now.weekday(), now.hour * 60 + now.minute))
 
     async def keep_time(self) -> None:

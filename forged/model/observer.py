@@ -74,7 +74,15 @@ class HostKeyPinned:
     fingerprint: str
 
 
-Fact = ScanStarted | FilesWanted | ScanEnded | BytesArrived | FileLanded | FileTrouble | Retried | HostKeyPinned
+@dataclass(frozen=True, slots=True)
+class HomeReady:
+    """The destination can take files now."""
+
+    target: str
+    free_bytes: int
+
+
+Fact = HomeReady | ScanStarted | FilesWanted | ScanEnded | BytesArrived | FileLanded | FileTrouble | Retried | HostKeyPinned
 
 
 class Observer(Protocol):

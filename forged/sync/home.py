@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from forged.model.observer import HomeReady
 from forged.sync.doors import Doors
 
 
@@ -13,5 +14,6 @@ async def ready(doors: Doors) -> None:
     dest = str(doors.target.home.dest)
     known_id = await doors.store.destinations.known_id(dest)
     readiness = await doors.destination.ready(known_id)
+    doors.observer.notice(HomeReady(doors.target.name, readiness.free_bytes))
     if known_id is None:
         await doors.store.destinations.remember(dest, readiness.id)

@@ -64,11 +64,13 @@ class Transfer:
     async def _requests(self, entries: Sequence[Entry]) -> list[Request]:
         stagings = [proof.staging_name(entry) for entry in entries]
         offsets = await self._doors.destination.resume_points(stagings)
-        verify = self._doors.target.transfer.verify and self._doors.source.capabilities.hashing
-        return [
-            Request(entry, staging, offset if offset <= entry.stat.size_bytes else 0, verify)
-            for entry, staging, offset in zip(entries, stagings, offsets, strict=True)
-        ]
+        hashing, verify = self._doors.source.capabilities.hashing, self._doors.target.transfer.verify
+        requests = []
+        for entry, staging, staged_bytes in zip(entries, stagings, offsets, strict=True):
+            offset = staged_bytes if staged_bytes <= entry.stat.size_bytes else 0
+            # After a power cut the staged beginning may hold zeros: a resumed file is always proven by the source's hash.
+            requests.append(Request(entry, staging, offset, hashing and (verify or offset > 0)))
+        return requests
 
     def _verdict(self, answer: Fetched | Problem, moment: settle.Moment) -> Receipt | Problem:
         verdict = answer if isinstance(answer, Problem) else self._proven(answer, moment)
