@@ -1,0 +1,88 @@
+"""What the methods of the control socket answer (DESIGN section 6), as the JSON objects they are. Keys are only ever added.
+
+Conventions. Times are RFC 3339 with a zone; durations are in seconds, sizes in bytes, unless a key's note says otherwise. `path` is
+text that is safe to show; where the name is not UTF-8, `path_b64` holds the exact bytes. A paged method takes `limit` and `cursor`
+(opaque: the `next_cursor` of the page before; null at the end). A list in an answer that is not paged names as many as fit into
+1 MiB, its beginning first, and a count beside it tells of how many in all. `success` is False where the thing was tried and did not
+go well; what could not be tried at all is a JSON-RPC error.
+
+Parameters, `?` where they may be left out:
+
+    sync.start        target | config, folders?          target.verify     target, rehash?, same?, limit?, cursor?
+    sync.status       job_id                             cleanup.run       target, dry_run?
+    sync.progress     job_id                             manifest.list     target, limit?, cursor?
+    sync.active                                          manifest.changes  target, limit?, cursor?
+    sync.list         limit?, cursor?                    manifest.forget   target, paths?, paths_b64?
+    sync.cancel       job_id                             manifest.reset    target
+    sync.subscribe    sync_id?                           events.subscribe  target?
+    sync.unsubscribe  sync_id?                           transfer.limit    target?, limit?, keep?
+    target.list       limit?, cursor?                    daemon.status
+    target.status     target                             daemon.config     limit?, cursor?
+    target.pause, .resume, .release   target             daemon.reload     wait?
+    target.trust      target, fingerprint
+    target.drain      target, timeout?
+
+`job_id` may also be a sync_id. A target that is not configured is an error of type `unknown_target`, an id that no job has one of
+type `unknown_job`; both say in their hint what there is.
+"""
+
+from __future__ import annotations
+
+from forged.model.rpc.basic import Done, Path, PathWhy, Problem, Scalar
+from forged.model.rpc.files import Changes, Cleanup, Forgotten, KeptFile, ManifestFile, ManifestPage, PlannedFile, RemovedFile
+from forged.model.rpc.jobs import Job, JobResult, Jobs, Progress, Status, SyncProgress, SyncStarted, SyncStatus
+from forged.model.rpc.service import (
+    ConfigValue,
+    DaemonStatus,
+    EffectiveConfig,
+    Event,
+    EventsSubscribed,
+    LastReload,
+    Limit,
+    Limits,
+    Reloaded,
+)
+from forged.model.rpc.targets import Compared, Drained, Hold, Released, State, Symbol, Target, Targets, TargetStatus, Verified
+
+__all__ = [
+    "Changes",
+    "Cleanup",
+    "Compared",
+    "ConfigValue",
+    "DaemonStatus",
+    "Done",
+    "Drained",
+    "EffectiveConfig",
+    "Event",
+    "EventsSubscribed",
+    "Forgotten",
+    "Hold",
+    "Job",
+    "JobResult",
+    "Jobs",
+    "KeptFile",
+    "LastReload",
+    "Limit",
+    "Limits",
+    "ManifestFile",
+    "ManifestPage",
+    "Path",
+    "PathWhy",
+    "PlannedFile",
+    "Problem",
+    "Progress",
+    "Released",
+    "Reloaded",
+    "RemovedFile",
+    "Scalar",
+    "State",
+    "Status",
+    "Symbol",
+    "SyncProgress",
+    "SyncStarted",
+    "SyncStatus",
+    "Target",
+    "TargetStatus",
+    "Targets",
+    "Verified",
+]

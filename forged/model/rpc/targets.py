@@ -1,0 +1,107 @@
+"""`target.*`: how targets stand, and whether everything of them is home."""
+
+from __future__ import annotations
+
+from typing import Literal, NotRequired
+
+from typing_extensions import TypedDict
+
+from forged.model.rpc.basic import Path, PathWhy, Problem
+
+State = Literal["idle", "scanning", "transferring", "waiting", "unreachable", "refused"]
+
+
+class Target(TypedDict):
+    """How one target stands. What is not known yet, or not of this kind of source, is null.
+
+    A held target has a problem of the kind `held`, whose message is the reason. `last_sync` is the end of the last sync that went
+    well. `lag_seconds`: age of the oldest settled file that is not home yet; 0 when all are home. `watch`: a watch is active.
+    """
+
+    name: str
+    type: str
+    source: str
+    dest: str
+    state: State
+    held: bool
+    paused: bool
+    watch: bool
+    guarded_removal: bool | None
+    last_sync: str | None
+    backlog_files: int | None
+    backlog_bytes: int | None
+    lag_seconds: float | None
+    free_bytes: int | None
+    problems: list[Problem]
+
+
+class Targets(TypedDict):
+    """`target.list`, in the order of the configuration."""
+
+    success: bool
+    targets: list[Target]
+    next_cursor: str | None
+
+
+class TargetStatus(TypedDict):
+    """`target.status`."""
+
+    success: bool
+    target: Target
+
+
+class Hold(TypedDict):
+    """Why cleanup and forgetting were frozen. `reason` is the stable word of forged_target_held."""
+
+    reason: str
+    message: str
+    since: str
+
+
+class Released(TypedDict):
+    """`target.release`. `held` is what was ended; null where nothing was held, which is a success as well."""
+
+    success: bool
+    message: str
+    held: Hold | None
+
+
+class Drained(TypedDict):
+    """`target.drain` (promise 14). `success`: the source was emptied of work and looked at in whole, in time.
+
+    `safe_to_destroy` implies `success`. `missing` makes the answer no: not_home, waiting (still being written), unreadable,
+    home_missing, home_differs, changed, not_ingested, failed. `aside` stays behind knowingly: excluded, tombstoned, incomplete
+    (came home cut short, as it is at the source), link. Both by name; `counts` has all of them by the same words, and `home` under
+    the word `home`.
+    """
+
+    success: bool
+    safe_to_destroy: bool
+    message: str
+    files_at_source: int
+    bytes_at_source: int
+    counts: dict[str, int]
+    missing: list[PathWhy]
+    aside: list[PathWhy]
+
+
+Symbol = Literal["=", "-", "+", "*"]
+
+
+class Compared(Path):
+    """One file: `=` same, `-` missing at home, `+` only at home, `*` differs. `why` says more in a word where there is more."""
+
+    symbol: Symbol
+    why: NotRequired[str]
+
+
+class Verified(TypedDict):
+    """`target.verify`, paged. Rows with `=` come only with `same`.
+
+    `counts` (by symbol) are of the part that this page compared: they add up over the pages.
+    """
+
+    success: bool
+    rows: list[Compared]
+    counts: dict[Symbol, int]
+    next_cursor: str | None
