@@ -35,6 +35,20 @@ class Hashed:
     sha256: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Notices:
+    """What a watch noticed since the last answer. A hint, never proof: a listing always has the last word."""
+
+    entries: tuple[Entry, ...] = ()
+    """Regular files that were closed after writing, or renamed into place, as they look now."""
+    gone: tuple[SourcePath, ...] = ()
+    """Names that vanished: deleted, or renamed away."""
+    overflow: bool = False
+    """Something was missed (the kernel's queue ran over, a folder was moved): only a listing knows now."""
+    unwatched: int = 0
+    """Folders that cannot be watched, because a limit of the box is reached."""
+
+
 class Source(Protocol):
     """A place where media is made, seen from its root folder.
 
@@ -92,11 +106,25 @@ class Source(Protocol):
     async def clock_ns(self) -> int:
         """The source's own time of day now."""
 
+    def watch(self, folders: Sequence[SourcePath] = ()) -> AsyncGenerator[Notices, None]:
+        """What happens below the root (or below `folders`), as it happens, for as long as it is listened to.
+
+        The first answer comes when the watch is in place (and is usually empty): whatever happens after that is noticed, also in
+        folders made later and filled before anyone could look. A file may be noticed more than once. Only one watch at a time.
+        Raises NotSupported where `capabilities.watching` is False, SourceLost when the connection ends.
+        """
+
     async def remove(self, batch: Sequence[Removable]) -> Sequence[Removed]:
         """Removes files that are still as expected, in the order asked.
 
         Each is renamed aside, compared, then unlinked or renamed back; links are not followed. Raises NotSupported where
         `capabilities.guarded_removal` is False; an unguarded removal is another method of the bodies that have one.
+        """
+
+    async def remove_empty_folders(self, folders: Sequence[SourcePath]) -> Sequence[SourcePath]:
+        """Removes those of `folders` that are empty now, deepest first; answers which. Never the root, never what is not empty.
+
+        Raises NotSupported where `capabilities.guarded_removal` is False.
         """
 
 
