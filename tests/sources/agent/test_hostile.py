@@ -30,12 +30,16 @@ def record(path: bytes) -> bytes:
     return RECORD.pack(ENTRY, 0, len(path)) + path + GOOD_FACTS
 
 
-def to(kind: Kind, *frames: tuple[Kind, bytes], call: int = 0) -> Answers:
-    """Answers a kind of command with these frames, under its own number or, for impostors, `call` further."""
+FIRST = 2
+"""The number of the first call after START."""
+
+
+def to(kind: Kind, *frames: tuple[Kind, bytes], call: int = FIRST) -> Answers:
+    """Answers the first command of a kind with these frames, under its own number or another, and nothing else."""
 
     def answer(command: Command) -> Iterable[bytes]:
-        if command[0] == kind:
-            yield from (packed(said, command[1] + call, payload) for said, payload in frames)
+        if command[:2] == (kind, FIRST):
+            yield from (packed(said, call, payload) for said, payload in frames)
 
     return answer
 
@@ -49,8 +53,8 @@ LISTINGS: dict[str, Answers] = {
     "an end that is too long": to(Kind.GRANT, (Kind.LIST_END, END.pack(0, 1) + b"x")),
     "bytes of a file": to(Kind.GRANT, (Kind.DATA, b"x")),
     "another answer's end": to(Kind.GRANT, (Kind.DONE, GOOD_FACTS * 2)),
-    "an answer to nobody": to(Kind.GRANT, (Kind.LISTED, zlib.compress(record(b"a"))), call=5),
-    "a sign of life for nobody": to(Kind.GRANT, (Kind.BEAT, b""), call=5),
+    "an answer to nobody": to(Kind.GRANT, (Kind.LISTED, zlib.compress(record(b"a"))), call=FIRST + 5),
+    "a sign of life for nobody": to(Kind.GRANT, (Kind.BEAT, b""), call=FIRST + 5),
     "a second hello": to(Kind.GRANT, (Kind.HELLO, b"")),
     "noise": lambda command: [b"\x07noise noise noise"] if command[0] == Kind.GRANT else [],
 }
@@ -59,7 +63,7 @@ LISTINGS: dict[str, Answers] = {
 @pytest.mark.parametrize("lie", LISTINGS)
 async def test_an_impostor_that_lies_in_a_listing_is_cut_off(lie: str) -> None:
     impostor = Impostor(LISTINGS[lie])
-    async with pretending(impostor) as source:
+    async with pretending(impostor, silence_limit_s=2) as source:
         with pytest.raises(SourceBroken):
             await listing(source)
         assert impostor.closed
@@ -70,7 +74,7 @@ async def test_an_impostor_that_lies_in_a_listing_is_cut_off(lie: str) -> None:
 FETCHES: dict[str, Answers] = {
     "more bytes than granted": to(Kind.GRANT, (Kind.DATA, bytes(SIZE + 1))),
     "more bytes than granted, in two goes": to(Kind.GRANT, (Kind.DATA, bytes(SIZE)), (Kind.DATA, b"x")),
-    "bytes of a file that was not asked for": to(Kind.GRANT, (Kind.DATA, bytes(SIZE)), call=1),
+    "bytes of a file that was not asked for": to(Kind.GRANT, (Kind.DATA, bytes(SIZE)), call=FIRST + 1),
     "an end before the end": to(Kind.GRANT, (Kind.DATA, bytes(SIZE - 1)), (Kind.DONE, GOOD_FACTS * 2 + bytes(32))),
     "an end without the hash": to(Kind.GRANT, (Kind.DATA, bytes(SIZE)), (Kind.DONE, GOOD_FACTS * 2)),
     "an end with half a hash": to(Kind.GRANT, (Kind.DATA, bytes(SIZE)), (Kind.DONE, GOOD_FACTS * 2 + bytes(16))),
@@ -89,7 +93,7 @@ FETCHES: dict[str, Answers] = {
 @pytest.mark.parametrize("lie", FETCHES)
 async def test_an_impostor_that_lies_in_a_fetch_is_cut_off(lie: str) -> None:
     impostor, sink = Impostor(FETCHES[lie]), MemorySink()
-    async with pretending(impostor) as source:
+    async with pretending(impostor, silence_limit_s=2) as source:
         with pytest.raises(SourceBroken):
             await fetch_all(source, [request(ENTRY_ASKED), request(Entry(source_path(b"next"), Stat(5, 1)))], sink)
         assert impostor.closed
@@ -129,7 +133,7 @@ async def test_an_answer_that_does_not_belong_there_is_cut_off(kind: Kind, said:
 
 
 async def test_an_impostor_that_says_no_hello_is_cut_off() -> None:
-    impostor = Impostor(to(Kind.START, (Kind.DATA, b"x")))
+    impostor = Impostor(lambda command: [])
     impostor.say(b"\x81\0\0\0\1\0\0\0\0")
     with pytest.raises(SourceBroken):
         async with pretending(impostor):
@@ -236,3 +240,34 @@ async def test_what_arrives_for_a_cancelled_fetch_is_dropped_but_still_bounded()
         with pytest.raises(SourceError):
             await source.clock_ns()
     assert sink.received == 0
+
+
+async def test_a_lane_that_ends_while_its_feeder_waits_for_room_leaves_the_books_even() -> None:
+    """The room comes after the lane has ended and before anybody was told, because the channel is slow to close."""
+
+    class SlowToClose(Impostor):
+        async def close(self) -> str:
+            await may_close.wait()
+            return await super().close()
+
+    class Gated(MemorySink):
+        async def reserve(self, size_bytes: int) -> None:
+            asked.set()
+            await room.wait()
+            await super().reserve(size_bytes)
+
+    may_close, asked, room = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    impostor, sink = SlowToClose(lambda command: []), Gated()
+    async with pretending(impostor) as source:
+        task = asyncio.create_task(fetch_all(source, [request(ENTRY_ASKED)], sink))
+        await asked.wait()
+        impostor.say(b"\x07" * 9)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        room.set()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        may_close.set()
+        with pytest.raises(SourceBroken):
+            await task
+        sink.assert_even()

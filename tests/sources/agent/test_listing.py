@@ -255,7 +255,7 @@ def test_a_file_outside_the_folders_asked_for_is_broken() -> None:
 
 BAD_BLOCKS = {
     "a zip bomb": zlib.compress(bytes(1 << 26), 9),
-    "a block one byte too large": zlib.compress(bytes(MAX_BLOCK_BYTES + 1)),
+    "a block of good records that is too large": zlib.compress(b"".join(record(b"%09d" % n) for n in range(MAX_BLOCK_BYTES // 40))),
     "no zlib at all": b"hello",
     "half a block": zlib.compress(record(b"a"))[:-1],
     "something behind a block": zlib.compress(record(b"a")) + b"x",

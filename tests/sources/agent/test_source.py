@@ -20,7 +20,7 @@ from forged.model.files import Entry, ListingEnd, ListingPart, Problem, ProblemK
 from forged.model.paths import source_path
 from forged.model.transfer import Fetched, Piece
 from forged.sources.agent.client import AgentSource
-from forged.sources.agent.pump import GRANT_BYTES
+from forged.sources.agent.pump import GRANT_BYTES, WINDOW_BYTES
 from forged.sources.base import MAX_PART_ENTRIES, Hashed
 from forged.sources.piped import piped_channel
 from tests.sources.agent.agents import IN_MEMORY, Recorded, fetch_all, listing, local, request
@@ -293,6 +293,37 @@ async def test_where_inode_and_ctime_are_not_known_they_are_not_compared(tmp_pat
     assert isinstance(answer, Fetched)
 
 
+async def test_a_link_to_a_file_that_looks_as_listed_is_not_read(tmp_path: Path) -> None:
+    write(tmp_path, "root/file", b"content")
+    write(tmp_path, "secret", b"secrets")
+    async with local(tmp_path / "root") as source:
+        entry = await entry_of(source, b"file")
+        entry = replace(entry, stat=Stat(entry.stat.size_bytes, entry.stat.mtime_ns))
+        (tmp_path / "root" / "file").unlink()
+        (tmp_path / "root" / "file").symlink_to("../secret")
+        os.utime(tmp_path / "secret", ns=(entry.stat.mtime_ns, entry.stat.mtime_ns))
+        sink = MemorySink()
+        (fetched,) = await fetch_all(source, [request(entry)], sink)
+        (hashed,) = [answer async for answer in source.hash([entry])]
+    assert isinstance(fetched, Problem)
+    assert isinstance(hashed, Problem)
+    assert (fetched.kind, hashed.kind, sink.received) == (ProblemKind.CHANGED, ProblemKind.CHANGED, 0)
+
+
+async def test_what_was_granted_to_files_that_changed_is_free_for_others_at_once(tmp_path: Path) -> None:
+    """More of them than any window has bytes, and a sink with room for one at a time."""
+    for number in range(2 * WINDOW_BYTES // GRANT_BYTES):
+        write(tmp_path, f"{number:03}", bytes(GRANT_BYTES))
+    async with local(tmp_path) as source:
+        entries, _, _ = await listing(source)
+        for entry in entries[:-1]:
+            os.utime(tmp_path / os.fsdecode(entry.path), ns=(1, 1))
+        sink = MemorySink(bound=GRANT_BYTES)
+        answers = await fetch_all(source, [request(e) for e in entries], sink)
+    assert [type(answer) for answer in answers] == [Problem] * (len(entries) - 1) + [Fetched]
+    sink.assert_even()
+
+
 class ChangeMidway(MemorySink):
     """Has room for one grant only; when the first bytes have come, and before more can, it changes the source."""
 
@@ -444,6 +475,28 @@ async def test_a_fetch_cancelled_while_it_waits_for_room_leaves_the_books_even(t
             await task
         sink.assert_even()
         assert len(await fetch_all(source, [request(entry)], MemorySink())) == 1
+
+
+async def test_a_fetch_closed_early_waits_for_the_write_in_progress(tmp_path: Path) -> None:
+    class Slow(MemorySink):
+        async def write(self, pieces):  # type: ignore[no-untyped-def]
+            writing.set()
+            await disk.wait()
+            return await super().write(pieces)
+
+    writing, disk, sink = asyncio.Event(), asyncio.Event(), Slow()
+    write(tmp_path, "file", b"content")
+    async with local(tmp_path) as source:
+        task = asyncio.create_task(fetch_all(source, [request(await entry_of(source, b"file"))], sink))
+        await writing.wait()
+        task.cancel()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert not task.done()
+        disk.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        sink.assert_even()
 
 
 async def test_an_agent_killed_in_the_middle_is_source_lost_and_answers_so_far_stay(tmp_path: Path) -> None:
