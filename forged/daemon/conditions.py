@@ -1,0 +1,80 @@
+"""What is wrong with a target right now: logged once when it breaks and once when it heals (promise 12), listed for status.
+
+A box that is off for a night fails some thousand polls. That is one line in the evening, one in the morning, and in between one
+entry in `problems` of `target.status`, with the newest words and the time it began.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from forged.kit.clock import Clock
+from forged.kit.logs import Log
+from forged.kit.units import human_duration
+from forged.model.errors import ForgedError, Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One thing that is wrong, since when, and how often it was met. `message` and `hint` are the newest."""
+
+    kind: str
+    message: str
+    hint: str
+    since_ns: int
+    times: int = 1
+    scope: Scope | None = None
+    """What it stops; None for what was told without an error."""
+
+
+class Conditions:
+    """The conditions of one target."""
+
+    def __init__(self, target: str, log: Log, clock: Clock) -> None:
+        self._target = target
+        self._log = log
+        self._clock = clock
+        self._broken: dict[str, Condition] = {}
+
+    @property
+    def problems(self) -> tuple[Condition, ...]:
+        """All that is wrong now, oldest first."""
+        return tuple(self._broken.values())
+
+    def broken(self, kind: str, message: str, hint: str = "", *, scope: Scope | None = None) -> None:
+        """Something is wrong: news when this kind was well before, otherwise only counted. `kind` is a stable word."""
+        known = self._broken.get(kind)
+        if known is not None:
+            self._broken[kind] = replace(known, message=message, hint=hint, times=known.times + 1, scope=scope)
+            return
+        self._broken[kind] = Condition(kind, message, hint, self._clock.now_ns(), scope=scope)
+        self._log.warning(message, target=self._target, kind=kind, hint=hint)
+
+    def failed(self, error: ForgedError) -> None:
+        """Something ended with this error.
+
+        A scope has one trouble at a time: a box that now refuses our key can be reached again, and nobody needs to be told that.
+        """
+        for kind in [one.kind for one in self.problems if one.scope is error.scope and one.kind != error.kind]:
+            del self._broken[kind]
+        self.broken(error.kind, error.message, error.hint, scope=error.scope)
+
+    def healed(self, kind: str) -> None:
+        """This kind is well. No news when it was well before."""
+        condition = self._broken.pop(kind, None)
+        if condition is None:
+            return
+        lasted_s = max(self._clock.now_ns() - condition.since_ns, 0) / 1e9
+        self._log.info(
+            f"well again: {condition.message}",
+            target=self._target,
+            kind=kind,
+            lasted=human_duration(lasted_s),
+            times=condition.times,
+        )
+
+    def well(self, scope: Scope) -> None:
+        """Everything that errors of this scope had stopped works."""
+        for condition in self.problems:
+            if condition.scope is scope:
+                self.healed(condition.kind)
