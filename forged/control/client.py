@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -110,12 +111,22 @@ class Client:
             elif message.get("id") in (self._last_id, None):  # None: the line as a whole, or the connection, was refused
                 return _result(message)
 
-    def notifications(self) -> Iterator[Notification]:
-        """What was subscribed to, as it comes: waits for ever. Raises NoDaemon when the daemon ends, CallFailed if it says why."""
+    def notifications(self, within_s: float | None = None) -> Iterator[Notification]:
+        """What was subscribed to, as it comes, for `within_s`; None = for ever. What comes later is there the next time.
+
+        Raises NoDaemon when the daemon ends, CallFailed if it says why.
+        """
+        end_s = None if within_s is None else time.monotonic() + within_s
         while True:
             while self._notes:
                 yield self._notes.popleft()
-            message = self._message(None)
+            left_s = None if end_s is None else end_s - time.monotonic()
+            if left_s is not None and left_s <= 0:
+                return
+            try:
+                message = self._message(left_s)
+            except NoAnswer:
+                return
             if "method" in message:
                 self._notes.append(Notification(message["method"], message.get("params")))
             elif message.get("id") is None:
@@ -145,7 +156,7 @@ class Client:
         try:
             piece = self._socket.recv(_CHUNK_BYTES)
         except TimeoutError as e:
-            raise NoAnswer(f"The daemon on {self._path} has not answered for {self.timeout_s:g} s.") from e
+            raise NoAnswer(f"The daemon on {self._path} has not answered for {self._socket.gettimeout():g} s.") from e
         except ConnectionResetError:
             piece = b""
         if not piece:

@@ -7,7 +7,7 @@ import os
 import socket
 import stat
 from collections.abc import Iterator, MutableMapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,18 +114,17 @@ def _remove_stale(path: Path) -> None:
 
 
 def _bound(path: Path, mode: int, gid: int | None) -> socket.socket:
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
+    with ExitStack() as undo:
+        listener = undo.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
         with _umask(0o177):
             listener.bind(str(path))
+        undo.callback(path.unlink)
         listener.listen(CONNECTIONS_WAITING)
         if gid is not None:
             os.chown(path, -1, gid)
         path.chmod(mode)
         listener.setblocking(False)
-    except OSError:
-        listener.close()
-        raise
+        undo.pop_all()  # all went well: the socket stays
     return listener
 
 

@@ -87,6 +87,10 @@ class Methods:
         connection.subscribe("fact", key)
         return True
 
+    async def follow_late(self, connection: Connection) -> None:
+        await self.may_end.wait()
+        connection.subscribe("fact")
+
     async def unfollow(self, connection: Connection) -> bool:
         connection.unsubscribe("fact")
         return True
@@ -170,6 +174,7 @@ def registry_of(methods: Methods) -> Registry:
         registry.add(name, getattr(methods, name), level=Level.LOOK)
     registry.add("update", methods.note, level=Level.LOOK)
     registry.add("wait.finish", methods.wait, level=Level.LOOK, finishes=True)
+    registry.add("follow.late", methods.follow_late, level=Level.LOOK, finishes=True)
     registry.add("steer", methods.steer, level=Level.STEER)
     registry.add("rule", methods.rule, level=Level.ADMIN)
     return registry

@@ -59,8 +59,8 @@ def test_what_cannot_be_an_id_is_refused_without_one(id_: str) -> None:
 
 @pytest.mark.parametrize(
     "rest",
-    ['"method":"m"', '"jsonrpc":"1.0","method":"m"', '"jsonrpc":2.0,"method":"m"', '"jsonrpc":"2.0"', '"jsonrpc":"2.0","method":null',
-     '"jsonrpc":"2.0","method":"m","params":null', '"jsonrpc":"2.0","method":"m","params":"x"'],
+    ['"method":"m"', '"jsonrpc":"1.0","method":"m"', '"jsonrpc":2.0,"method":"m"', '"jsonrpc":"2.0"',
+     '"jsonrpc":"2.0","method":null', '"jsonrpc":"2.0","method":"m","params":null', '"jsonrpc":"2.0","method":"m","params":"x"'],
 )  # fmt: skip
 def test_an_invalid_request_is_refused_under_its_own_id(rest: str) -> None:
     refused = refusal(f'{{"id":7,{rest}}}')
@@ -69,7 +69,8 @@ def test_an_invalid_request_is_refused_under_its_own_id(rest: str) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    [b"", b"{", b'{"jsonrpc":"2.0","method":"m","params":[NaN]}', b"[Infinity]", b'"\xff"', b'"\xed\xa0\x80"', b'"\\ud800"', b"\xef\xbb\xbf{}",
+    [b"", b"{", b'{"jsonrpc":"2.0","method":"m","params":[NaN]}', b"[Infinity]", b"[-Infinity]",
+     b'"\xff"', b'"\xed\xa0\x80"', b'"\\ud800"', b"\xef\xbb\xbf{}",
      b"[" * 5000, b'{"a":' * 5000, b"9" * 5000, b'{"id":1} {"id":2}', b"\x00"],
 )  # fmt: skip
 def test_what_is_no_json_is_a_parse_error(line: bytes) -> None:

@@ -181,6 +181,17 @@ async def test_who_half_closes_still_hears_what_it_follows_until_there_is_no_mor
         assert await line.reader.read() == b""
 
 
+async def test_who_has_left_before_it_subscribes_is_not_remembered() -> None:
+    async with serving() as served:
+        async with await served.connect() as line:
+            line.send("follow.late", 1)
+            assert (await line.call("subtract", 2, minuend=1, subtrahend=1))["id"] == 2
+        await asyncio.sleep(0.01)
+        served.methods.may_end.set()
+        await until(lambda: served.server.connections == 0)
+        assert not served.publisher.is_wanted("fact")
+
+
 async def test_subscriptions_on_one_connection_are_bounded() -> None:
     async with serving() as served, await served.connect() as line:
         for number in range(SUBSCRIPTIONS_MOST):
@@ -262,6 +273,7 @@ async def test_a_peer_that_takes_nothing_does_not_hold_up_the_end() -> None:
         begun = time.monotonic()
         await served.server.stop(limit_s=60)
         assert time.monotonic() - begun < 30, "the limit is for calls, not for peers"
+        assert served.server.connections == 0
 
 
 async def test_the_socket_has_the_mode_it_was_given() -> None:
