@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import enum
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TextIO
 
 from forged.model.errors import ForgedError
 from forged.model.paths import shown
@@ -28,14 +30,14 @@ def manner(as_json: bool = False) -> Manner:
 
 
 class Tone(enum.Enum):
-    """How a line is meant; the value is its style on a terminal, in rich's words."""
+    """How a line is meant; the value is its look on a terminal, in the numbers of Select Graphic Rendition (ECMA-48, 8.3.117)."""
 
     PLAIN = ""
-    GOOD = "green"
-    BAD = "bold red"
-    WARN = "yellow"
-    QUIET = "dim"
-    TITLE = "bold"
+    GOOD = "32"
+    BAD = "1;31"
+    WARN = "33"
+    QUIET = "2"
+    TITLE = "1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +73,19 @@ def aligned(row: Sequence[str], widths: Sequence[int], right: frozenset[int]) ->
 def say(lines: Iterable[Line], *, to_stderr: bool = False) -> None:
     """Prints them; coloured where a person sits in front of it."""
     stream = sys.stderr if to_stderr else sys.stdout
-    if not stream.isatty():
-        stream.writelines(f"{each.text}\n" for each in lines)
-        stream.flush()
-        return
-    from rich.console import Console
-    from rich.text import Text
+    coloured = is_coloured(stream)
+    stream.writelines(f"{painted(each) if coloured else each.text}\n" for each in lines)
+    stream.flush()
 
-    console = Console(file=stream, highlight=False)
-    for each in lines:
-        console.print(Text(each.text, style=each.tone.value), soft_wrap=True)
+
+def is_coloured(stream: TextIO) -> bool:
+    """Whether it is a terminal that shows colours, and nobody objects (no-color.org)."""
+    return stream.isatty() and os.environ.get("TERM", "") not in ("", "dumb") and not os.environ.get("NO_COLOR")
+
+
+def painted(each: Line) -> str:
+    """By hand: loading rich for a few colours would take longer than all the rest of a `forgectl status`."""
+    return f"\x1b[{each.tone.value}m{each.text}\x1b[0m" if each.tone.value else each.text
 
 
 def print_json(document: object) -> None:

@@ -1,0 +1,150 @@
+"""One run of forgectl: the way to the daemon, the manner of the answer, and the exit status for what can go wrong."""
+
+from __future__ import annotations
+
+import functools
+import grp
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, Concatenate, ParamSpec
+
+import click
+
+from forged.cli.telling import Line, Manner, manner, print_json, say, trouble
+from forged.control.client import TIMEOUT_S, CallFailed, Client, NoAnswer, NoDaemon, NoPermission, find_socket
+from forged.model.errors import ForgedError
+
+WELL, FAILED, WRONG_USE, NO_DAEMON = 0, 1, 2, 3
+"""DESIGN section 4."""
+
+INTERRUPTED = 130
+"""128 + SIGINT, as shells count."""
+
+P = ParamSpec("P")
+
+
+class Asking:
+    """What a command needs: questions to the daemon, and telling the answer. Connects with the first question."""
+
+    def __init__(self, socket: str | None) -> None:
+        self.path = find_socket(socket, os.environ)
+        self.as_json = False
+        self._client: Client | None = None
+
+    @property
+    def manner(self) -> Manner:
+        """How to speak: to a terminal, a pipe or a program."""
+        return manner(self.as_json)
+
+    @property
+    def client(self) -> Client:
+        """The connection. Raises NoDaemon, NoPermission, NoAnswer."""
+        if self._client is None:
+            self._client = self.another_client()
+        return self._client
+
+    def another_client(self, timeout_s: float = TIMEOUT_S) -> Client:
+        """A connection of its own, for a second thread or a shorter patience."""
+        try:
+            return Client(self.path, timeout_s)
+        except NoPermission as e:
+            raise NoPermission(e.message, hint=_admission(self.path)) from e
+
+    def call(self, method: str, /, **params: Any) -> Any:
+        """The result; parameters that are None are left out. Raises CallFailed, NoAnswer and what `client` raises."""
+        return self.client.call(method, **{name: value for name, value in params.items() if value is not None})
+
+    def call_patiently(self, method: str, /, **params: Any) -> Any:
+        """As `call`, for what may take hours: waits for ever."""
+        self.client.timeout_s = None
+        try:
+            return self.call(method, **params)
+        finally:
+            self.client.timeout_s = TIMEOUT_S
+
+    def pages(self, method: str, /, **params: Any) -> Iterator[Any]:
+        """The results of a paged method, page by page."""
+        cursor: str | None = None
+        while True:
+            page = self.call_patiently(method, cursor=cursor, **params)
+            yield page
+            cursor = page.get("next_cursor")
+            if cursor is None:
+                return
+
+    def whole(self, method: str, rows: str, /, **params: Any) -> Any:
+        """All pages as one result: the first one's, with the `rows` of all."""
+        first, *more = self.pages(method, **params)
+        return {**first, rows: [row for page in (first, *more) for row in page[rows]], "next_cursor": None}
+
+    def show(self, document: object, lines: Iterable[Line]) -> None:
+        """Tells the answer: the document to a program, the lines to a person."""
+        if self.as_json:
+            print_json(document)
+        else:
+            say(lines)
+
+
+def command(body: Callable[Concatenate[Asking, P], int]) -> Callable[P, None]:
+    """Makes the body of a command, which answers its exit status, into what click calls: with --json, and errors in words."""
+
+    @click.option("--json", is_flag=True, expose_value=False, callback=_as_json, help="The daemon's answer as one JSON document.")
+    @functools.wraps(body)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        asking: Asking = click.get_current_context().obj
+        with told(asking):
+            sys.exit(body(asking, *args, **kwargs))
+
+    return run
+
+
+def _as_json(context: click.Context, _: click.Parameter, value: bool) -> None:
+    if isinstance(context.obj, Asking):  # while a shell completes a word there is none
+        context.obj.as_json = value
+
+
+@contextmanager
+def told(asking: Asking) -> Iterator[None]:
+    """Turns what can go wrong into words and an exit status; programming errors keep their traceback."""
+    try:
+        yield
+    except ForgedError as error:
+        if asking.as_json:
+            print_json(refusal(error))
+        say(trouble("forgectl", error), to_stderr=True)
+        sys.exit(status_of(error))
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+def status_of(error: ForgedError) -> int:
+    """The exit status for an error."""
+    if isinstance(error, CallFailed):
+        return NO_DAEMON if error.type == "not_permitted" else FAILED
+    return NO_DAEMON if isinstance(error, NoDaemon | NoPermission | NoAnswer) else FAILED
+
+
+def refusal(error: ForgedError) -> dict[str, object]:
+    """The document instead of an answer. `code` is JSON-RPC's; null where the daemon was not even reached."""
+    code, kind = (error.code, error.type) if isinstance(error, CallFailed) else (None, error.kind)
+    return {"success": False, "error": {"code": code, "type": kind, "message": error.message, "hint": error.hint}}
+
+
+def _admission(path: str) -> str:
+    """Who is let in, as far as one can see from outside: the socket itself may be behind a closed folder."""
+    for visible in (path, os.path.dirname(path)):
+        try:
+            gid = os.stat(visible).st_gid
+        except OSError:
+            continue
+        return f"it is for the group {_group(gid)}: `sudo usermod -aG {_group(gid)} $USER` and log in again, or ask as root"
+    return ""
+
+
+def _group(gid: int) -> str:
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)

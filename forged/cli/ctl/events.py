@@ -1,0 +1,61 @@
+"""`forgectl events`: what has happened, and with --follow what happens."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from forged.cli.ctl import completing
+from forged.cli.ctl.asking import WELL, Asking, command
+from forged.cli.ctl.words import clock
+from forged.cli.telling import Tone, line, say
+
+if TYPE_CHECKING:
+    from forged.model import rpc
+
+TONES = {"sync_failed": Tone.BAD, "target_lost": Tone.BAD}
+
+
+@click.command()
+@click.option("--follow", "-f", is_flag=True, help="Go on until Ctrl-C. With --json, one document a line.")
+@click.option("--target", metavar="T", shell_complete=completing.targets, help="Of this target only.")
+@command
+def events(asking: Asking, follow: bool, target: str | None) -> int:
+    """Show the last events; follow them."""
+    subscribed: rpc.EventsSubscribed = asking.call("events.subscribe", target=target)
+    if not follow:
+        asking.show(subscribed, [line(text(event), tone(event)) for event in subscribed["recent"]])
+        return WELL
+    try:
+        for event in subscribed["recent"]:
+            tell(asking, event)
+        for note in asking.client.notifications():
+            if note.method == "event":
+                tell(asking, note.params)
+            elif note.method == "rpc.dropped":
+                say([line(f"{note.params['count']:,} events were lost on the way to here", Tone.WARN)], to_stderr=True)
+    except KeyboardInterrupt:
+        pass
+    return WELL
+
+
+def tell(asking: Asking, event: rpc.Event) -> None:
+    """One event, at once."""
+    if asking.as_json:
+        sys.stdout.write(json.dumps(event) + "\n")
+        sys.stdout.flush()
+    else:
+        say([line(text(event), tone(event))])
+
+
+def text(event: rpc.Event) -> str:
+    """`2026-11-23 07:41:05  forge  file synced  folder/name.png`."""
+    return "  ".join([clock(event["at"]), event["target"], event["kind"].replace("_", " "), event["key"]]).rstrip()
+
+
+def tone(event: rpc.Event) -> Tone:
+    """Loud only where something is wrong."""
+    return TONES.get(event["kind"], Tone.PLAIN)

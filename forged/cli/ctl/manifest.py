@@ -1,0 +1,91 @@
+"""`forgectl manifest`: look at, forget or rebuild what is remembered."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from forged.cli.ctl import completing
+from forged.cli.ctl.asking import FAILED, WELL, Asking, command
+from forged.cli.ctl.confirming import confirmed, yes_option
+from forged.cli.ctl.words import clock, counted, safe
+from forged.cli.telling import Line, Tone, columns, line, say
+from forged.kit.units import human_size
+
+if TYPE_CHECKING:
+    from forged.model import rpc
+
+
+@click.group()
+def manifest() -> None:
+    """Look at, forget or rebuild what is remembered of the files."""
+
+
+@manifest.command()
+@click.argument("target", shell_complete=completing.targets)
+@command
+def show(asking: Asking, target: str) -> int:
+    """List every file that TARGET has brought home."""
+    if asking.as_json:
+        asking.show(asking.whole("manifest.list", "files", target=target), [])
+        return WELL
+    page: rpc.ManifestPage | None = None
+    for page in asking.pages("manifest.list", target=target):
+        say(listed(page["files"]))
+    if page is not None:
+        total = f"{counted(page['total_files'], 'file')}, {human_size(page['total_bytes'])}"
+        say([line(f"{target}: {total}", Tone.TITLE)])
+    return WELL
+
+
+def listed(files: Sequence[rpc.ManifestFile]) -> list[Line]:
+    """A row for each file: when it landed, size, where it is at the source, its name at home."""
+    rows = [(clock(file["landed_at"]), human_size(file["size"]), standing(file), safe(file["home"])) for file in files]
+    return [line(text) for text in columns(rows, frozenset({1}))]
+
+
+def standing(file: rpc.ManifestFile) -> str:
+    """Where the source's copy is, and what is special about the file."""
+    special = (("deleted at home", file["tombstone_at"] is not None), ("incomplete", file["incomplete"]))
+    return ", ".join([f"{file['state']} at the source", *(word for word, is_so in special if is_so)])
+
+
+@manifest.command()
+@click.argument("target", shell_complete=completing.targets)
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@command
+def forget(asking: Asking, target: str, paths: tuple[str, ...]) -> int:
+    """Forget files, or folders with all that is below them (by their names at the source).
+
+    What is forgotten is looked at anew: a file that you deleted at home comes back, one that is home is adopted.
+    """
+    done: rpc.Forgotten = asking.call("manifest.forget", target=target, **exact(paths))
+    asking.show(done, [line(done["message"])])
+    return WELL if done["success"] else FAILED
+
+
+def exact(paths: Sequence[str]) -> dict[str, list[str]]:
+    """The parameters for these paths: as text, and in base64 where the bytes are not UTF-8 (Python reads them as surrogates)."""
+    text = [path for path in paths if path.isprintable()]
+    raw = [base64.b64encode(os.fsencode(path)).decode("ascii") for path in paths if not path.isprintable()]
+    return {name: given for name, given in (("paths", text), ("paths_b64", raw)) if given}
+
+
+@manifest.command()
+@click.argument("target", shell_complete=completing.targets)
+@yes_option
+@command
+def reset(asking: Asking, target: str, yes: bool) -> int:
+    """Forget all of TARGET. The next sync adopts equal files at home instead of copying them again.
+
+    Files that you deleted at home, and that are still at the source, come back.
+    """
+    if not confirmed(asking, f"Forget everything that {target} has brought home?", yes):
+        return FAILED
+    done: rpc.Forgotten = asking.call_patiently("manifest.reset", target=target)
+    asking.show(done, [line(done["message"])])
+    return WELL if done["success"] else FAILED

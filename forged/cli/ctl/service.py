@@ -1,0 +1,78 @@
+"""`forgectl reload`, `config` and `call`: the daemon itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from forged.cli.ctl.asking import FAILED, WELL, WRONG_USE, Asking, command
+from forged.cli.ctl.words import safe
+from forged.cli.telling import Line, Tone, columns, line, print_json
+
+if TYPE_CHECKING:
+    from forged.model import rpc
+
+
+@click.command()
+@click.option("--wait", is_flag=True, help="Until targets that go or change have ended what they were doing.")
+@command
+def reload(asking: Asking, wait: bool) -> int:
+    """Read the configuration file again. One that does not validate changes nothing (exit status 2)."""
+    done: rpc.Reloaded = asking.call_patiently("daemon.reload", wait=wait)
+    asking.show(done, reloaded(done))
+    return WELL if done["success"] else WRONG_USE
+
+
+def reloaded(done: rpc.Reloaded) -> Iterator[Line]:
+    """What changed, or why nothing did."""
+    yield line(done["message"], Tone.GOOD if done["success"] else Tone.BAD)
+    yield from (line(f"  {text}", Tone.BAD) for problem in done["problems"] for text in problem.splitlines())
+    changes = (("added", done["added"]), ("removed", done["removed"]), ("changed", done["changed"]))
+    yield from (line(f"  {word}: {', '.join(names)}") for word, names in changes if names)
+    if done["restart_needed"]:
+        yield line(f"  takes effect with the next start only: {', '.join(done['restart_needed'])}", Tone.WARN)
+
+
+@click.command()
+@click.argument("keys", nargs=-1, metavar="[KEY]...")
+@command
+def config(asking: Asking, keys: tuple[str, ...]) -> int:
+    """Show every effective value and where it comes from; or those whose key begins with KEY."""
+    effective: rpc.EffectiveConfig = asking.whole("daemon.config", "values")
+    values = [value for value in effective["values"] if not keys or value["key"].startswith(keys)]
+    asking.show({**effective, "values": values}, [line(effective["path"], Tone.TITLE), *valued(values)])
+    return WELL if values else FAILED
+
+
+def valued(values: Sequence[rpc.ConfigValue]) -> list[Line]:
+    """`key = value    origin`; what the owner wrote stands out against the defaults."""
+    texts = columns([(safe(f"{v['key']} = {json.dumps(v['value'], ensure_ascii=False)}"), safe(v["origin"])) for v in values])
+    tones = [Tone.QUIET if v["origin"] == "default" else Tone.PLAIN for v in values]
+    return [line(text, tone) for text, tone in zip(texts, tones, strict=True)]
+
+
+@click.command()
+@click.argument("method")
+@click.argument("params", default="{}", metavar="[JSON]")
+@command
+def call(asking: Asking, method: str, params: str) -> int:
+    """Call a method of the control socket and print its result. `rpc.discover` describes them all.
+
+    JSON is an object with the parameters, such as '{"target": "forge"}'.
+    """
+    result = asking.client.call(method, **_object(params))
+    print_json(result)
+    return FAILED if isinstance(result, dict) and result.get("success") is False else WELL
+
+
+def _object(text: str) -> dict[str, object]:
+    try:
+        value = json.loads(text)
+    except ValueError as e:
+        raise click.BadParameter(f"not JSON: {e}", param_hint="JSON") from e
+    if not isinstance(value, dict):
+        raise click.BadParameter('the parameters are an object, such as {"target": "forge"}', param_hint="JSON")
+    return value

@@ -1,0 +1,108 @@
+"""`forgectl status`: how every target stands, and below it what is wrong and what to do.
+
+The document of `--json` is that of `target.list`, with `progress` (that of each job at work) and `daemon` (that of
+`daemon.status`) beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from forged.cli.ctl.asking import WELL, Asking, command
+from forged.cli.ctl.words import NOTHING, UNKNOWN, age_s, ago, backlog, brief, counted, now, problems, safe
+from forged.cli.telling import Line, Tone, columns, line
+from forged.kit.units import human_duration, human_rate, human_size
+
+if TYPE_CHECKING:
+    from forged.model import rpc
+
+HEAD = ("target", "state", "last sync", "backlog", "lag", "rate", "free", "")
+RIGHT = frozenset({4, 5, 6})
+TONES = {"unreachable": Tone.BAD, "refused": Tone.BAD, "waiting": Tone.WARN, "scanning": Tone.GOOD, "transferring": Tone.GOOD}
+MB = 1_000_000
+"""`transfer_rate_mbps` counts in these."""
+
+Rates = Mapping[str, float]
+"""Bytes per second by target."""
+
+
+@click.command()
+@command
+def status(asking: Asking) -> int:
+    """Show how every target stands, and what is wrong."""
+    listed: rpc.Targets = asking.whole("target.list", "targets")
+    daemon: rpc.DaemonStatus = asking.call("daemon.status")
+    active: rpc.Jobs = asking.call("sync.active")
+    progress = [(job["target"], asking.call("sync.progress", job_id=job["id"])["progress"]) for job in active["jobs"]]
+    document = {**listed, "progress": [{"target": name, **one} for name, one in progress], "daemon": daemon}
+    asking.show(document, board(listed["targets"], rates(progress), daemon, now()))
+    return WELL
+
+
+def rates(progress: Sequence[tuple[str, rpc.Progress]]) -> Rates:
+    """How fast each target is, over all its jobs."""
+    summed: dict[str, float] = {}
+    for name, one in progress:
+        summed[name] = summed.get(name, 0.0) + one["transfer_rate_mbps"] * MB
+    return summed
+
+
+def board(targets: Sequence[rpc.Target], fast: Rates, daemon: rpc.DaemonStatus, at: datetime) -> list[Line]:
+    """The whole screen."""
+    return [*lines_of(targets, fast, at), line(""), line(summary(daemon, at), Tone.QUIET), *troubles(targets, daemon, at)]
+
+
+def lines_of(targets: Sequence[rpc.Target], fast: Rates, at: datetime) -> list[Line]:
+    """The table, a row for each target."""
+    if not targets:
+        return [line("no targets yet: `forged probe URL` prints a [[target]] to paste", Tone.WARN)]
+    rows = [[safe(cell) for cell in row(target, fast.get(target["name"], 0.0), at)] for target in targets]
+    head, *body = columns([[title.upper() for title in HEAD], *rows], RIGHT)
+    return [line(head, Tone.QUIET), *(line(text, tone(target)) for text, target in zip(body, targets, strict=True))]
+
+
+def row(target: rpc.Target, bytes_per_s: float, at: datetime) -> tuple[str, ...]:
+    """The cells of one target."""
+    lag_s, free_bytes = target["lag_seconds"], target["free_bytes"]
+    return (
+        target["name"],
+        target["state"],
+        ago(target["last_sync"], at),
+        backlog(target["backlog_files"], target["backlog_bytes"]),
+        UNKNOWN if lag_s is None else brief(lag_s) if lag_s else NOTHING,
+        human_rate(bytes_per_s) if bytes_per_s else NOTHING,
+        UNKNOWN if free_bytes is None else human_size(free_bytes),
+        remarks(target),
+    )
+
+
+def remarks(target: rpc.Target) -> str:
+    """What a person should know beside the numbers."""
+    said = [word for word, is_so in (("held", target["held"]), ("paused", target["paused"])) if is_so]
+    return ", ".join([*said, "watched"] if target["watch"] else said)
+
+
+def tone(target: rpc.Target) -> Tone:
+    """Calm where all is well."""
+    if target["held"]:
+        return Tone.WARN
+    return Tone.QUIET if target["paused"] else TONES.get(target["state"], Tone.PLAIN)
+
+
+def summary(daemon: rpc.DaemonStatus, at: datetime) -> str:
+    """The daemon in one line."""
+    up, jobs = human_duration(age_s(daemon["started_at"], at)), daemon["jobs_active"]
+    working = f"{counted(jobs, 'job')} at work" if jobs else "nothing to do"
+    return f"forged {daemon['version']}, up {up}, {counted(daemon['targets'], 'target')}, {working}"
+
+
+def troubles(targets: Sequence[rpc.Target], daemon: rpc.DaemonStatus, at: datetime) -> list[Line]:
+    """What is wrong: the daemon's first, then target by target."""
+    lines = problems("forged", daemon["problems"], at)
+    for target in targets:
+        lines += problems(target["name"], target["problems"], at)
+    return [line(""), *lines] if lines else []

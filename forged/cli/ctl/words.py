@@ -1,0 +1,113 @@
+"""Times, names and reasons of the daemon's answers, in words for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from forged.cli.telling import Line, Tone, columns, line
+from forged.kit.units import human_duration, human_size
+
+if TYPE_CHECKING:
+    from forged.model import rpc
+
+MOST_SHOWN = 10
+"""Rows of a long list on the screen, unless somebody asks for all; the whole list is in the JSON."""
+
+UNKNOWN = "?"
+NOTHING = "-"
+"""In a table: what is not known, and what is known to be nothing."""
+
+WHY = {
+    "young": "younger than the age limit",
+    "preserved": "matches `preserve`",
+    "incomplete": "came home cut short, as it is at the source",
+    "held": "the target is held",
+    "not_home": "not home yet",
+    "home_missing": "its copy at home is gone",
+    "home_differs": "its copy at home is not what landed there",
+    "changed": "changed at the source since it came home",
+    "not_ingested": "a required ingest has not accepted it yet",
+    "newest_of_series": "the newest of its numbered series",
+    "unguarded": "this source cannot remove it without risk",
+    "batch_full": "a later run takes it (max_files_per_batch)",
+    "vanished": "gone by itself",
+    "failed": "it was tried and did not work",
+    "waiting": "still being written",
+    "unreadable": "cannot be read at the source",
+    "excluded": "not wanted (folders, include, exclude, max_size)",
+    "tombstoned": "you deleted it at home",
+    "link": "not a regular file",
+}
+"""The words of forged.model.removal.KeptBecause, and those of `target.drain`."""
+
+
+def why(word: str) -> str:
+    """The reason in words; a word that is newer than this forgectl as it is."""
+    return WHY.get(word, word.replace("_", " "))
+
+
+def now() -> datetime:
+    """The present, with a zone."""
+    return datetime.now(UTC)
+
+
+def age_s(time: str, at: datetime) -> float:
+    """Seconds from an RFC 3339 time to `at`; never negative, since clocks disagree by a little."""
+    return max((at - datetime.fromisoformat(time)).total_seconds(), 0.0)
+
+
+def brief(duration_s: float) -> str:
+    """A duration in its largest unit only: `12 s`, `3 min`, `2 h`."""
+    return " ".join(human_duration(round(duration_s) if duration_s >= 1 else duration_s).split()[:2]).replace(".0 s", " s")
+
+
+def ago(time: str | None, at: datetime) -> str:
+    """`3 min ago`; `never` for null."""
+    return f"{brief(age_s(time, at))} ago" if time else "never"
+
+
+def clock(time: str) -> str:
+    """The local time of day with its date: `2026-11-23 07:41:05`."""
+    return f"{datetime.fromisoformat(time).astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 file`, `1,200 files`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def backlog(files: int | None, size_bytes: int | None) -> str:
+    """`120 files, 3.4 GB`."""
+    if files is None:
+        return UNKNOWN
+    size = f", {human_size(size_bytes)}" if size_bytes is not None else ""
+    return counted(files, "file") + size if files else NOTHING
+
+
+def safe(text: str) -> str:
+    """Text that no terminal obeys, for cells whose width counts. `line` does the same for whole lines."""
+    return line(text).text
+
+
+def table(rows: Sequence[Sequence[str]], right: frozenset[int] = frozenset(), indent: str = "") -> list[Line]:
+    """Aligned lines, the first row being the head."""
+    head, *body = columns([[safe(cell) for cell in row] for row in rows], right)
+    return [line(indent + head, Tone.QUIET), *(line(indent + text) for text in body)]
+
+
+def more(hidden: int, how: str) -> list[Line]:
+    """`and 12 more`, where anything is hidden."""
+    return [line(f"  and {hidden:,} more ({how})", Tone.QUIET)] if hidden > 0 else []
+
+
+def problems(who: str, found: Sequence[rpc.Problem], at: datetime) -> list[Line]:
+    """What is wrong, since when, and what to do."""
+    lines = []
+    for problem in found:
+        first, *rest = problem["message"].splitlines() or [problem["kind"]]
+        lines.append(line(f"✘ {who}: {first} (since {brief(age_s(problem['since'], at))})", Tone.BAD))
+        lines += [line(f"  {text}", Tone.BAD) for text in rest]
+        lines += [line(f"  → {problem['hint']}")] if problem["hint"] else []
+    return lines

@@ -1,0 +1,71 @@
+"""The command `forgectl`. A command's module is loaded when it is asked for, so that `forgectl status` answers at once."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+from forged import __version__
+from forged.cli.ctl.asking import Asking
+
+COMMANDS = {
+    "status": "status",
+    "watch": "watch",
+    "sync": "sync",
+    "jobs": "jobs",
+    "job": "jobs",
+    "cancel": "jobs",
+    "pause": "flow",
+    "resume": "flow",
+    "limit": "flow",
+    "cleanup": "cleanup",
+    "release": "trusting",
+    "drain": "drain",
+    "verify": "verify",
+    "manifest": "manifest",
+    "trust": "trusting",
+    "events": "events",
+    "reload": "service",
+    "config": "service",
+    "call": "service",
+}
+"""Each command and the module of forged.cli.ctl that has it, in the order of the help."""
+
+COMPLETION = 'Completion for bash (zsh and fish alike): eval "$(_FORGECTL_COMPLETE=bash_source forgectl)"'
+
+
+class Commands(click.Group):
+    """Finds commands in their modules."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"forged.cli.ctl.{COMMANDS[cmd_name]}"), cmd_name)
+        return command
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=COMPLETION,
+)
+@click.option("--socket", metavar="PATH", help="Where the daemon listens.")
+@click.version_option(__version__, prog_name="forgectl", message="%(prog)s %(version)s")
+@click.pass_context
+def cli(context: click.Context, socket: str | None) -> None:
+    """Looks after a running forged: what it does, what it has, and what it may do.
+
+    Without --socket: $FORGED_SOCKET, $XDG_RUNTIME_DIR/forged/forged.sock, /run/forged/forged.sock.
+
+    Exit status: 0 well, 1 what was asked for failed, 2 wrong usage or configuration, 3 no daemon or no permission.
+    """
+    context.obj = Asking(socket)
+
+
+def main() -> None:
+    """The entry point of `forgectl`."""
+    cli(prog_name="forgectl")
