@@ -96,7 +96,9 @@ def test_what_breaks_again_is_news_again(conditions: Conditions, heard: Heard) -
 
 
 def test_an_error_brings_its_kind_and_its_hint(conditions: Conditions, heard: Heard) -> None:
-    conditions.failed(SourceUnreachable("box does not answer"))
+    for _ in range(3):
+        conditions.failed(SourceUnreachable("box does not answer"))
+    assert len(heard.lines) == 1
     (problem,) = conditions.problems
     assert (problem.kind, problem.message, problem.scope) == ("source_unreachable", "box does not answer", Scope.SOURCE)
     assert problem.hint == SourceUnreachable.default_hint

@@ -372,7 +372,7 @@ def test_the_end_does_not_wait_for_a_stream_that_takes_nothing(monkeypatch: pyte
     stream = open(writing, "w", encoding="utf-8")  # noqa: SIM115  # it outlives its other end
     threads = set(threading.enumerate())
     with configure("forged", stream, environ=NOWHERE):
-        for _ in range(logs.MOST_WAITING):
+        for _ in range(logs.MOST_WAITING + 2_000):
             LOG.info("a line of some length, so that the pipe is soon full")
     left = [thread for thread in threading.enumerate() if thread not in threads]
     assert left, "it should still hang in its write"
