@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from forged.config.lines import KeyPath, key_lines, line_of
-from forged.config.secrets import masked
+from forged.kit.masking import masked
 
 _NEEDED = {
     "bool_type": "true or false is needed, without quotes",

@@ -1,25 +1,9 @@
-"""Keeping secrets out of what is shown: credentials in URLs and database addresses."""
+"""Reading a secret at the moment of its use. How secrets stay out of what is shown: kit/masking."""
 
 from __future__ import annotations
 
-import re
-
 from forged.model.errors import ConfigError
 from forged.model.settings import Secret
-
-_USERINFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<user>[^/@:\s]*):\S*@")
-_PARAMETER = re.compile(
-    r"(?i)(?P<name>\b[\w-]*(?:password|passwd|pwd|secret|token|key|sig|signature|auth|credential)[\w-]*=)[^&\s]+"
-)
-
-
-def masked(text: str) -> str:
-    """`text` with every password of a URL, and every value of a parameter that sounds like a secret, replaced by `***`.
-
-    Greedy on purpose: of `://user:p@ss@host` nothing of the password may stay, whatever characters it has.
-    """
-    return _PARAMETER.sub(r"\g<name>***", _USERINFO.sub(r"\g<scheme>\g<user>:***@", text))
-
 
 MAX_SECRET_BYTES = 65_536
 """A key or an address is far shorter; a secret file that is larger is the wrong file."""
