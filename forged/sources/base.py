@@ -41,6 +41,9 @@ class Notices:
 
     entries: tuple[Entry, ...] = ()
     """Regular files that were closed after writing, or renamed into place, as they look now."""
+    found: tuple[Entry, ...] = ()
+    """Regular files that are there, but nobody saw them closed: a new hard link, a folder that was moved in, or filled before
+    anyone could look. They may still be written: whoever takes them settles them as if a listing had shown them."""
     gone: tuple[SourcePath, ...] = ()
     """Names that vanished: deleted, or renamed away."""
     overflow: bool = False
@@ -111,7 +114,8 @@ class Source(Protocol):
 
         The first answer comes when the watch is in place (and is usually empty): whatever happens after that is noticed, also in
         folders made later and filled before anyone could look. A file may be noticed more than once. Only one watch at a time.
-        Raises NotSupported where `capabilities.watching` is False, SourceLost when the connection ends.
+        Raises NotSupported where `capabilities.watching` is False (or a limit of the box forbids it by now), SourceMissing when
+        the root is or goes missing, SourceLost when the connection ends.
         """
 
     async def remove(self, batch: Sequence[Removable]) -> Sequence[Removed]:

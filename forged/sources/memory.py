@@ -15,9 +15,10 @@ from forged.model.files import Entry, ListingEnd, ListingPart, Problem, ProblemK
 from forged.model.paths import SourcePath
 from forged.model.removal import KeptBecause, Removable, Removed
 from forged.model.transfer import Fetched, Piece, Request, Sink
-from forged.sources.base import Capabilities, Hashed
+from forged.sources.base import Capabilities, Hashed, Notices
 from forged.sources.memory_box import PIECE_BYTES, MemoryBox, MemoryFile
 from forged.sources.memory_faults import Fault
+from forged.sources.memory_watch import MemoryWatch
 
 PART_ENTRIES = 100
 """Small for the same reason; the contract allows 4,096."""
@@ -26,10 +27,13 @@ PART_ENTRIES = 100
 class MemorySource:
     """A source that looks into a MemoryBox. `faults` are asked at every step and may raise or change the box."""
 
-    def __init__(self, box: MemoryBox, *faults: Fault, hashing: bool = True, guarded_removal: bool = True) -> None:
+    def __init__(
+        self, box: MemoryBox, *faults: Fault, hashing: bool = True, guarded_removal: bool = True, watching: bool = True
+    ) -> None:
         self.box = box
         self.faults = faults
-        self._capabilities = Capabilities("memory", hashing, guarded_removal, watching=False)
+        self._capabilities = Capabilities("memory", hashing, guarded_removal, watching)
+        self._watches: set[MemoryWatch] = set()
         self._open = False
 
     @property
@@ -46,6 +50,8 @@ class MemorySource:
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._open = False
+        for watch in self._watches:
+            watch.end(SourceLost("the source was closed"))
 
     def _check_open(self) -> None:
         if not self._open:
@@ -158,6 +164,26 @@ class MemorySource:
         self._check_open()
         return self.box.clock_ns
 
+    async def watch(self, folders: Sequence[SourcePath] = ()) -> AsyncGenerator[Notices, None]:
+        self._check_open()
+        if not self._capabilities.watching:
+            raise NotSupported("this memory source was told not to watch")
+        if self.box.missing:
+            raise SourceMissing("the root folder does not exist")
+        with MemoryWatch(self.box, lambda path: _below(path, folders)) as watch:
+            self._watches.add(watch)
+            try:
+                yield self._told(Notices())
+                while True:
+                    yield self._told(await watch.next())
+            finally:
+                self._watches.discard(watch)
+
+    def _told(self, notices: Notices) -> Notices:
+        for fault in self.faults:
+            notices = fault.before_notices(self.box, notices)
+        return notices
+
     async def remove(self, batch: Sequence[Removable]) -> Sequence[Removed]:
         self._check_open()
         if not self._capabilities.guarded_removal:
@@ -175,6 +201,12 @@ class MemorySource:
             return Removed(path, KeptBecause.CHANGED, "it is not what was brought home")
         self.box.delete(path)
         return Removed(path)
+
+    async def remove_empty_folders(self, folders: Sequence[SourcePath]) -> Sequence[SourcePath]:
+        self._check_open()
+        if not self._capabilities.guarded_removal:
+            raise NotSupported("this memory source was told not to remove")
+        return [folder for folder in sorted(set(folders), reverse=True) if self.box.remove_folder(folder)]
 
 
 def _below(path: SourcePath, folders: Sequence[SourcePath]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from forged.model.files import Entry, Problem, ProblemKind, Stat
@@ -33,11 +34,13 @@ class MemoryBox:
     files: dict[SourcePath, MemoryFile] = field(default_factory=dict)
     links: set[SourcePath] = field(default_factory=set)
     folders: set[SourcePath] = field(default_factory=set)
-    """Empty folders; the others follow from the files."""
+    """Those that may be empty; the others follow from the files."""
     unreadable: set[SourcePath] = field(default_factory=set)
     """Files or folders that may not be opened."""
     missing: bool = False
     """The root itself does not exist."""
+    listeners: list[Callable[[SourcePath], object]] = field(default_factory=list)
+    """Told of every name that was written, replaced or deleted."""
     _inodes: int = 0
 
     def write(self, path: bytes, data: bytes, mtime_ns: int | None = None) -> Entry:
@@ -48,6 +51,7 @@ class MemoryBox:
         if file is None:
             file = self.files[known] = MemoryFile(b"", now_ns, self._next_inode(), now_ns)
         file.data, file.mtime_ns, file.ctime_ns = data, now_ns if mtime_ns is None else mtime_ns, now_ns
+        self._tell(known)
         return Entry(known, file.stat)
 
     def replace(self, path: bytes, data: bytes, mtime_ns: int | None = None) -> Entry:
@@ -61,6 +65,27 @@ class MemoryBox:
 
     def delete(self, path: bytes) -> None:
         del self.files[source_path(path)]
+        self._leave_folder(path)
+        self._tell(source_path(path))
+
+    def remove_folder(self, path: SourcePath) -> bool:
+        """Removes an empty folder; False where there is none, or something is in it."""
+        things = [*self.files, *self.links, *self.folders]
+        if path not in self.folders or any(thing.startswith(path + b"/") for thing in things):
+            return False
+        self.folders.remove(path)
+        self._leave_folder(path)
+        return True
+
+    def _leave_folder(self, path: bytes) -> None:
+        """What was in a folder is gone; the folder itself stays."""
+        folder = path.rpartition(b"/")[0]
+        if folder:
+            self.folders.add(source_path(folder))
+
+    def _tell(self, path: SourcePath) -> None:
+        for listener in self.listeners:
+            listener(path)
 
     def link(self, path: bytes) -> None:
         """A symbolic link; where it points to is of no interest, since nobody may follow it."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from forged.model.errors import SourceError, SourceLost, SourceUnreachable
 from forged.model.transfer import Request
+from forged.sources.base import Notices
 from forged.sources.memory_box import PIECE_BYTES, MemoryBox
 
 
@@ -20,6 +21,10 @@ class Fault:
 
     def before_piece(self, box: MemoryBox, request: Request, offset_bytes: int) -> None:
         """Before each piece of a file is read."""
+
+    def before_notices(self, box: MemoryBox, notices: Notices) -> Notices:
+        """Before each answer of a watch; what it answers is told instead."""
+        return notices
 
 
 class RefuseConnections(Fault):
@@ -77,3 +82,29 @@ class DuringFetch(Fault):
         if not self._struck and request.entry.path == self.path and offset_bytes >= self.offset_bytes:
             self._struck = True
             self.happens(box)
+
+
+class CutWatch(Fault):
+    """The line breaks instead of telling that anything happened, `times` times; a watch still begins."""
+
+    def __init__(self, times: int = 1) -> None:
+        self.left = times
+
+    def before_notices(self, box: MemoryBox, notices: Notices) -> Notices:
+        if notices != Notices() and self.left > 0:
+            self.left -= 1
+            raise SourceLost("the line broke in the middle of a watch")
+        return notices
+
+
+class MissNotices(Fault):
+    """What happened was too much to be told: only that something was missed is, `times` times."""
+
+    def __init__(self, times: int = 1) -> None:
+        self.left = times
+
+    def before_notices(self, box: MemoryBox, notices: Notices) -> Notices:
+        if notices != Notices() and self.left > 0:
+            self.left -= 1
+            return Notices(overflow=True)
+        return notices

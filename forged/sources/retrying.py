@@ -1,8 +1,8 @@
 """A coat around a source that connects again when the line breaks, and asks again only for what was not answered.
 
 What must not be retried is not: a listing that broke after its first part is ignorance and goes up as such (promise 4), a
-removal whose answer was lost is never repeated (the next cleanup looks at the file anew), and errors that time does not
-heal pass at once.
+removal whose answer was lost is never repeated (the next cleanup looks at the file anew), a watch that broke has missed
+something and says so, and errors that time does not heal pass at once.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from forged.model.observer import Nobody, Observer, Retried
 from forged.model.paths import SourcePath
 from forged.model.removal import Removable, Removed
 from forged.model.transfer import Fetched, Request, Sink
-from forged.sources.base import Capabilities, Hashed, Source
+from forged.sources.base import Capabilities, Hashed, Notices, Source
 
 LONGEST_WAIT_S = 60.0
 """Within one call nobody is helped by longer waits: the round ends and the timetable comes again."""
@@ -222,10 +222,27 @@ class Retrying:
     async def clock_ns(self) -> int:
         return await self._persist(lambda source: source.clock_ns())
 
-    async def remove(self, batch: Sequence[Removable]) -> Sequence[Removed]:
+    async def watch(self, folders: Sequence[SourcePath] = ()) -> AsyncGenerator[Notices, None]:
         source = await self._persist(_itself)
         try:
-            return await source.remove(batch)
+            async with aclosing(source.watch(folders)) as answers:
+                async for notices in answers:
+                    yield notices
+        except SourceError as error:
+            await self._discard(source, error)
+            raise
+
+    async def remove(self, batch: Sequence[Removable]) -> Sequence[Removed]:
+        return await self._once(lambda source: source.remove(batch))
+
+    async def remove_empty_folders(self, folders: Sequence[SourcePath]) -> Sequence[SourcePath]:
+        return await self._once(lambda source: source.remove_empty_folders(folders))
+
+    async def _once(self, ask: Callable[[Source], Awaitable[T]]) -> T:
+        """Connects as patiently as ever, but asks only once."""
+        source = await self._persist(_itself)
+        try:
+            return await ask(source)
         except SourceError as error:
             await self._discard(source, error)
             raise

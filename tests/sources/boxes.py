@@ -65,7 +65,8 @@ class MemoryBoxBox:
         self.box.touch(path)
 
     def delete(self, path: bytes) -> None:
-        self.box.files.pop(SourcePath(path), None)
+        if path in self.box.files:
+            self.box.delete(path)
         self.box.links.discard(SourcePath(path))
 
     def folder(self, path: bytes) -> None:
