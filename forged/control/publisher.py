@@ -57,16 +57,14 @@ class Connection:
         self.peer = peer
         self._outbox, self._publisher, self._on_unsubscribed = outbox, publisher, on_unsubscribed
         self._subscriptions: set[tuple[str, str | None]] = set()
-        self._is_open = True
 
     def subscribe(self, method: str, key: str | None = None) -> None:
         """From now on sends the notifications `method` here: those of one key, or all. Twice is once. Raises TooBusy."""
         wanted = self._subscriptions | {(method, key)}
         if len(wanted) > SUBSCRIPTIONS_MOST:
             raise TooBusy(hint=f"a connection has at most {SUBSCRIPTIONS_MOST} subscriptions: subscribe to all at once")
-        if self._is_open:
-            self._subscriptions = wanted
-            self._publisher.add(self)
+        self._subscriptions = wanted
+        self._publisher.add(self)
 
     def unsubscribe(self, method: str, key: str | None = None) -> None:
         """Ends one subscription; without a key all to this method. One that is not there is no error."""
@@ -92,8 +90,7 @@ class Connection:
         self._keep({each for each in self._subscriptions if each[1] != key})
 
     def close(self) -> None:
-        """Nothing is sent unasked any more, whatever is subscribed later."""
-        self._is_open = False
+        """Ends all subscriptions."""
         self._keep(set())
 
     def _keep(self, subscriptions: set[tuple[str, str | None]]) -> None:

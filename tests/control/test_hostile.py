@@ -194,6 +194,7 @@ async def test_open_files_and_tasks_are_given_back() -> None:
         await until(lambda: served.server.connections == 0)
         await asyncio.sleep(0.01)
         assert (psutil.Process().num_fds(), len(asyncio.all_tasks())) == (files, tasks)
+        assert served.publisher._connections == {}
 
 
 async def test_silent_peers_cost_no_time() -> None:

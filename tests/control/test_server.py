@@ -121,6 +121,16 @@ async def test_who_leaves_after_a_half_close_cancels_its_call_too() -> None:
         await until(lambda: served.methods.ended == ["cancelled asked"])
 
 
+async def test_what_has_not_begun_when_its_caller_leaves_does_not_begin() -> None:
+    batch = [{"jsonrpc": "2.0", "id": number, "method": "wait"} for number in range(100)]
+    async with serving() as served:
+        async with await served.connect() as line:
+            line.writer.write(json.dumps(batch).encode() + b"\n")
+            await until(lambda: served.methods.at_work == CALLS_MOST)
+        await until(lambda: served.server.connections == 0)
+        assert len(served.methods.ended) == CALLS_MOST
+
+
 async def test_notifications_and_methods_that_finish_go_on_without_their_caller() -> None:
     async with serving() as served:
         async with await served.connect() as line:
@@ -267,6 +277,7 @@ async def test_what_takes_too_long_is_told_that_forged_is_stopping() -> None:
 
 async def test_a_peer_that_takes_nothing_does_not_hold_up_the_end() -> None:
     async with serving() as served, await served.connect() as line:
+        line.writer.transport.pause_reading()  # type: ignore[attr-defined]
         for number in range(10):
             line.send("large", number, size_bytes=1_000_000)
         await until(lambda: served.server._backlog.unsent_bytes > 2_000_000)
