@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import resource
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import psutil
@@ -123,6 +124,16 @@ async def test_beyond_the_bound_of_all_unread_answers_the_greediest_is_cut_off()
         await assert_well(served)
 
 
+@pytest.fixture
+def many_files() -> Iterator[None]:
+    """Both ends of a thousand connections are in this process; a login shell often allows 1,024 open files."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard if hard < 4096 else max(soft, 4096), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("many_files")
 async def test_a_thousand_connections_are_bounded_told_and_closed() -> None:
     async with serving() as served, contextlib.AsyncExitStack() as stack:
         lines = [await stack.enter_async_context(await served.connect()) for _ in range(1000)]
