@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 
-from forged.kit.units import parse_rate
+from forged.kit.units import format_rate, parse_rate
 from forged.model.target import Bandwidth, RateStep
-from forged.rules.bandwidth import minute_of_week
+from forged.rules.bandwidth import MINUTES_PER_DAY, minute_of_week
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MOMENT = re.compile(r"(?:([A-Za-z]+)-)?([01]?\d|2[0-3]):([0-5]\d)", re.ASCII)
@@ -33,6 +33,18 @@ def parse_bandwidth(text: str) -> Bandwidth:
             raise ValueError(f"{item!r} says a second time what holds then; keep one of the two")
         steps.update(dict.fromkeys(minutes, bytes_per_s))
     return Bandwidth(tuple(RateStep(at, bytes_per_s) for at, bytes_per_s in sorted((every_day | one_day).items())))
+
+
+def bandwidth_text(bandwidth: Bandwidth) -> str:
+    """The bound or timetable as `parse_bandwidth` reads it."""
+    if len(bandwidth.steps) <= 1:
+        return format_rate(bandwidth.steps[0].bytes_per_s if bandwidth.steps else None)
+    return " ".join(f"{_moment(step.minute_of_week)},{format_rate(step.bytes_per_s)}" for step in bandwidth.steps)
+
+
+def _moment(minute_of_week: int) -> str:
+    day, minute = divmod(minute_of_week, MINUTES_PER_DAY)
+    return f"{_DAYS[day]}-{minute // 60:02}:{minute % 60:02}"
 
 
 def _read_item(item: str) -> tuple[list[int], int | None]:

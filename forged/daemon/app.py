@@ -17,14 +17,15 @@ from forged.destination.posix import PosixDestination
 from forged.kit.clock import Clock, SystemClock
 from forged.kit.lock import LockHeld, hold_lock
 from forged.media.completeness import inspect
-from forged.model.errors import ConfigError, NotSupported, StateDirectoryBusy
+from forged.model.errors import ConfigError, HostKeyUnknown, NotSupported, StateDirectoryBusy
 from forged.model.jobs import Job, JobStatus, new_job_id
-from forged.model.observer import Observer
+from forged.model.observer import Nobody, Observer
 from forged.model.paths import SourcePath, source_path
 from forged.model.settings import Config
 from forged.model.target import SourceKind, Target
 from forged.rules.selection import Selector, folder_path
 from forged.sources.base import Source
+from forged.sources.hostkeys import ForgetfulPins
 from forged.sources.retrying import Retrying, RetryPolicy
 from forged.sources.ssh import ssh_source
 from forged.store.base import Store
@@ -61,6 +62,12 @@ class App:
             keeper = asyncio.create_task(app.pool.keep_time(), name="bandwidth timetable")
             stack.callback(keeper.cancel)
             yield app
+
+    async def apply(self, config: Config) -> None:
+        """From now on this configuration holds for what all targets share."""
+        self.config = config
+        self.pool.resize(config.transfer.in_flight_bytes)
+        self.pool.limit(None, config.transfer.bandwidth)
 
     def targets(self, names: Sequence[str] = ()) -> list[Target]:
         """The targets of these names, or all. Raises ConfigError for a name that is not configured."""
@@ -102,6 +109,17 @@ class App:
             async with aclosing(destination):
                 source = self._source(target, destination, watching)
                 yield Doors(target, Selector(target.selection), source, destination, self.store, watching, self.clock)
+
+    async def trust(self, target: Target, fingerprint: str) -> None:
+        """Pins the host key that the box shows now, if it has this fingerprint. Raises SourceError: another key, or no answer."""
+        if target.ssh.host_key != "pin":
+            raise HostKeyUnknown(f"{target.name} does not pin: forged.toml says host_key = {target.ssh.host_key!r}")
+        shown = ForgetfulPins()
+        async with ssh_source(target, shown, Nobody(), self._ssh_home):
+            pin = shown.pins[target.manifest]
+        if pin.fingerprint != fingerprint:
+            raise HostKeyUnknown(f"{target.name} shows {pin.fingerprint}, not {fingerprint}; nothing was changed")
+        await self.store.pins.pin(target.manifest, pin)
 
     def _source(self, target: Target, destination: Destination, observer: Observer) -> Source:
         """The body for the target's scheme, in its coat."""

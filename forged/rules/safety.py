@@ -1,4 +1,4 @@
-"""Is a plan believable? An unmounted disk looks exactly like "everything was deleted", so mass disappearance stops for a person."""
+"""Is it believable? An unmounted disk looks exactly like "everything was deleted", so mass disappearance waits for a person."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ class Doubt(enum.Enum):
 
     EMPTIED = "emptied"
     OUT_OF_PROPORTION = "out_of_proportion"
+    HOME_VANISHED = "home_vanished"
 
 
 FEW_FILES = 10
@@ -37,3 +38,13 @@ def explain(why: Doubt, plan: PlanCount, vanished: int) -> str:
     if why is Doubt.EMPTIED:
         return f"the source shows no file at all, though {vanished} were there before"
     return f"{vanished} of {plan.remembered} files vanished from the source at once"
+
+
+def doubt_home(missing: int, remembered: int) -> Doubt | None:
+    """Why `missing` files at home should not be taken for deleted by the owner; None = they may be."""
+    return Doubt.HOME_VANISHED if missing >= FEW_FILES and missing > PROPORTION * remembered else None
+
+
+def explain_home(missing: int, remembered: int) -> str:
+    """What a person has to know to judge it."""
+    return f"{missing} of {remembered} files are not at home any more: rolled back, or another disk mounted?"

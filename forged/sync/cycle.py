@@ -118,7 +118,7 @@ async def _bring(
     doors: Doors, looks: Looks, changes: AsyncGenerator[list[Change], None], *, closed: bool = False
 ) -> tuple[Waiting, set[str]]:
     """Changes come in, files come home: one line of overlapping stages. Answers what waits, and what was begun and not landed."""
-    memory = Memory(doors)
+    memory = Memory(doors, looks)
     sift, adoption = Sift(doors, looks, closed), Adoption(doors, memory)
     transfer, land = Transfer(doors, looks), Land(doors, memory)
     try:
@@ -143,13 +143,14 @@ async def _close_the_books(doors: Doors, scan: Scan, unlanded: set[str], looks: 
     looks.turn(everything)
     if everything:
         await doors.destination.sweep(unlanded)
-        await _forget_vanished(doors, scan)
+        await _forget_vanished(doors, scan, looks)
 
 
-async def _forget_vanished(doors: Doors, scan: Scan) -> None:
-    """Believes in disappearances only if they are believable and no person has to look first."""
+async def _forget_vanished(doors: Doors, scan: Scan, looks: Looks) -> None:
+    """Believes in disappearances only if they are believable, or a person has looked."""
     name, flags, vanished = doors.target.manifest, doors.store.flags, scan.vanished()
-    why = safety.doubt(scan.plan, len(vanished))
+    why = None if looks.believe_next else safety.doubt(scan.plan, len(vanished))
+    looks.believe_next = False
     held = await flags.hold(name) is not None
     if why is not None and not held:
         await flags.set_hold(name, Hold(why.value, safety.explain(why, scan.plan, len(vanished)), doors.clock.now_ns()))

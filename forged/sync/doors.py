@@ -39,6 +39,10 @@ class Looks:
 
     _seen: dict[SourcePath, settle.Look] = field(default_factory=dict)
     _fresh: dict[SourcePath, settle.Look] = field(default_factory=dict)
+    source_ahead_ns: int = 0
+    """How much the source's clock is ahead of ours, as last measured."""
+    believe_next: bool = False
+    """A person released a hold: what the next complete look does not see is gone, however much it is."""
     _claimed: set[SourcePath] = field(default_factory=set)
 
     def claim(self, path: SourcePath) -> bool:

@@ -10,14 +10,15 @@ from forged.model.observer import FileLanded
 from forged.model.paths import HomePath
 from forged.model.transfer import Landed, LandedAs
 from forged.rules import placement
-from forged.sync.doors import Doors
+from forged.sync.doors import Doors, Looks
 
 
 class Memory:
     """Where files of this target belong at home, and the note that they are there."""
 
-    def __init__(self, doors: Doors) -> None:
+    def __init__(self, doors: Doors, looks: Looks) -> None:
         self._doors = doors
+        self._looks = looks
 
     def place(self, entry: Entry) -> HomePath:
         """The name that this entry should get at home."""
@@ -37,7 +38,8 @@ class Memory:
     def _fact(self, landed: Landed, now_ns: int) -> FileLanded:
         stat = landed.entry.stat
         moved_bytes = 0 if landed.how is LandedAs.ADOPTED else stat.size_bytes
-        return FileLanded(self._doors.target.name, landed, moved_bytes=moved_bytes, latency_s=max(now_ns - stat.mtime_ns, 0) / 1e9)
+        latency_ns = now_ns + self._looks.source_ahead_ns - stat.mtime_ns
+        return FileLanded(self._doors.target.name, landed, moved_bytes=moved_bytes, latency_s=max(latency_ns, 0) / 1e9)
 
 
 def _row(landed: Landed, now_ns: int) -> ManifestRow:

@@ -16,6 +16,9 @@ from forged.sync.doors import Doors
 PAGE_ROWS = 4_096
 """Manifest rows read at once; as many as a listing part has entries, so the two sides of a window are of one size."""
 
+MOST_PROBLEMS = 10_000
+"""Problems of a listing kept by name: enough for a person, and little enough for a hostile box that has millions."""
+
 
 class Scan:
     """One look at a source. Streams its changes; afterwards it knows what it saw and what had vanished."""
@@ -27,6 +30,8 @@ class Scan:
         self._unknown: list[bytes] = []
         self._gone: list[SourcePath] = []
         self._size_bytes = 0
+        self.problems: list[Problem] = []
+        """What could not be looked at, the first `MOST_PROBLEMS` of them."""
         self.plan = PlanCount()
         self.error: SourceError | None = None
 
@@ -35,7 +40,7 @@ class Scan:
         name, started_s = self._doors.target.name, self._doors.clock.monotonic_s()
         self._doors.observer.notice(ScanStarted(name))
         try:
-            async for entries, rows in self._windows():
+            async for entries, rows in self.windows():
                 yield [change for change in diff.window(entries, rows) if self._count(change)]
         except SourceError as error:
             self.error = error
@@ -59,8 +64,8 @@ class Scan:
             return False
         return True
 
-    async def _windows(self) -> AsyncIterator[tuple[list[Entry], list[ManifestRow]]]:
-        """Ranges of paths: what the source shows in it, and what we remember of it."""
+    async def windows(self) -> AsyncIterator[tuple[list[Entry], list[ManifestRow]]]:
+        """Ranges of paths: what the source shows in each, and what we remember. Raises SourceError when the listing breaks."""
         after: SourcePath | None = None
         async for part in self._doors.source.list(self._folders):
             if isinstance(part, ListingEnd):
@@ -87,6 +92,8 @@ class Scan:
     def _note(self, problem: Problem) -> None:
         if problem.kind is not ProblemKind.LINK:
             self._unknown.append(problem.path)  # nothing is concluded from what is missing there
+        if len(self.problems) < MOST_PROBLEMS:
+            self.problems.append(problem)
         self._doors.observer.notice(FileTrouble(self._doors.target.name, problem))
 
     async def _paged(

@@ -29,6 +29,7 @@ class Sift:
     async def wanted(self, changes: AsyncIterable[list[Change]]) -> AsyncGenerator[list[Entry], None]:
         """NEW and MODIFIED files that are settled; DOUBTFUL ones whose content is another."""
         moment = settle.Moment(await self._doors.source.clock_ns(), self._doors.clock.monotonic_s())
+        self._looks.source_ahead_ns = moment.source_ns - self._doors.clock.now_ns()
         async for batch in changes:
             chosen = [change for change in batch if self._chosen(change)]
             self.claimed.update(change.entry.path for change in chosen if change.entry)

@@ -1,0 +1,215 @@
+"""Nouns of the house as answers of the control socket (model/rpc): the only place that knows both."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+
+from forged.daemon.progress import TargetProgress
+from forged.daemon.standing import Standing
+from forged.model import rpc
+from forged.model.jobs import Job, JobStatus
+from forged.model.manifest import Hold, ManifestRow
+from forged.model.paths import b64_if_needed, shown
+from forged.model.removal import KeptBecause
+from forged.sync.cleanup import CleanupResult, Kept
+from forged.sync.verify import Compared
+
+MB = 1_000_000
+"""`transfer_rate_mbps` is in 10^6 bytes a second (DESIGN section 6)."""
+
+
+def time_text(at_ns: int) -> str:
+    """RFC 3339, UTC, milliseconds."""
+    return datetime.fromtimestamp(at_ns / 1e9, UTC).isoformat(timespec="milliseconds")
+
+
+def path_of(raw: bytes) -> rpc.Path:
+    """Text that is safe to show, and the exact bytes where the text cannot give them back."""
+    answer: rpc.Path = {"path": shown(raw)}
+    if (b64 := b64_if_needed(raw)) is not None:
+        answer["path_b64"] = b64
+    return answer
+
+
+def job(one: Job) -> rpc.Job:
+    result: rpc.JobResult | None = None
+    if one.result is not None:
+        result = {
+            "success": one.result.success,
+            "files_transferred": one.result.files_transferred,
+            "bytes_transferred": one.result.bytes_transferred,
+            "duration": round(one.result.duration_s, 3),
+            "errors": list(one.result.errors),
+        }
+    return {
+        "id": one.id,
+        "sync_id": one.sync_id,
+        "target": one.target,
+        "status": one.status.value,
+        "start_time": time_text(one.start_ns),
+        "end_time": None if one.end_ns is None else time_text(one.end_ns),
+        "result": result,
+    }
+
+
+STAGES = {
+    JobStatus.PENDING: "Waiting for its turn",
+    JobStatus.SCANNING: "Looking at the source",
+    JobStatus.TRANSFERRING: "Transferring files",
+    JobStatus.PROCESSING: "Remembering what landed",
+    JobStatus.COMPLETE: "Complete",
+    JobStatus.FAILED: "Failed",
+    JobStatus.CANCELLED: "Cancelled",
+}
+
+
+def progress(one: Job, numbers: TargetProgress, now_s: float) -> rpc.Progress:
+    """How far a running job is."""
+    total = numbers.wanted_bytes
+    done = numbers.done_bytes
+    percent = 100.0 if one.status is JobStatus.COMPLETE else min(100.0 * done / total, 99.9) if total else 0.0
+    left_s = numbers.remaining_s(now_s)
+    return {
+        "sync_id": one.sync_id,
+        "status": one.status.value,
+        "progress_percent": round(percent, 1),
+        "current_stage": STAGES[one.status],
+        "current_folder": one.folders[0] if one.folders else None,
+        "transferred_files": numbers.landed_files,
+        "total_files": numbers.total_files,
+        "transferred_bytes": done,
+        "total_bytes": total,
+        "transfer_rate_mbps": round(numbers.rate.bytes_per_s(now_s) / MB, 3),
+        "estimated_time_remaining": None if left_s is None else round(left_s, 1),
+    }
+
+
+def last_progress(one: Job) -> rpc.Progress:
+    """What is left to say about a job that has ended."""
+    files = one.result.files_transferred if one.result else 0
+    size_bytes = one.result.bytes_transferred if one.result else 0
+    return {
+        "sync_id": one.sync_id,
+        "status": one.status.value,
+        "progress_percent": 100.0 if one.status is JobStatus.COMPLETE else 0.0,
+        "current_stage": STAGES[one.status],
+        "current_folder": None,
+        "transferred_files": files,
+        "total_files": files,
+        "transferred_bytes": size_bytes,
+        "total_bytes": size_bytes,
+        "transfer_rate_mbps": 0.0,
+        "estimated_time_remaining": None,
+    }
+
+
+def target(standing: Standing) -> rpc.Target:
+    """A row of `forgectl status`."""
+    one, files_bytes = standing.target, standing.backlog
+    problems: list[rpc.Problem] = [
+        {"kind": each.kind, "message": each.message, "hint": each.hint, "since": time_text(each.since_ns)}
+        for each in standing.conditions.problems
+    ]
+    return {
+        "name": one.name,
+        "type": one.type.value,
+        "source": str(one.source),
+        "dest": str(one.home.dest),
+        "state": standing.state.value,
+        "held": standing.hold is not None,
+        "paused": standing.pause is not None,
+        "watch": standing.watching,
+        "guarded_removal": standing.capabilities.guarded_removal if standing.capabilities else None,
+        "last_sync": None if standing.last_sync_ns is None else time_text(standing.last_sync_ns),
+        "backlog_files": files_bytes[0],
+        "backlog_bytes": files_bytes[1],
+        "lag_seconds": round(standing.lag_s, 1),
+        "free_bytes": standing.free_bytes,
+        "problems": problems,
+    }
+
+
+def hold(one: Hold) -> rpc.Hold:
+    return {"reason": one.reason, "message": one.message, "since": time_text(one.since_ns)}
+
+
+def manifest_file(row: ManifestRow) -> rpc.ManifestFile:
+    answer: rpc.ManifestFile = {
+        "path": shown(row.path),
+        "home": shown(row.home),
+        "size": row.stat.size_bytes,
+        "mtime": time_text(row.stat.mtime_ns),
+        "sha256": row.sha256.hex(),
+        "landed_at": time_text(row.landed_at_ns),
+        "state": row.at_source.value,
+        "incomplete": row.incomplete,
+        "tombstone_at": None if row.tombstone_at_ns is None else time_text(row.tombstone_at_ns),
+    }
+    if (b64 := b64_if_needed(row.path)) is not None:
+        answer["path_b64"] = b64
+    if (b64 := b64_if_needed(row.home)) is not None:
+        answer["home_b64"] = b64
+    return answer
+
+
+MOST_NAMED = 1_000
+"""Files named in an answer that is not paged: with the longest names they still fit into 1 MiB of JSON text after escaping."""
+
+ROOM_BYTES = 400_000
+"""For the names of one list; two lists and the rest stay under the bound of 1 MiB for an answer."""
+
+
+def fitting(paths: list[rpc.Path]) -> int:
+    """How many of these fit into the room of a list, counted with their escapes."""
+    used = 0
+    for number, one in enumerate(paths[:MOST_NAMED]):
+        used += len(os.fsencode(one["path"])) * 2 + len(one.get("path_b64", "")) + 100
+        if used > ROOM_BYTES:
+            return number
+    return min(len(paths), MOST_NAMED)
+
+
+def cleanup(result: CleanupResult) -> rpc.Cleanup:
+    removed: list[rpc.RemovedFile] = [{**path_of(row.path), "size": row.stat.size_bytes} for row in result.removed[:MOST_NAMED]]
+    kept = [_kept(one) for one in sorted(result.kept, key=_by_interest)[:MOST_NAMED]]
+    return {
+        "success": result.error is None,
+        "dry_run": result.dry_run,
+        "files_deleted": len(result.removed),
+        "space_freed_bytes": result.freed_bytes,
+        "removed": removed[: fitting(list(removed))],
+        "kept": kept[: fitting(list(kept))],
+        "kept_counts": {why.value: count for why, count in result.kept_count.items()},
+        "errors": [f"{result.error.message} ({result.error.hint})"] if result.error is not None else [],
+    }
+
+
+def _by_interest(one: Kept) -> tuple[bool, bytes]:
+    """What is merely young comes last: nobody has to do anything about it."""
+    return one.why in (KeptBecause.YOUNG, KeptBecause.BATCH_FULL), one.path
+
+
+def _kept(one: Kept) -> rpc.KeptFile:
+    answer: rpc.KeptFile = {"path": shown(one.path), "why": one.why.value}
+    if (b64 := b64_if_needed(one.path)) is not None:
+        answer["path_b64"] = b64
+    if one.message:
+        answer["message"] = one.message
+    return answer
+
+
+def compared(one: Compared) -> rpc.Compared:
+    answer: rpc.Compared = {"path": shown(one.path), "symbol": one.symbol.value}
+    if (b64 := b64_if_needed(one.path)) is not None:
+        answer["path_b64"] = b64
+    if one.why:
+        answer["why"] = one.why
+    return answer
+
+
+def path_why(one: Compared) -> rpc.PathWhy:
+    answer: rpc.PathWhy = {"path": shown(one.path), "why": one.why}
+    if (b64 := b64_if_needed(one.path)) is not None:
+        answer["path_b64"] = b64
+    return answer

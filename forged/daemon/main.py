@@ -1,0 +1,176 @@
+"""`forged run`: start and stop as one story. Each step says why it stands where it stands."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import forged
+from forged.config.load import load
+from forged.config.store import ConfigStore
+from forged.control.listening import inherited, listen
+from forged.control.publisher import Publisher
+from forged.control.registry import Registry
+from forged.control.server import Server
+from forged.daemon.app import App
+from forged.daemon.fleet import Fleet
+from forged.daemon.jobbook import JobBook
+from forged.daemon.methods_files import FileMethods
+from forged.daemon.methods_service import LiveEvents, ServiceFacts, ServiceMethods
+from forged.daemon.methods_sync import SyncMethods, Telling
+from forged.daemon.methods_target import TargetMethods
+from forged.daemon.reload import Reloader
+from forged.kit.clock import Clock, SystemClock
+from forged.kit.logs import Log, Style, configure, logger
+from forged.kit.notify import Notifier
+from forged.kit.tasks import Tasks
+from forged.metrics.metrics import Metrics
+from forged.metrics.page import MetricsPage
+from forged.model.errors import ConfigError, ForgedError
+from forged.model.jobs import Job
+from forged.model.observer import Everyone
+from forged.model.settings import Config
+
+STOP_LIMIT_S = 8.0
+"""For the answers that are under way, so that all of the stop stays below the 10 s that systemd's users wait patiently."""
+
+EXIT_OK, EXIT_FAILED, EXIT_CONFIG = 0, 1, 2
+
+
+def run_daemon(config_path: Path, env: Mapping[str, str], home: Path) -> int:
+    """Runs until SIGTERM or SIGINT; answers the exit status. Errors are said on standard error, all of them at once."""
+    import uvloop
+
+    def read() -> Config:
+        return load(config_path, env, is_root=os.geteuid() == 0)
+
+    try:
+        return uvloop.run(_Daemon(read, env, home).run())
+    except ConfigError as error:
+        sys.stderr.write("".join(f"{problem}\n" for problem in error.problems))
+        return EXIT_CONFIG
+    except ForgedError as error:
+        sys.stderr.write(f"forged: {error.message}\n" + (f"        {error.hint}\n" if error.hint else ""))
+        return EXIT_FAILED
+
+
+class _Daemon:
+    """What the steps of the story share."""
+
+    def __init__(self, read: Callable[[], Config], env: Mapping[str, str], home: Path) -> None:
+        self._read = read
+        self._env = env
+        self._home = home
+        self._clock: Clock = SystemClock()
+        self._notifier = Notifier(env)
+        self._stopping = asyncio.Event()
+        self._reloads: set[asyncio.Task[object]] = set()
+
+    async def run(self) -> int:
+        """Raises ConfigError and other ForgedErrors of the start; after READY only signals end it."""
+        async with AsyncExitStack() as stack:
+            self._hear_signals()  # first, so that none is lost
+            config = self._read()
+            log = self._open_logs(config, stack)
+            publisher = Publisher()
+            events = LiveEvents(publisher, self._clock)
+            metrics = Metrics(self._clock, version=forged.__version__)
+            # The lock on the state directory comes with the store: before sockets and ports, which another forged may hold.
+            app = await stack.enter_async_context(App.open(config, observer=Everyone(), ssh_home=self._home, clock=self._clock))
+            jobs = self._job_book(app, publisher, events)
+            fleet = Fleet(app, jobs, metrics, log, events)
+            tasks = Tasks(lambda name, error: log.error("a task ended unexpectedly", task=name, error=repr(error)))
+            stack.push_async_callback(tasks.stop_all)
+            page = await self._metrics_page(config, metrics, fleet, stack)
+            configs = ConfigStore(config)
+            reloader = Reloader(self._read, configs, fleet, metrics, self._notifier, self._clock, log)
+            registry = Registry("forged", forged.__version__)
+            server = Server(registry, publisher, report=lambda *fault: log.error("a fault in a method", fault=repr(fault)))
+            started = ServiceFacts(self._clock.now_ns(), page, lambda: server.connections)
+            SyncMethods(fleet, jobs, self._clock).register(registry)
+            TargetMethods(fleet, app).register(registry)
+            FileMethods(fleet, app.store).register(registry)
+            ServiceMethods(app, fleet, jobs, reloader, events, started).register(registry)
+            # Subscribing applies the configuration at once: start and reload share one path.
+            await configs.subscribe(app.apply)
+            await configs.subscribe(fleet.apply)
+            stack.push_async_callback(fleet.stop)
+            fleet.timetable.start()
+            stack.callback(fleet.timetable.stop)
+            listening = inherited(dict(self._env)) or listen(
+                config.daemon.socket, mode=config.daemon.socket_mode, group=config.daemon.socket_group or ""
+            )
+            stack.callback(listening.close)
+            await server.start(listening)
+            stack.push_async_callback(server.stop, STOP_LIMIT_S)
+            tasks.start("telling progress", jobs.keep_telling())
+            tasks.start("telling systemd", self._keep_telling_systemd(fleet))
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload, reloader)
+            self._notifier.ready(_status(fleet))
+            log.info("forged runs", version=forged.__version__, targets=len(config.targets), socket=str(config.daemon.socket))
+            await self._stopping.wait()
+            self._notifier.stopping()
+            log.info("forged stops: transfers end where they are and resume at the next start")
+        return EXIT_OK
+
+    # --- the steps --------------------------------------------------------------------------------------------------------
+
+    def _hear_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop)
+        loop.add_signal_handler(signal.SIGHUP, lambda: None)  # until there is something to reload
+
+    def _stop(self) -> None:
+        """The first asks for an orderly end; the second ends at once: what is on disk is safe at any moment."""
+        if self._stopping.is_set():
+            os._exit(EXIT_FAILED)
+        self._stopping.set()
+
+    def _reload(self, reloader: Reloader) -> None:
+        task: asyncio.Task[object] = asyncio.create_task(reloader.reload(), name="reload")
+        self._reloads.add(task)
+        task.add_done_callback(self._reloads.discard)
+
+    def _open_logs(self, config: Config, stack: AsyncExitStack) -> Log:
+        settings = config.daemon
+        folder = settings.log_dir / "sync" if settings.log_dir else None
+        style = Style(settings.log_format.value)
+        stack.enter_context(
+            configure("forged", sys.stderr, level=settings.log_level.value, style=style, folder=folder, environ=self._env)
+        )
+        return logger("forged.daemon")
+
+    def _job_book(self, app: App, publisher: Publisher, events: LiveEvents) -> JobBook:
+        telling = Telling(publisher, self._clock)
+
+        def ended(job: Job) -> None:
+            telling.ended(job)
+            events.job_ended(job)
+
+        return JobBook(app.store, self._clock, telling.progressed, ended)
+
+    async def _metrics_page(self, config: Config, metrics: Metrics, fleet: Fleet, stack: AsyncExitStack) -> str | None:
+        if config.daemon.metrics is None:
+            return None
+        page = MetricsPage(config.daemon.metrics, metrics.registry, refresh=fleet.refresh_metrics)
+        await stack.enter_async_context(page)
+        return f"http://{page.address.host}:{page.address.port}/metrics"
+
+    async def _keep_telling_systemd(self, fleet: Fleet) -> None:
+        """The watchdog lives as long as the loop turns; the status line says how the targets stand."""
+        every_s = min(self._notifier.watchdog_s / 2, 10.0) if self._notifier.watchdog_s else 10.0
+        while True:
+            self._notifier.watchdog()
+            self._notifier.status(_status(fleet))
+            await asyncio.sleep(every_s)
+
+
+def _status(fleet: Fleet) -> str:
+    troubled = [member.standing.target.name for member in fleet.members if member.standing.conditions.problems]
+    return f"{len(fleet.members)} targets" + (f"; in trouble: {', '.join(troubled)}" if troubled else ", all well")

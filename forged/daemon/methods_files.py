@@ -1,0 +1,117 @@
+"""`cleanup.run` and `manifest.*`: files by name."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+from forged.control.peers import Level
+from forged.control.registry import Registry
+from forged.daemon import answers
+from forged.daemon.fleet import Fleet
+from forged.model import rpc
+from forged.model.errors import ForgedError
+from forged.model.manifest import ManifestName
+from forged.model.paths import SourcePath, shown, source_path
+from forged.store.base import Store
+from forged.sync.homecheck import check_home
+from forged.sync.preview import preview
+
+PAGE_MOST = 500
+"""Rows of one page: with the longest paths, escaped, they stay below the 1 MiB of an answer."""
+
+
+class FileMethods:
+    """The methods of this group; `register` makes them callable."""
+
+    def __init__(self, fleet: Fleet, store: Store) -> None:
+        self._fleet = fleet
+        self._store = store
+
+    def register(self, registry: Registry) -> None:
+        registry.add("cleanup.run", self.cleanup, level=Level.STEER, finishes=True)
+        registry.add("manifest.list", self.list_files, level=Level.LOOK)
+        registry.add("manifest.changes", self.changes, level=Level.LOOK)
+        registry.add("manifest.forget", self.forget, level=Level.STEER, finishes=True)
+        registry.add("manifest.reset", self.reset, level=Level.STEER, finishes=True)
+
+    async def cleanup(self, target: str, dry_run: bool = False) -> rpc.Cleanup:
+        """Removes at the source what is old enough and proven safe at home; names each file that stays, and why."""
+        member = self._fleet.find(target)
+        await member.work.in_turn("home check", lambda: check_home(member.runner.doors))
+        return answers.cleanup(await member.work.clean_up(dry_run=dry_run, urgent=True))
+
+    async def list_files(self, target: str, limit: int = 200, cursor: str | None = None) -> rpc.ManifestPage:
+        """What is remembered of a target's files, ascending by path."""
+        name = self._name(target)
+        most = max(1, min(limit, PAGE_MOST))
+        after = source_path(_bytes(cursor)) if cursor else None
+        rows = await self._store.manifest.between(name, after, None, most)
+        files, size_bytes = await self._store.manifest.count(name)
+        return {
+            "success": True,
+            "files": [answers.manifest_file(row) for row in rows],
+            "total_files": files,
+            "total_bytes": size_bytes,
+            "next_cursor": base64.b64encode(rows[-1].path).decode("ascii") if len(rows) == most else None,
+        }
+
+    async def changes(self, target: str, limit: int = 200, cursor: str | None = None) -> rpc.Changes:
+        """The plan that a sync would carry out now."""
+        member = self._fleet.find(target)
+        seen = await member.work.in_turn("preview", lambda: preview(member.runner.doors))
+        if seen.error is not None:
+            raise seen.error
+        start = next((i for i, one in enumerate(seen.files) if one.entry.path > _bytes(cursor)), 0) if cursor else 0
+        most = max(1, min(limit, PAGE_MOST))
+        page = seen.files[start : start + most]
+        more = start + most < len(seen.files)
+        rows: list[rpc.PlannedFile] = [
+            {**answers.path_of(one.entry.path), "size": one.entry.stat.size_bytes, "change": one.kind.value} for one in page
+        ]
+        return {
+            "success": True,
+            "changes": rows,
+            "total_files": seen.total_files,
+            "total_bytes": seen.total_bytes,
+            "waiting": seen.waiting,
+            "vanished": seen.vanished,
+            "next_cursor": base64.b64encode(page[-1].entry.path).decode("ascii") if more else None,
+        }
+
+    async def forget(self, target: str, paths: list[str] | None = None, paths_b64: list[str] | None = None) -> rpc.Forgotten:
+        """Forgets files, or folders with all that is below them: the next sync sees them as new, and adopts what is at home."""
+        name = self._name(target)
+        asked = [path.encode("utf-8", "surrogateescape") for path in paths or []] + [_bytes(path) for path in paths_b64 or []]
+        if not asked:
+            raise ForgedError("no path was named", hint="to forget everything: manifest.reset")
+        files = 0
+        for raw in asked:
+            files += await self._store.manifest.forget(name, await self._below(name, source_path(raw.strip(b"/"))))
+        return {"success": True, "message": f"{files} files are forgotten", "files": files}
+
+    async def reset(self, target: str) -> rpc.Forgotten:
+        """Forgets everything of a target. Files that are at home are adopted by the next sync instead of copied again."""
+        member = self._fleet.find(target)
+        files = await self._store.manifest.forget(member.standing.target.manifest)
+        member.work.poll()
+        return {"success": True, "message": f"{files} files are forgotten; equal ones at home are adopted again", "files": files}
+
+    async def _below(self, name: ManifestName, path: SourcePath) -> list[SourcePath]:
+        """The path itself, and all that is remembered below it."""
+        found: list[SourcePath] = [path]
+        after, end = SourcePath(path + b"/"), SourcePath(path + b"0")  # "0" follows "/" in the order of bytes
+        while rows := await self._store.manifest.between(name, after, end, PAGE_MOST):
+            found += [row.path for row in rows if row.path.startswith(path + b"/")]
+            after = rows[-1].path
+        return found
+
+    def _name(self, target: str) -> ManifestName:
+        return self._fleet.find(target).standing.target.manifest
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error as e:
+        raise ForgedError(f"{shown(text.encode()[:40])!r} is no base64", hint="take it from an answer of this daemon") from e

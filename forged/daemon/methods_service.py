@@ -1,0 +1,160 @@
+"""`daemon.*`, `events.subscribe` and `transfer.limit`: the daemon as a whole."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import forged
+from forged.config.timetable import bandwidth_text, parse_bandwidth
+from forged.control.peers import Level
+from forged.control.publisher import Connection, Publisher
+from forged.control.registry import Registry
+from forged.daemon import answers
+from forged.daemon.app import App
+from forged.daemon.fleet import Fleet
+from forged.daemon.jobbook import JobBook
+from forged.daemon.reload import Reloader
+from forged.kit.clock import Clock
+from forged.model import rpc
+from forged.model.errors import ForgedError
+from forged.model.events import EventKind
+from forged.model.jobs import Job
+from forged.model.observer import Fact, FileLanded
+from forged.model.paths import shown
+from forged.model.target import Bandwidth
+
+RECENT_EVENTS = 200
+"""Events that a new subscriber is told at once: what a person likes to see when they begin to look."""
+
+
+class LiveEvents:
+    """What just happened, for `events.subscribe`. An observer; ids ascend from the daemon's start on."""
+
+    def __init__(self, publisher: Publisher, clock: Clock) -> None:
+        self._publisher = publisher
+        self._clock = clock
+        self._last_id = 0
+        self.recent: deque[rpc.Event] = deque(maxlen=RECENT_EVENTS)
+
+    def notice(self, fact: Fact) -> None:
+        if isinstance(fact, FileLanded):
+            landed = fact.landed
+            body: dict[str, object] = {
+                **answers.path_of(landed.entry.path),
+                "size": landed.entry.stat.size_bytes,
+                "sha256": landed.sha256.hex(),
+                "how": landed.how.value,
+                "incomplete": landed.incomplete,
+                "latency_seconds": round(fact.latency_s, 3),
+            }
+            self._tell(EventKind.FILE_SYNCED, fact.target, shown(landed.home), body)
+
+    def job_ended(self, job: Job) -> None:
+        kind = EventKind.SYNC_COMPLETE if job.result and job.result.success else EventKind.SYNC_FAILED
+        self._tell(kind, job.target, job.sync_id, dict(answers.job(job)))
+
+    def _tell(self, kind: EventKind, target: str, key: str, body: dict[str, object]) -> None:
+        self._last_id += 1
+        at = answers.time_text(self._clock.now_ns())
+        event: rpc.Event = {"id": self._last_id, "kind": kind.value, "target": target, "at": at, "key": key, "body": body}
+        self.recent.append(event)
+        self._publisher.publish("event", event, key=target)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceFacts:
+    """What the daemon knows of itself."""
+
+    started_ns: int
+    metrics_address: str | None
+    connections: Callable[[], int]
+
+
+class ServiceMethods:
+    """The methods of this group; `register` makes them callable."""
+
+    def __init__(self, app: App, fleet: Fleet, jobs: JobBook, reloader: Reloader, events: LiveEvents, facts: ServiceFacts) -> None:
+        self._app = app
+        self._fleet = fleet
+        self._jobs = jobs
+        self._reloader = reloader
+        self._events = events
+        self._facts = facts
+        self._origins: dict[str | None, Literal["config", "kept", "until restart"]] = {}
+
+    def register(self, registry: Registry) -> None:
+        registry.add("daemon.status", self.status, level=Level.LOOK)
+        registry.add("daemon.reload", self.reload, level=Level.STEER, finishes=True)
+        registry.add("events.subscribe", self.subscribe, level=Level.LOOK)
+        registry.add("transfer.limit", self.limit, level=Level.STEER, finishes=True)
+
+    async def status(self) -> rpc.DaemonStatus:
+        """The daemon itself."""
+        config, last = self._app.config, self._reloader.last
+        reloaded: rpc.LastReload | None = None
+        if last is not None:
+            reloaded = {"at": answers.time_text(last.at_ns), "success": last.success, "message": last.message}
+        return {
+            "success": True,
+            "version": forged.__version__,
+            "pid": os.getpid(),
+            "started_at": answers.time_text(self._facts.started_ns),
+            "config": str(config.path),
+            "state_dir": str(config.daemon.state_dir),
+            "socket": str(config.daemon.socket),
+            "metrics": self._facts.metrics_address,
+            "targets": len(self._fleet.members),
+            "jobs_active": len(self._jobs.active),
+            "connections": self._facts.connections(),
+            "last_reload": reloaded,
+            "problems": [],
+        }
+
+    async def reload(self, wait: bool = True) -> rpc.Reloaded:
+        """Reads the configuration file again. A file with mistakes changes nothing; they are in `problems`."""
+        answer = await self._reloader.reload()
+        return {
+            "success": answer.success,
+            "message": answer.message,
+            "problems": list(answer.problems),
+            "added": list(answer.difference.added),
+            "removed": list(answer.difference.removed),
+            "changed": list(answer.difference.changed),
+            "restart_needed": list(answer.restart_needed),
+        }
+
+    async def subscribe(self, connection: Connection, target: str | None = None) -> rpc.EventsSubscribed:
+        """From now on `event` notifications come on this connection: of one target, or of all."""
+        connection.subscribe("event", target)
+        recent = [event for event in self._events.recent if target in (None, event["target"])]
+        return {"success": True, "recent": recent}
+
+    async def limit(self, target: str | None = None, limit: str | None = None, keep: bool = False) -> rpc.Limits:
+        """Tells the bandwidth limits; with `limit` (a rate, `off`, a timetable, `config`) changes one, until the next restart."""
+        message = ""
+        if limit is not None:
+            message = await self._changed(target, limit, keep)
+        limits: list[rpc.Limit] = []
+        for name, (bandwidth, rate) in self._app.pool.limits().items():
+            text = bandwidth_text(bandwidth)
+            limits.append({"target": name, "rate": rate, "limit": text, "origin": self._origins.get(name, "config")})
+        return {"success": True, "message": message, "limits": limits}
+
+    async def _changed(self, target: str | None, limit: str, keep: bool) -> str:
+        configured = self._app.config.transfer.bandwidth
+        if target is not None:
+            configured = self._fleet.find(target).standing.target.transfer.bandwidth
+        self._app.pool.limit(target, configured if limit == "config" else _parsed(limit))
+        self._origins[target] = "config" if limit == "config" else "until restart"
+        return f"{target or 'all targets'}: {limit}"
+
+
+def _parsed(limit: str) -> Bandwidth:
+    try:
+        return parse_bandwidth(limit)
+    except ValueError as e:
+        raise ForgedError(f"{limit!r} is no limit: {e}", hint='a rate ("20MB/s"), "off", or a timetable') from e

@@ -1,0 +1,176 @@
+"""`target.*`: how targets stand, and what people decide about them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+from forged.control.peers import Level
+from forged.control.registry import Registry
+from forged.daemon import answers
+from forged.daemon.app import App
+from forged.daemon.fleet import Fleet, Member
+from forged.kit.units import parse_duration
+from forged.model import rpc
+from forged.model.errors import ForgedError
+from forged.model.manifest import Pause
+from forged.model.paths import SourcePath
+from forged.sync.homecheck import check_home
+from forged.sync.verify import Comparison, Symbol, Verdict, verdict
+
+DRAIN_TIMEOUT = "1h"
+"""How long a drain goes on without a `timeout`: a person stands by and wants to destroy the box."""
+
+
+class TargetMethods:
+    """The methods of this group; `register` makes them callable."""
+
+    def __init__(self, fleet: Fleet, app: App) -> None:
+        self._fleet = fleet
+        self._app = app
+        self._store = app.store
+        self._clock = app.clock
+
+    def register(self, registry: Registry) -> None:
+        registry.add("target.list", self.list_targets, level=Level.LOOK)
+        registry.add("target.status", self.status, level=Level.LOOK)
+        registry.add("target.pause", self.pause, level=Level.STEER, finishes=True)
+        registry.add("target.resume", self.resume, level=Level.STEER, finishes=True)
+        registry.add("target.release", self.release, level=Level.STEER, finishes=True)
+        registry.add("target.trust", self.trust, level=Level.ADMIN, finishes=True)
+        registry.add("target.drain", self.drain, level=Level.STEER)
+        registry.add("target.verify", self.verify, level=Level.LOOK)
+
+    async def list_targets(self, limit: int = 500, cursor: str | None = None) -> rpc.Targets:
+        """All targets, in the order of the configuration."""
+        members = self._fleet.members
+        names = [member.standing.target.name for member in members]
+        start = names.index(self._fleet.find(cursor).standing.target.name) + 1 if cursor else 0
+        most = max(1, min(limit, 500))
+        page = members[start : start + most]
+        more = start + most < len(members)
+        rows = [answers.target(member.standing) for member in page]
+        return {"success": True, "targets": rows, "next_cursor": names[start + most - 1] if more else None}
+
+    async def status(self, target: str) -> rpc.TargetStatus:
+        """How one target stands."""
+        return {"success": True, "target": answers.target(self._fleet.find(target).standing)}
+
+    async def pause(self, target: str) -> rpc.Done:
+        """Nothing is brought home and nothing is removed until `target.resume`; a running job is cancelled and resumes later."""
+        member = self._fleet.find(target)
+        pause = Pause(self._clock.now_ns())
+        await self._store.flags.set_pause(member.standing.target.manifest, pause)
+        member.standing.paused(pause)
+        for active in member.work.jobs():
+            member.work.cancel(active)
+        return {"success": True, "message": f"{target} is paused; `forgectl resume {target}` goes on"}
+
+    async def resume(self, target: str) -> rpc.Done:
+        """Ends a pause, and looks at the source at once."""
+        member = self._fleet.find(target)
+        await self._store.flags.set_pause(member.standing.target.manifest, None)
+        member.standing.paused(None)
+        member.work.poll()
+        return {"success": True, "message": f"{target} goes on"}
+
+    async def release(self, target: str) -> rpc.Released:
+        """Ends a hold: what vanished is believed from now on, and cleanup may remove again."""
+        member = self._fleet.find(target)
+        held = await self._store.flags.hold(member.standing.target.manifest)
+        if held is None:
+            return {"success": True, "message": f"{target} was not held", "held": None}
+        await self._store.flags.set_hold(member.standing.target.manifest, None)
+        await member.work.believe()
+        member.standing.held(None)
+        return {"success": True, "message": f"{target} is released", "held": answers.hold(held)}
+
+    async def trust(self, target: str, fingerprint: str) -> rpc.Done:
+        """Accepts the host key that the box shows now, if it has this fingerprint: `SHA256:...`, typed or pasted by a person."""
+        member = self._fleet.find(target)
+        await self._app.trust(member.standing.target, fingerprint)
+        member.work.start_sync()
+        return {"success": True, "message": f"{target}: {fingerprint} is pinned"}
+
+    async def verify(
+        self, target: str, rehash: bool = False, same: bool = False, limit: int = 500, cursor: str | None = None
+    ) -> rpc.Verified:
+        """Compares source, manifest and home, file by file; looks at home itself, and with `rehash` reads every byte of it."""
+        member = self._fleet.find(target)
+        after = SourcePath(_decoded(cursor)) if cursor else None
+
+        async def page() -> rpc.Verified:
+            return await _page(Comparison(member.runner.doors, rehash=rehash, after=after), same, max(1, min(limit, 500)))
+
+        return await member.work.in_turn("verify", page)
+
+    async def drain(self, target: str, timeout: str = DRAIN_TIMEOUT) -> rpc.Drained:
+        """Syncs until nothing is left, then answers whether the box is safe to destroy, with what is missing (promise 14)."""
+        member = self._fleet.find(target)
+        deadline_s = self._clock.monotonic_s() + parse_duration(timeout)
+        synced = await self._sync_until_quiet(member, deadline_s)
+
+        async def judge() -> Verdict:
+            await check_home(member.runner.doors)
+            return await verdict(member.runner.doors)
+
+        return _drained(target, await member.work.in_turn("verify", judge), synced, member.work.ingests_missing)
+
+    async def _sync_until_quiet(self, member: Member, deadline_s: float) -> bool:
+        """Sync after sync while files are still being written. False when time ran out or a sync failed."""
+        while True:
+            active = member.work.start_sync()
+            try:
+                await active.ended.wait()
+            finally:
+                if not active.ended.is_set():
+                    member.work.cancel(active)
+            ended = active.job.result
+            if ended is None or not ended.success:
+                return False
+            if not member.standing.left_files:
+                return True
+            if self._clock.monotonic_s() >= deadline_s:
+                return False
+            await self._clock.sleep(member.standing.target.settle.settle_s + 0.1)
+
+
+def _decoded(cursor: str) -> bytes:
+    try:
+        return base64.b64decode(cursor, validate=True)
+    except binascii.Error as e:
+        raise ForgedError("this cursor is none of ours", hint="take `next_cursor` of the page before") from e
+
+
+async def _page(comparison: Comparison, same: bool, most: int) -> rpc.Verified:
+    """One page of a comparison. It ends early when it is full; the next one begins behind its last path."""
+    rows: list[rpc.Compared] = []
+    counts: dict[rpc.Symbol, int] = {"=": 0, "-": 0, "+": 0, "*": 0}
+    cursor = None
+    async for one in comparison.rows():
+        counts[one.symbol.value] += 1
+        if same or one.symbol is not Symbol.SAME or one.why:
+            rows.append(answers.compared(one))
+        if len(rows) >= most:
+            cursor = base64.b64encode(one.path).decode("ascii")
+            break
+    return {"success": comparison.scan.error is None, "rows": rows, "counts": counts, "next_cursor": cursor}
+
+
+def _drained(target: str, answer: Verdict, synced: bool, ingests_missing: bool) -> rpc.Drained:
+    counts = dict(answer.counts)
+    if ingests_missing and answer.counts["home"]:
+        counts["not_ingested"] = answer.counts["home"]
+    safe = synced and answer.safe and not ingests_missing
+    missing = [answers.path_why(one) for one in answer.missing[: answers.MOST_NAMED]]
+    aside = [answers.path_why(one) for one in answer.aside[: answers.MOST_NAMED]]
+    return {
+        "success": synced and answer.complete,
+        "safe_to_destroy": safe,
+        "message": f"{target}: safe to destroy: {'yes' if safe else 'no'}",
+        "files_at_source": answer.files,
+        "bytes_at_source": answer.size_bytes,
+        "counts": counts,
+        "missing": missing[: answers.fitting(list(missing))],
+        "aside": aside[: answers.fitting(list(aside))],
+    }

@@ -1,0 +1,109 @@
+"""Reading the configuration again (SIGHUP, `forgectl reload`). It walks the same path as the start; a bad file changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from forged.config.store import ConfigStore
+from forged.daemon.fleet import Difference, Fleet
+from forged.kit.clock import Clock
+from forged.kit.logs import Log
+from forged.kit.notify import Notifier
+from forged.metrics.metrics import Metrics, ReloadResult
+from forged.model.errors import ConfigError
+from forged.model.settings import Config, DaemonSettings
+
+NO_DIFFERENCE = Difference()
+
+NOT_CHANGED = "the configuration is NOT changed"
+
+
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """How a reload ended. `restart_needed`: changed keys that take effect with the next start only, and why."""
+
+    at_ns: int
+    success: bool
+    message: str
+    problems: tuple[str, ...] = ()
+    difference: Difference = NO_DIFFERENCE
+    restart_needed: tuple[str, ...] = ()
+
+
+RESTART_ONLY: dict[str, Callable[[Config], object]] = {
+    "daemon.state_dir": lambda config: config.daemon.state_dir,
+    "daemon.socket": lambda config: config.daemon.socket,
+    "daemon.socket_mode": lambda config: config.daemon.socket_mode,
+    "daemon.socket_group": lambda config: config.daemon.socket_group,
+    "daemon.metrics": lambda config: config.daemon.metrics,
+    "daemon.log_format": lambda config: config.daemon.log_format,
+    "state.url": lambda config: config.state,
+}
+"""What is opened once at the start: moving it would move memory, sockets or ports from under those who use them."""
+
+
+def restart_needed(old: Config, new: Config) -> tuple[str, ...]:
+    """The keys that differ and cannot change while forged runs."""
+    return tuple(key for key, value in RESTART_ONLY.items() if value(old) != value(new))
+
+
+class Reloader:
+    """Proposes what the file says now. One reload at a time, in the order they were asked for."""
+
+    def __init__(
+        self,
+        read: Callable[[], Config],
+        store: ConfigStore,
+        fleet: Fleet,
+        metrics: Metrics,
+        notifier: Notifier,
+        clock: Clock,
+        log: Log,
+    ) -> None:
+        """`read` loads the file; raises ConfigError with every mistake."""
+        self._read = read
+        self._store = store
+        self._fleet = fleet
+        self._metrics = metrics
+        self._notifier = notifier
+        self._clock = clock
+        self._log = log
+        self.last: Reloaded | None = None
+
+    async def reload(self) -> Reloaded:
+        """Never raises for what a file can be wrong about: that is in the answer, in the log, and systemd is told."""
+        self._notifier.reloading()
+        try:
+            self.last = await self._applied()
+        except ConfigError as error:
+            self.last = Reloaded(self._clock.now_ns(), False, NOT_CHANGED, error.problems)
+            self._log.error(NOT_CHANGED, problems=list(error.problems), hint="mend the file and reload again")
+        self._metrics.reloaded(ReloadResult.CHANGED if self.last.success else ReloadResult.REFUSED)
+        self._notifier.ready(self.last.message)
+        return self.last
+
+    async def _applied(self) -> Reloaded:
+        new, old = self._read(), self._store.current
+        later = restart_needed(old, new)
+        kept = replace(new, daemon=_kept_daemon(old, new), state=old.state)
+        difference = self._fleet.difference(kept)
+        await self._store.propose(kept)
+        message = _sentence(difference, later)
+        self._log.info(message, added=difference.added, removed=difference.removed, changed=difference.changed)
+        return Reloaded(self._clock.now_ns(), True, message, (), difference, later)
+
+
+def _kept_daemon(old: Config, new: Config) -> DaemonSettings:
+    """The daemon's settings with the restart-only ones as they are."""
+    return replace(old.daemon, log_level=new.daemon.log_level)
+
+
+def _sentence(difference: Difference, later: tuple[str, ...]) -> str:
+    parts = [
+        f"{len(names)} {word}"
+        for word, names in (("added", difference.added), ("removed", difference.removed), ("changed", difference.changed))
+        if names
+    ]
+    sentence = "configuration reloaded: " + (", ".join(parts) or "no target changed")
+    return sentence + (f"; needs a restart: {', '.join(later)}" if later else "")

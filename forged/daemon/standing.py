@@ -1,0 +1,155 @@
+"""How a target stands: what `forgectl status` shows, what the metrics say, and the one line that the log gets per change."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from forged.daemon.conditions import Conditions
+from forged.daemon.jobbook import ActiveJob
+from forged.kit.clock import Clock
+from forged.metrics.metrics import Metrics
+from forged.model.errors import AuthRefused, ForgedError, HostKeyChanged, HostKeyUnknown, Scope, SourceError
+from forged.model.jobs import JobStatus
+from forged.model.manifest import Hold, Pause
+from forged.model.observer import Fact, HomeReady
+from forged.model.target import Target
+from forged.sources.base import Capabilities
+from forged.sync.cycle import RoundResult
+
+REFUSALS = (AuthRefused, HostKeyChanged, HostKeyUnknown)
+"""Errors that only a person can mend: the box answers, but one side does not accept the other."""
+
+
+class State(enum.Enum):
+    """The fixed words of DESIGN section 6."""
+
+    IDLE = "idle"
+    SCANNING = "scanning"
+    TRANSFERRING = "transferring"
+    WAITING = "waiting"
+    UNREACHABLE = "unreachable"
+    REFUSED = "refused"
+
+
+@dataclass(slots=True)
+class Standing:
+    """One target's. Written by its runner, read by everybody."""
+
+    target: Target
+    conditions: Conditions
+    metrics: Metrics
+    clock: Clock
+    pause: Pause | None = None
+    hold: Hold | None = None
+    capabilities: Capabilities | None = None
+    """Of the connection; None while there is none."""
+    watching: bool = False
+    last_sync_ns: int | None = None
+    """When the last complete look at the source ended well."""
+    free_bytes: int | None = None
+    active: ActiveJob | None = None
+    left_files: int = 0
+    left_bytes: int = 0
+    behind_since_s: float | None = None
+    _unreached: State | None = None
+    _waiting: bool = False
+
+    def notice(self, fact: Fact) -> None:
+        """An observer, too: what the rooms report about home."""
+        if isinstance(fact, HomeReady):
+            self.free_bytes = fact.free_bytes
+
+    # --- told by the runner -----------------------------------------------------------------------------------------------
+
+    def reached(self, capabilities: Capabilities) -> None:
+        self.capabilities, self._unreached = capabilities, None
+        self.metrics.target_up(self.target.name, True)
+        self.conditions.well(Scope.SOURCE)
+
+    def lost(self, error: SourceError) -> None:
+        self.capabilities = None
+        self._unreached = State.REFUSED if isinstance(error, REFUSALS) else State.UNREACHABLE
+        self.metrics.target_up(self.target.name, False)
+        self.watch_lives(False)
+        self.broken(error)
+
+    def watch_lives(self, alive: bool) -> None:
+        self.watching = alive
+        self.metrics.watch_active(self.target.name, alive)
+
+    def broken(self, error: ForgedError) -> None:
+        """A condition of its scope: logged once, shown until it heals."""
+        self.metrics.failed(self.target.name, error)
+        self._waiting = self._waiting or error.scope in (Scope.DESTINATION, Scope.STORE)
+        self.conditions.failed(error)
+
+    def round_began(self, active: ActiveJob) -> None:
+        self.active = active
+
+    def round_ended(self, result: RoundResult) -> None:
+        """Counts what is left, and heals what a round that went through has disproved."""
+        numbers, self.active = self.active.numbers if self.active else None, None
+        if result.job.result is not None:
+            self.metrics.sync_ended(self.target.name, result.job.result, self.clock.now_ns())
+        if result.error is None:
+            self._waiting = False
+            self.last_sync_ns = self.clock.now_ns()
+            for scope in (Scope.SOURCE, Scope.DESTINATION, Scope.STORE):
+                self.conditions.well(scope)
+            self._left(result.waiting.files, 0)
+        else:
+            self.broken(result.error)
+            if numbers is not None:
+                self._left(numbers.total_files - numbers.landed_files, numbers.wanted_bytes - numbers.done_bytes)
+
+    def held(self, hold: Hold | None) -> None:
+        self.hold = hold
+        self.metrics.held(self.target.name, hold.reason if hold else None)
+        if hold is None:
+            self.conditions.healed("held")
+        else:
+            hint = f"look at the source and at home, then: forgectl release {self.target.name}"
+            self.conditions.broken("held", f"cleanup and forgetting are held: {hold.message}", hint, scope=Scope.SAFETY)
+
+    def paused(self, pause: Pause | None) -> None:
+        self.pause = pause
+        self.metrics.paused(self.target.name, pause is not None)
+
+    def _left(self, files: int, size_bytes: int) -> None:
+        self.left_files, self.left_bytes = files, size_bytes
+        if not files:
+            self.behind_since_s = None
+        elif self.behind_since_s is None:
+            self.behind_since_s = self.clock.monotonic_s()
+
+    # --- asked by everybody -----------------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> State:
+        if self._unreached is not None:
+            return self._unreached
+        if self.active is not None and self.active.job.status is JobStatus.SCANNING:
+            return State.TRANSFERRING if self.active.numbers.wanted_files else State.SCANNING
+        return State.WAITING if self._waiting or self.capabilities is None else State.IDLE
+
+    @property
+    def backlog(self) -> tuple[int, int]:
+        """(files, bytes) known at the source and not home yet."""
+        if self.active is None:
+            return self.left_files, self.left_bytes
+        numbers = self.active.numbers
+        return numbers.total_files - numbers.landed_files, numbers.wanted_bytes - numbers.done_bytes
+
+    @property
+    def lag_s(self) -> float:
+        """How long something settled has been waiting to come home; 0 = nothing waits."""
+        return self.clock.monotonic_s() - self.behind_since_s if self.behind_since_s is not None else 0.0
+
+    def refresh_metrics(self) -> None:
+        """Right before the metrics page is read: what is so now."""
+        name = self.target.name
+        self.metrics.backlog(name, *self.backlog)
+        self.metrics.lag(name, self.lag_s or None)
+        if self.free_bytes is not None:
+            self.metrics.free_bytes(name, self.free_bytes)

@@ -1,0 +1,47 @@
+"""Eternal tasks with names and guards: one that ends without being asked to is an event, never a silence."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+
+Ended = Callable[[str, BaseException | None], None]
+"""Told the name of a task that ended by itself, and the exception that ended it (None = it just returned)."""
+
+
+class Tasks:
+    """A set of guarded tasks with one life. A task that ends by itself is reported; the others go on."""
+
+    def __init__(self, on_end: Ended) -> None:
+        self._on_end = on_end
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def start(self, name: str, work: Coroutine[None, None, None]) -> None:
+        """Starts `work` under this name. ValueError if a task of that name still runs."""
+        if name in self._tasks:
+            work.close()
+            raise ValueError(f"the task {name!r} runs already")
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks[name] = task
+        task.add_done_callback(lambda done: self._done(name, done))
+
+    def _done(self, name: str, task: asyncio.Task[None]) -> None:
+        asked = self._tasks.pop(name, None) is not task
+        if not asked and not task.cancelled():
+            self._on_end(name, task.exception())
+
+    async def stop(self, name: str) -> None:
+        """Cancels the task and waits until it has ended. One that does not run is fine."""
+        task = self._tasks.pop(name, None)
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def stop_all(self) -> None:
+        """Stops all, the last started first."""
+        for name in reversed(list(self._tasks)):
+            await self.stop(name)
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._tasks)
