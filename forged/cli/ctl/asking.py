@@ -52,6 +52,11 @@ class Asking:
         except NoPermission as e:
             raise NoPermission(e.message, hint=_admission(self.path)) from e
 
+    def close(self) -> None:
+        """Ends the connection, if there is one."""
+        if self._client is not None:
+            self._client.close()
+
     def call(self, method: str, /, **params: Any) -> Any:
         """The result; parameters that are None are left out. Raises CallFailed, NoAnswer and what `client` raises."""
         return self.client.call(method, **{name: value for name, value in params.items() if value is not None})
@@ -117,6 +122,8 @@ def told(asking: Asking) -> Iterator[None]:
         sys.exit(status_of(error))
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    finally:
+        asking.close()
 
 
 def status_of(error: ForgedError) -> int:

@@ -18,19 +18,21 @@ if TYPE_CHECKING:
     from forged.model import rpc
 
 
-def duration(_: click.Context, __: click.Parameter, value: str | None) -> float | None:
-    """Seconds, from text like `30m`."""
+def duration(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """The text as it is, if it is a duration."""
     try:
-        return None if value is None else parse_duration(value)
+        if value is not None:
+            parse_duration(value)
     except ValueError as e:
         raise click.BadParameter(str(e)) from e
+    return value
 
 
 @click.command()
 @click.argument("target", shell_complete=completing.targets)
 @click.option("--timeout", metavar="D", callback=duration, help="Give up after so long, such as 30m.")
 @command
-def drain(asking: Asking, target: str, timeout: float | None) -> int:
+def drain(asking: Asking, target: str, timeout: str | None) -> int:
     """Bring home all that TARGET has, then say whether it is safe to destroy.
 
     Exit status 0 means yes: every file was seen at home just now. 1 means no, with what is missing.

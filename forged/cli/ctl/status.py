@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 import click
 
 from forged.cli.ctl.asking import WELL, Asking, command
-from forged.cli.ctl.words import NOTHING, UNKNOWN, age_s, ago, backlog, brief, counted, now, problems, safe
+from forged.cli.ctl.words import NOTHING, UNKNOWN, age_s, brief, counted, now, problems, safe
 from forged.cli.telling import Line, Tone, columns, line
 from forged.kit.units import human_duration, human_rate, human_size
 
 if TYPE_CHECKING:
     from forged.model import rpc
 
-HEAD = ("target", "state", "last sync", "backlog", "lag", "rate", "free", "")
+HEAD = ("target", "state", "last sync", "backlog", "lag", "rate", "free")
 RIGHT = frozenset({4, 5, 6})
 TONES = {"unreachable": Tone.BAD, "refused": Tone.BAD, "waiting": Tone.WARN, "scanning": Tone.GOOD, "transferring": Tone.GOOD}
 MB = 1_000_000
@@ -66,24 +66,30 @@ def lines_of(targets: Sequence[rpc.Target], fast: Rates, at: datetime) -> list[L
 
 
 def row(target: rpc.Target, bytes_per_s: float, at: datetime) -> tuple[str, ...]:
-    """The cells of one target."""
+    """The cells of one target; short ones, so that a usual row fits into 80 columns."""
     lag_s, free_bytes = target["lag_seconds"], target["free_bytes"]
     return (
         target["name"],
-        target["state"],
-        ago(target["last_sync"], at),
+        standing(target),
+        brief(age_s(target["last_sync"], at)) if target["last_sync"] else "never",
         backlog(target["backlog_files"], target["backlog_bytes"]),
         UNKNOWN if lag_s is None else brief(lag_s) if lag_s else NOTHING,
         human_rate(bytes_per_s) if bytes_per_s else NOTHING,
         UNKNOWN if free_bytes is None else human_size(free_bytes),
-        remarks(target),
     )
 
 
-def remarks(target: rpc.Target) -> str:
-    """What a person should know beside the numbers."""
-    said = [word for word, is_so in (("held", target["held"]), ("paused", target["paused"])) if is_so]
-    return ", ".join([*said, "watched"] if target["watch"] else said)
+def standing(target: rpc.Target) -> str:
+    """The state, and what a person has to know beside it: `paused`, `transferring, held`."""
+    special = [word for word, is_so in (("held", target["held"]), ("paused", target["paused"])) if is_so]
+    return ", ".join(special if special and target["state"] == "idle" else [target["state"], *special])
+
+
+def backlog(files: int | None, size_bytes: int | None) -> str:
+    """`1,200, 3.4 GB`: files and their size."""
+    if not files:
+        return UNKNOWN if files is None else NOTHING
+    return f"{files:,}" + (f", {human_size(size_bytes)}" if size_bytes is not None else "")
 
 
 def tone(target: rpc.Target) -> Tone:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from forged.cli.telling import Line, Tone, columns, line
-from forged.kit.units import human_duration, human_size
+from forged.kit.units import human_duration
 
 if TYPE_CHECKING:
     from forged.model import rpc
@@ -76,14 +76,6 @@ def clock(time: str) -> str:
 def counted(number: int, noun: str) -> str:
     """`1 file`, `1,200 files`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def backlog(files: int | None, size_bytes: int | None) -> str:
-    """`120 files, 3.4 GB`."""
-    if files is None:
-        return UNKNOWN
-    size = f", {human_size(size_bytes)}" if size_bytes is not None else ""
-    return counted(files, "file") + size if files else NOTHING
 
 
 def safe(text: str) -> str:

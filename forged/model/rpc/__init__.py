@@ -20,7 +20,7 @@ Parameters, `?` where they may be left out:
     target.status     target                             daemon.config     limit?, cursor?
     target.pause, .resume, .release   target             daemon.reload     wait?
     target.trust      target, fingerprint
-    target.drain      target, timeout?
+    target.drain      target, timeout? (text such as "30m")
 
 `job_id` may also be a sync_id. A target that is not configured is an error of type `unknown_target`, an id that no job has one of
 type `unknown_job`; both say in their hint what there is.
