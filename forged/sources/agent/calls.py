@@ -119,6 +119,15 @@ def hashed(entry: Entry) -> Parse[Hashed | Problem]:
     return parse
 
 
+def folder_removed(frame: Frame) -> bool:
+    """False for whatever kept it: it is not empty, not there, not ours to remove."""
+    if frame.kind == Kind.PROBLEM:
+        parse_trouble(frame.payload)
+        return False
+    parse_nothing(expect(frame, Kind.REMOVED))
+    return True
+
+
 def removed(path: SourcePath) -> Parse[Removed]:
     def parse(frame: Frame) -> Removed:
         if frame.kind == Kind.PROBLEM:

@@ -12,10 +12,12 @@ from forged.model.files import Entry, ListingEnd, ListingPart, Problem, Stat
 from forged.model.paths import SourcePath
 from forged.model.removal import Removable, Removed
 from forged.model.transfer import Fetched, Request, Sink
-from forged.sources.agent.calls import Answer, Parse, hashed, looked, only, removed
+from forged.sources.agent.calls import Answer, Parse, folder_removed, hashed, looked, only, removed
 from forged.sources.agent.lane import OpenChannel
 from forged.sources.agent.lanes import Lanes
 from forged.sources.agent.listing import WINDOW_BLOCKS, ListingCall, outermost
+from forged.sources.agent.watching import LIMIT_HINT, WatchCall
+from forged.sources.agent.watching import WINDOW_BLOCKS as WATCH_WINDOW_BLOCKS
 from forged.sources.agent.wire import (
     Kind,
     Space,
@@ -25,7 +27,7 @@ from forged.sources.agent.wire import (
     parse_time_ns,
     remove_payload,
 )
-from forged.sources.base import SILENCE_LIMIT_S, Capabilities, Hashed
+from forged.sources.base import SILENCE_LIMIT_S, Capabilities, Hashed, Notices
 
 BATCH_CALLS = 512
 """Looks, hashes and removals asked for in one go: 50 KB of commands, enough for 3,400 a second at 150 ms."""
@@ -63,7 +65,7 @@ class AgentSource:
             transport=f"{self._transport} agent (python {hello.python})",
             hashing="hash" in hello.abilities,
             guarded_removal="remove" in hello.abilities,
-            watching=False,
+            watching="watch" in hello.abilities,
         )
 
     async def __aenter__(self) -> Self:
@@ -118,6 +120,23 @@ class AgentSource:
         """Free and total bytes of the disk that holds the root."""
         return await self._answer((Kind.SPACE, b"", only(Kind.ROOM, parse_space)))
 
+    async def watch(self, folders: Sequence[SourcePath] = ()) -> AsyncGenerator[Notices, None]:
+        if not self.capabilities.watching:
+            raise NotSupported("the box does not let the agent watch (inotify)", hint=LIMIT_HINT)
+        lane, wanted = self._lanes.first, outermost(folders)
+        call = WatchCall(wanted, self._root)
+        number = lane.ask(call, Kind.WATCH, list_payload(wanted))
+        try:
+            amount = WATCH_WINDOW_BLOCKS
+            while True:
+                call.granted(amount)
+                lane.grant(number, amount)
+                yield await call.next()
+                amount = 1
+        finally:
+            call.close()
+            lane.cancel([number])
+
     async def remove(self, batch: Sequence[Removable]) -> Sequence[Removed]:
         if not self.capabilities.guarded_removal:
             raise NotSupported("the agent at this source cannot remove under guard")
@@ -126,6 +145,16 @@ class AgentSource:
             questions = [_removal(removable) for removable in batch[start : start + BATCH_CALLS]]
             answers += [answer async for answer in self._answers(questions)]
         return answers
+
+    async def remove_empty_folders(self, folders: Sequence[SourcePath]) -> Sequence[SourcePath]:
+        if not self.capabilities.guarded_removal:
+            raise NotSupported("the agent at this source cannot remove under guard")
+        deepest_first = sorted(set(folders), reverse=True)  # what is in a folder comes after it in ascending order
+        answers: list[bool] = []
+        for start in range(0, len(deepest_first), BATCH_CALLS):
+            batch = deepest_first[start : start + BATCH_CALLS]
+            answers += [answer async for answer in self._answers((Kind.REMOVE_FOLDER, f, folder_removed) for f in batch)]
+        return [folder for folder, gone in zip(deepest_first, answers, strict=True) if gone]
 
     async def _answer(self, question: Question[T]) -> T:
         (answer,) = [answer async for answer in self._answers([question])]

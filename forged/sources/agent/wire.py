@@ -36,6 +36,8 @@ class Kind(enum.IntEnum):
     REMOVE = 0x08
     CLOCK = 0x09
     SPACE = 0x0A
+    WATCH = 0x0B
+    REMOVE_FOLDER = 0x0C
 
     HELLO = 0x81
     REFUSED = 0x82
@@ -50,9 +52,12 @@ class Kind(enum.IntEnum):
     TIME = 0x8B
     ROOM = 0x8C
     BEAT = 0x8D
+    NOTICED = 0x8E
 
 
 MAX_MESSAGE_BYTES = 300
+MAX_NEWS_BYTES = 16_384
+"""One block of a watch's news: what a burst brings is split, so that little memory is held for whoever reads slowly."""
 SHA256_BYTES = 32
 _HEADER = struct.Struct(">BII")
 _STAT = struct.Struct(">qqqq")
@@ -72,6 +77,8 @@ def _max_payload(kind: int) -> int:
             return 1 << 20
         case Kind.LISTED:
             return 160_000  # a block of at most 128 KiB that does not compress
+        case Kind.NOTICED:
+            return MAX_NEWS_BYTES
         case Kind.HELLO | Kind.REFUSED | Kind.LIST_END | Kind.DONE | Kind.HASHED | Kind.LOOKED:
             return 512
         case Kind.REMOVED | Kind.PROBLEM | Kind.TIME | Kind.ROOM | Kind.BEAT:

@@ -66,7 +66,7 @@ async def test_it_says_what_it_can_and_its_process_is_nice_and_ends_with_it(tmp_
     async with AgentSource(opened, bytes(tmp_path), transport="pipe") as source:
         can = source.capabilities
         assert can.transport.startswith("pipe agent (python 3.")
-        assert (can.hashing, can.guarded_removal, can.watching) == (True, True, False)
+        assert (can.hashing, can.guarded_removal, can.watching) == (True, True, True)
         process = psutil.Process(opened.channels[0].process.pid)
         assert process.nice() >= min(19, psutil.Process().nice() + 5)
     assert not process.is_running()

@@ -4,14 +4,15 @@ import os
 import struct
 import threading
 import time
-from typing import IO, Dict, NoReturn, Optional, Tuple
+from contextlib import contextmanager
+from typing import IO, Dict, Iterator, NoReturn, Optional, Tuple
 
 VERSION = 1
-ABILITIES = b"list fetch hash look remove clock space"
+ABILITIES = b"list fetch hash look remove clock space"  # and watch, where the box can
 MAGIC = b"\n\0forged agent\0\n"  # our first bytes: a login script that prints something does not confuse the client
 
-START, LIST, GRANT, CANCEL, FETCH, HASH, LOOK, REMOVE, CLOCK, SPACE = range(0x01, 0x0B)
-HELLO, REFUSED, LISTED, LIST_END, DATA, DONE, HASHED, LOOKED, REMOVED, PROBLEM, TIME, ROOM, BEAT = range(0x81, 0x8E)
+START, LIST, GRANT, CANCEL, FETCH, HASH, LOOK, REMOVE, CLOCK, SPACE, WATCH, REMOVE_FOLDER = range(0x01, 0x0D)
+HELLO, REFUSED, LISTED, LIST_END, DATA, DONE, HASHED, LOOKED, REMOVED, PROBLEM, TIME, ROOM, BEAT, NOTICED = range(0x81, 0x8F)
 CANCELLED, CHANGED, VANISHED, UNREADABLE, BAD_NAME, LINK = range(6)  # what a PROBLEM may say
 
 HEADER = struct.Struct(">BII")  # kind, call, bytes that follow
@@ -25,7 +26,11 @@ END = struct.Struct(">Qq")  # of a listing: how many entries, the time it began
 DISK = struct.Struct(">QQ")  # free and total bytes
 RECORD = struct.Struct(">BHH")  # of a listing block: ENTRY or kind of problem, and two lengths
 ENTRY = 0xFF
+NEWS = struct.Struct(">?I")  # of a watch, before its notices: something was missed, folders without a watch
+NOTICE = struct.Struct(">BH")  # what happened, length of the path; then the path, and FACTS of what is there
+CLOSED, FOUND, GONE = range(1, 4)
 
+MAX_NEWS_BYTES = 16384  # of one block of news: about 200 files
 MAX_MESSAGE_BYTES = 300
 BEAT_S = 5.0  # a sign of life while nothing else is said; far below the client's limit of 60 s
 LEAVE_S = 10.0  # how long the end waits for a removal in progress
@@ -104,6 +109,7 @@ class Credit:
 
     def __init__(self) -> None:
         self._left: Dict[int, Optional[int]] = {}
+        self._hang_ups: Dict[int, int] = {}
         self._moved = threading.Condition()
 
     def open(self, call: int) -> None:
@@ -126,9 +132,25 @@ class Credit:
 
     def cancel(self, call: int) -> None:
         with self._moved:
-            if call in self._left:
+            if self._left.get(call) is not None:
                 self._left[call] = None
                 self._moved.notify_all()
+                if call in self._hang_ups:
+                    os.write(self._hang_ups[call], b"\0")
+
+    @contextmanager
+    def hang_up(self, call: int) -> Iterator[int]:
+        """A descriptor that becomes readable when `call` is cancelled from now on, for those who wait in poll()."""
+        heard, told = os.pipe()
+        with self._moved:
+            self._hang_ups[call] = told
+        try:
+            yield heard
+        finally:
+            with self._moved:
+                del self._hang_ups[call]
+            os.close(heard)
+            os.close(told)
 
     def check(self, call: int) -> None:
         """Raises Stopped when `call` was cancelled."""

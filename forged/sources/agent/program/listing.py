@@ -7,15 +7,13 @@ folders on the way, not by the tree.
 
 import os
 import stat
-import sys
 import zlib
 from typing import Callable, List, Optional, Sequence, Set
 
 from forged.sources.agent.program.line import BAD_NAME, ENTRY, FACTS, LINK, RECORD, VANISHED, Trouble
-from forged.sources.agent.program.removal import ASIDE, MAX_NAME_BYTES, undone
-from forged.sources.agent.program.tree import Tree, facts, trouble_of, what_it_is
+from forged.sources.agent.program.removal import ASIDE, undone
+from forged.sources.agent.program.tree import Tree, facts, scan, trouble_of, usable, what_it_is
 
-MAX_PATH_BYTES = 4096  # PATH_MAX
 BLOCK_BYTES = 65536  # before compression: about 1,000 files
 
 
@@ -76,17 +74,11 @@ class Walk:
         names: Set[bytes] = set()
         try:
             with self._tree.folder(folder, os.O_RDONLY) as fd:
-                self._scan(fd, names)
+                scan(fd, names)
                 self._undo(fd, names)
         except (Trouble, OSError) as error:
             self._blocks.problem(folder, error if isinstance(error, Trouble) else trouble_of(error))
         return sorted(names, reverse=True)
-
-    def _scan(self, fd: int, names: Set[bytes]) -> None:
-        # Python 3.6 cannot scan a descriptor.
-        with os.scandir(fd if sys.version_info >= (3, 7) else "/proc/self/fd/%d" % fd) as entries:
-            for entry in entries:
-                names.add(os.fsencode(entry.name) + (b"/" if entry.is_dir(follow_symlinks=False) else b""))
 
     def _undo(self, fd: int, names: Set[bytes]) -> None:
         """Restores what an interrupted removal left aside; one in progress is not listed."""
@@ -103,7 +95,7 @@ class Walk:
             with self._tree.folder(folder) as fd:
                 while names:
                     name = names.pop()
-                    if len(name.rstrip(b"/")) > MAX_NAME_BYTES or len(prefix) + len(name) > MAX_PATH_BYTES:
+                    if not usable(prefix + name.rstrip(b"/")):
                         self._blocks.problem(prefix + name.rstrip(b"/"), Trouble(BAD_NAME, "its path is too long"))
                     elif name.endswith(b"/"):
                         return prefix + name[:-1]

@@ -7,17 +7,10 @@ import time
 from contextlib import contextmanager
 from typing import Iterator, Optional, Tuple
 
+from forged.sources.agent.program.libc import LIBC, last_error
 from forged.sources.agent.program.line import CHANGED, Trouble
-from forged.sources.agent.program.tree import facts
+from forged.sources.agent.program.tree import MAX_NAME_BYTES, facts
 
-try:
-    import ctypes
-except ImportError:  # some minimal builds of Python leave it out
-    LIBC = None
-else:
-    LIBC = ctypes.CDLL(None, use_errno=True)
-
-MAX_NAME_BYTES = 255  # NAME_MAX
 ASIDE = re.compile(rb"\.forged-aside-([0-9a-f]{8})-[0-9a-f]{8}(?:-(.+))?", re.DOTALL)
 STALE_S = 300  # an aside older than this was left by an interrupted removal; a live one takes milliseconds
 NOREPLACE = 1  # RENAME_NOREPLACE of linux/fs.h, since Linux 3.15
@@ -30,9 +23,9 @@ def rename_unless_taken(old_folder: int, old: bytes, folder: int, name: bytes) -
     if LIBC is not None and hasattr(LIBC, "renameat2"):
         if LIBC.renameat2(old_folder, old, folder, name, NOREPLACE) == 0:
             return
-        code = ctypes.get_errno()
-        if code not in CANNOT:
-            raise OSError(code, os.strerror(code))
+        error = last_error()
+        if error.errno not in CANNOT:
+            raise error
     os.link(old, name, src_dir_fd=old_folder, dst_dir_fd=folder, follow_symlinks=False)
     os.unlink(old, dir_fd=old_folder)
 

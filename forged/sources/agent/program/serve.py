@@ -1,10 +1,12 @@
 """The agent itself: reads commands and answers each exactly once. `main` is where the streamed program begins.
 
 One thread reads commands, so that grants and cancels are heard while data streams. One thread each streams files, hashes files
-and does the small things; every listing has its own, so that a listing whose reader is slow holds up nothing else.
+and does the small things; every listing has its own, so that a listing whose reader is slow holds up nothing else, and so has
+a watch.
 """
 
 import fcntl
+import functools
 import hashlib
 import os
 import queue
@@ -15,10 +17,12 @@ import traceback
 from typing import Any, Callable, Tuple
 
 from forged.sources.agent.program import line as say
+from forged.sources.agent.program.inotify import can_watch
 from forged.sources.agent.program.line import Credit, Line, Stopped, Trouble
 from forged.sources.agent.program.listing import Blocks, Walk
 from forged.sources.agent.program.removal import remove_guarded
 from forged.sources.agent.program.tree import Expected, Facts, File, Tree, facts, same_outside, trouble_of
+from forged.sources.agent.program.watching import Scope, Watch
 
 CHUNK_BYTES = 262144  # read and sent at once; sendfile and larger chunks gained nothing when measured
 NICENESS = 5  # the box works for its owner first
@@ -61,6 +65,8 @@ class Agent:
             say.REMOVE: (small, self.remove),
             say.CLOCK: (small, self.clock),
             say.SPACE: (small, self.space),
+            say.WATCH: (self._spawn, self.watch),
+            say.REMOVE_FOLDER: (small, self.remove_folder),
         }
 
     def serve(self) -> None:
@@ -111,14 +117,9 @@ class Agent:
         """Folders, each with NUL behind it; none = the whole tree. Answers blocks as they are granted, and the end."""
         began_ns = now_ns()
 
-        def send(block: bytes) -> None:
-            self._credit.wait(call)
-            self._credit.spend(call, 1)
-            self._line.send(say.LISTED, call, block)
-
         try:
             self._tree.refresh()
-            blocks = Blocks(send)
+            blocks = Blocks(lambda block: self._send_block(say.LISTED, call, block))
             Walk(self._tree, blocks, lambda: self._alive(call)).below(payload.split(b"\0")[:-1] or [b""])
             blocks.flush()
             self._tree.must_be_there()
@@ -126,6 +127,18 @@ class Agent:
             self._line.send(say.REFUSED, call, trouble_of(error).message())
         else:
             self._line.send(say.LIST_END, call, say.END.pack(blocks.entries, began_ns))
+
+    def _send_block(self, kind: int, call: int, block: bytes) -> None:
+        self._credit.wait(call)
+        self._credit.spend(call, 1)
+        self._line.send(kind, call, block)
+
+    def watch(self, call: int, payload: bytes) -> None:
+        """Folders as for a listing. Answers blocks of news as they are granted, the first when the watch is in place."""
+        scope = Scope(payload.split(b"\0")[:-1])
+        with self._credit.hang_up(call) as hang_up:
+            tell = functools.partial(self._send_block, say.NOTICED, call)
+            Watch(self._tree, scope, tell, lambda: self._alive(call), hang_up).run()
 
     def fetch(self, call: int, payload: bytes) -> None:
         """The bytes of a file that is as expected, from an offset on, as granted; then its looks, and its hash if asked."""
@@ -193,6 +206,11 @@ class Agent:
         if not same_outside(facts(file.before), expected) or self._hash_all(call, file)[0] != sha256:
             raise Trouble(say.CHANGED, "it is not what was brought home")
 
+    def remove_folder(self, call: int, path: bytes) -> None:
+        """Removes a folder if it is empty."""
+        self._tree.remove_folder(path)
+        self._line.send(say.REMOVED, call)
+
     def clock(self, call: int, _payload: bytes) -> None:
         """The time of day here."""
         self._line.send(say.TIME, call, say.TIME_NS.pack(now_ns()))
@@ -214,7 +232,7 @@ def begin(line: Line) -> Agent:
         line.send(say.REFUSED, call, trouble_of(error).message())
         line.leave(1)
     greeting = say.GREETING.pack(say.VERSION, os.getpid(), now_ns(), *sys.version_info[:3])
-    line.send(say.HELLO, call, greeting, say.ABILITIES)
+    line.send(say.HELLO, call, greeting, say.ABILITIES, b" watch" if can_watch() else b"")
     return Agent(line, tree)
 
 

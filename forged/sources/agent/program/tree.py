@@ -3,8 +3,10 @@
 import errno
 import os
 import stat
+import sys
 from contextlib import contextmanager
-from typing import Iterator, Tuple
+from itertools import groupby
+from typing import Iterator, Optional, Sequence, Set, Tuple
 
 from forged.sources.agent.program.line import CHANGED, LINK, UNREADABLE, VANISHED, Trouble
 
@@ -12,6 +14,8 @@ O_PATH = getattr(os, "O_PATH", 0)  # needs no read permission on the folders on 
 FOLDER = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC  # NONBLOCK: a planted FIFO must not hang us
 GONE = (errno.ENOENT, errno.ENOTDIR)
+MAX_NAME_BYTES = 255  # NAME_MAX
+MAX_PATH_BYTES = 4096  # PATH_MAX
 
 Facts = Tuple[int, int, int, int]  # size, mtime_ns, inode, ctime_ns
 Expected = Tuple[int, int, int, int, int]  # which of inode (1) and ctime (2) are known, then facts
@@ -41,8 +45,29 @@ def same_file(seen: Facts, expected: Expected) -> bool:
     return same_outside(seen, expected) and not inode_moved and not ctime_moved
 
 
+def scan(fd: int, names: Set[bytes]) -> None:
+    """Adds what is in an open folder; the names of folders end with a `/`. What was read before an error is kept."""
+    with os.scandir(fd if sys.version_info >= (3, 7) else "/proc/self/fd/%d" % fd) as entries:  # 3.6 scans no descriptor
+        for entry in entries:
+            names.add(os.fsencode(entry.name) + (b"/" if entry.is_dir(follow_symlinks=False) else b""))
+
+
+def usable(path: bytes) -> bool:
+    """Whether a path is one that forged brings home; others are told as problems by a listing."""
+    return len(path) <= MAX_PATH_BYTES and len(path.rpartition(b"/")[2]) <= MAX_NAME_BYTES
+
+
 def what_it_is(mode: int) -> str:
     return "a symbolic link" if stat.S_ISLNK(mode) else "no regular file"
+
+
+def glance(folder: int, name: bytes) -> Optional[os.stat_result]:
+    """How a regular file looks; None for whatever is none."""
+    try:
+        seen = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except OSError:
+        return None
+    return seen if stat.S_ISREG(seen.st_mode) else None
 
 
 class File:
@@ -85,8 +110,13 @@ class Tree:
         self._root = root
         self._fd = self._open()
 
+    @property
+    def path(self) -> bytes:
+        """Where the root really is."""
+        return os.path.realpath(self._root)
+
     def _open(self) -> int:
-        return os.open(os.path.realpath(self._root), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        return os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def refresh(self) -> None:
         """Finds the root again: a folder that was deleted and made anew must not look like one whose files are gone."""
@@ -152,3 +182,21 @@ class Tree:
         if not stat.S_ISREG(seen.st_mode):
             raise Trouble(LINK, "it is " + what_it_is(seen.st_mode))
         return facts(seen)
+
+    def looks(self, paths: Sequence[bytes]) -> Iterator[Tuple[bytes, Facts]]:
+        """How those of `paths` look that are regular files now. Neighbours of one folder are cheap."""
+        for folder, neighbours in groupby(paths, lambda path: path.rpartition(b"/")[0]):
+            try:
+                with self.folder(folder) as parent:
+                    for path in neighbours:
+                        seen = glance(parent, path.rpartition(b"/")[2])
+                        if seen is not None:
+                            yield path, facts(seen)
+            except (Trouble, OSError):
+                pass  # the folder is gone, or replaced by a link
+
+    def remove_folder(self, path: bytes) -> None:
+        """Removes a folder that is empty. Raises OSError for any other, and for a link."""
+        folder, _, name = path.rpartition(b"/")
+        with self.folder(folder) as parent:
+            os.rmdir(name, dir_fd=parent)
