@@ -1,21 +1,9 @@
-"""The proofs of promise 1: what was fetched becomes a Receipt only if both ends agree on every byte."""
+"""The proof of promise 1: what was fetched becomes a Receipt only if both ends agree on every byte."""
 
 from __future__ import annotations
 
-import hashlib
-
-from forged.model.files import Entry, Problem, ProblemKind
+from forged.model.files import Problem, ProblemKind
 from forged.model.transfer import Fetched, Receipt, Wholeness
-
-
-def staging_name(entry: Entry) -> str:
-    """Where the bytes of this entry wait: the same for the same path and content-as-seen, so that a broken transfer is found again.
-
-    128 bits of sha256 over path, size, mtime and inode; another file under the same name gets another staging name.
-    """
-    stat = entry.stat
-    seen = b"\0".join([entry.path, b"%d" % stat.size_bytes, b"%d" % stat.mtime_ns, b"%d" % (stat.inode or 0)])
-    return hashlib.sha256(seen).hexdigest()[:32]
 
 
 def receipt(fetched: Fetched, *, unfinished_is_fine: bool) -> Receipt | Problem:

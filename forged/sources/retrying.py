@@ -23,6 +23,7 @@ from forged.model.observer import Nobody, Observer, Retried
 from forged.model.paths import SourcePath
 from forged.model.removal import Removable, Removed
 from forged.model.transfer import Fetched, Request, Sink
+from forged.rules import resume
 from forged.sources.base import Capabilities, Hashed, Notices, Source
 
 LONGEST_WAIT_S = 60.0
@@ -248,9 +249,8 @@ class Retrying:
             raise
 
 
-def _resumed(request: Request, offset_bytes: int) -> Request:
-    """More staged than the file is long cannot be its beginning: then it comes from the start."""
-    return replace(request, offset_bytes=offset_bytes if offset_bytes <= request.entry.stat.size_bytes else 0)
+def _resumed(request: Request, staged_bytes: int) -> Request:
+    return replace(request, offset_bytes=resume.offset_bytes(request.entry, staged_bytes))
 
 
 async def _itself(source: Source) -> Source:

@@ -8,10 +8,11 @@ from collections.abc import AsyncGenerator, AsyncIterable, Iterator, Sequence
 from forged.model.files import Entry, Problem
 from forged.model.paths import HomePath
 from forged.model.transfer import Landed, LandedAs
-from forged.rules import proof
+from forged.rules import resume
 from forged.sources.base import Hashed
-from forged.sync.doors import Doors
-from forged.sync.memory import Memory
+from forged.sync.doors import Doors, Looks
+from forged.sync.home import place
+from forged.sync.remember import remember
 
 BATCH_FILES = 512
 """Requests per fetch: enough that the line never runs dry between two of them, little enough that a cancel is soon done."""
@@ -23,9 +24,9 @@ BATCH_BYTES = 64 * 1024 * 1024
 class Adoption:
     """Lets through what has to be transferred; what can be adopted is remembered at once."""
 
-    def __init__(self, doors: Doors, memory: Memory) -> None:
+    def __init__(self, doors: Doors, looks: Looks) -> None:
         self._doors = doors
-        self._memory = memory
+        self._looks = looks
 
     async def missing(self, wanted: AsyncIterable[list[Entry]]) -> AsyncGenerator[list[Entry], None]:
         """The entries that are not already home, cut into the batches that the transfer takes in turn."""
@@ -39,7 +40,7 @@ class Adoption:
 
     async def _candidates(self, entries: Sequence[Entry]) -> list[tuple[Entry, HomePath]]:
         """Entries whose wanted name holds a file of the right size."""
-        homes = [self._memory.place(entry) for entry in entries]
+        homes = [place(self._doors, entry) for entry in entries]
         looks = await self._doors.destination.look(homes)
         pairs = zip(entries, homes, looks, strict=True)
         return [(entry, home) for entry, home, look in pairs if look and look.size_bytes == entry.stat.size_bytes]
@@ -53,8 +54,8 @@ class Adoption:
             if not isinstance(answer, Problem) and await self._equal(answer, homes[answer.entry.path])
         ]
         await self._doors.destination.confirm([one.home for one in landed])
-        await self._doors.destination.discard([proof.staging_name(one.entry) for one in landed])
-        await self._memory.remember(landed)
+        await self._doors.destination.discard([resume.staging_name(one.entry) for one in landed])
+        await remember(self._doors, self._looks, landed)
         return {one.entry.path for one in landed}
 
     async def _equal(self, answer: Hashed, home: HomePath) -> bool:

@@ -1,7 +1,7 @@
 """The order of things: one round over one target, from the first look to the last note. Only this module knows the order.
 
 The path of a changed file, top to bottom: scan (list, compare) > sift (settled? other content?) > adopt (already home?) > transfer
-(bytes, proof) > land (final name, durable) > memory (manifest row). The stages overlap; each holds a bounded number of files.
+(bytes, proof) > land (final name, durable) > remember (manifest row). The stages overlap; each holds a bounded number of files.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from forged.sync.adopt import Adoption
 from forged.sync.doors import Doors, Looks
 from forged.sync.home import ready
 from forged.sync.land import Land
-from forged.sync.memory import Memory
 from forged.sync.scan import Scan, noticed
 from forged.sync.sift import Sift
 from forged.sync.tally import Tally
@@ -118,9 +117,8 @@ async def _bring(
     doors: Doors, looks: Looks, changes: AsyncGenerator[list[Change], None], *, closed: bool = False
 ) -> tuple[Waiting, set[str]]:
     """Changes come in, files come home: one line of overlapping stages. Answers what waits, and what was begun and not landed."""
-    memory = Memory(doors, looks)
-    sift, adoption = Sift(doors, looks, closed), Adoption(doors, memory)
-    transfer, land = Transfer(doors, looks), Land(doors, memory)
+    sift, adoption = Sift(doors, looks, closed), Adoption(doors, looks)
+    transfer, land = Transfer(doors, looks), Land(doors, looks)
     try:
         async with line() as flow:
             found = flow.stage("scan", changes)

@@ -1,8 +1,11 @@
-"""Step 0: is home there?"""
+"""Home, as every step sees it: is it there (step 0), and where in it does a file belong?"""
 
 from __future__ import annotations
 
+from forged.model.files import Entry
 from forged.model.observer import HomeReady
+from forged.model.paths import HomePath
+from forged.rules import placement
 from forged.sync.doors import Doors
 
 
@@ -17,3 +20,10 @@ async def ready(doors: Doors) -> None:
     doors.observer.notice(HomeReady(doors.target.name, readiness.free_bytes))
     if known_id is None:
         await doors.store.destinations.remember(dest, readiness.id)
+
+
+def place(doors: Doors, entry: Entry) -> HomePath:
+    """The final name that this entry should get: `rules.placement`, with the words of its target."""
+    target = doors.target
+    home, folders = target.home, target.selection.folders
+    return placement.place(target.name, home.layout, home.names, entry.path, folders, entry.stat.mtime_ns)

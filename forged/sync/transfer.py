@@ -8,7 +8,7 @@ from contextlib import aclosing
 from forged.model.files import Entry, Problem, ProblemKind
 from forged.model.observer import FilesWanted, FileTrouble
 from forged.model.transfer import Fetched, Landed, Receipt, Request
-from forged.rules import proof, settle
+from forged.rules import proof, resume, settle
 from forged.sync.counted import Counted
 from forged.sync.doors import Doors, Looks
 
@@ -30,7 +30,7 @@ class Transfer:
 
     def settled(self, landed: Sequence[Landed]) -> None:
         """These have their final names: nothing of them is left in staging."""
-        self.unlanded.difference_update(proof.staging_name(one.entry) for one in landed)
+        self.unlanded.difference_update(resume.staging_name(one.entry) for one in landed)
 
     async def _bring(self, entries: Sequence[Entry]) -> AsyncGenerator[Receipt, None]:
         """One batch; what was hashed differently at both ends is fetched again from the start, `retry_attempts` times at most."""
@@ -48,7 +48,7 @@ class Transfer:
                         yield answer
                     elif answer.kind is ProblemKind.MISMATCH:
                         mismatched += [entry for entry in left if entry.path == answer.path]
-            await self._doors.destination.discard([proof.staging_name(entry) for entry in mismatched])
+            await self._doors.destination.discard([resume.staging_name(entry) for entry in mismatched])
             left = mismatched
 
     async def _fetch(self, entries: Sequence[Entry]) -> AsyncGenerator[Receipt | Problem, None]:
@@ -62,12 +62,12 @@ class Transfer:
                     yield self._verdict(answer, moment)
 
     async def _requests(self, entries: Sequence[Entry]) -> list[Request]:
-        stagings = [proof.staging_name(entry) for entry in entries]
-        offsets = await self._doors.destination.resume_points(stagings)
+        stagings = [resume.staging_name(entry) for entry in entries]
+        resume_points = await self._doors.destination.resume_points(stagings)
         hashing, verify = self._doors.source.capabilities.hashing, self._doors.target.transfer.verify
         requests = []
-        for entry, staging, staged_bytes in zip(entries, stagings, offsets, strict=True):
-            offset = staged_bytes if staged_bytes <= entry.stat.size_bytes else 0
+        for entry, staging, staged_bytes in zip(entries, stagings, resume_points, strict=True):
+            offset = resume.offset_bytes(entry, staged_bytes)
             # After a power cut the staged beginning may hold zeros: a resumed file is always proven by the source's hash.
             requests.append(Request(entry, staging, offset, hashing and (verify or offset > 0)))
         return requests

@@ -51,10 +51,3 @@ def test_an_unfinished_file_makes_one_only_when_its_writer_has_given_up() -> Non
     cut = dataclasses.replace(GOOD, staged=dataclasses.replace(STAGED, wholeness=Wholeness.BROKEN))
     assert verdict(cut) is ProblemKind.BROKEN
     assert verdict(cut, unfinished_is_fine=True) == Receipt(ENTRY, cut.staged, incomplete=True)
-
-
-def test_the_same_entry_finds_its_staged_beginning_again_and_another_does_not() -> None:
-    others = [Stat(4, 1_000, 7, 2_000), Stat(3, 1_001, 7, 2_000), Stat(3, 1_000, 8, 2_000)]
-    names = {proof.staging_name(Entry(ENTRY.path, stat)) for stat in [STAT, *others]}
-    assert len(names) == 4
-    assert proof.staging_name(dataclasses.replace(ENTRY)) in names
