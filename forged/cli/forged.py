@@ -35,6 +35,19 @@ def cli(context: click.Context, file: Path | None) -> None:
 
 @cli.command()
 @click.pass_obj
+def run(file: Path | None) -> None:
+    """Keep bringing home what is new, until SIGTERM or Ctrl-C; `forgectl` steers it, SIGHUP reloads the configuration.
+
+    Stays in the foreground, for systemd or a terminal. Exit status: 0 ended as asked, 1 could not start, 2 bad configuration.
+    """
+    from forged.cli.run import run as live
+
+    with told(Manner.LINES):
+        sys.exit(live(file))
+
+
+@cli.command()
+@click.pass_obj
 def check(file: Path | None) -> None:
     """Validate the configuration; say every mistake at once."""
     from forged.cli.check import report

@@ -303,7 +303,7 @@ def drained(**changes: Any) -> dict[str, Any]:
 
 
 def test_drain_answers_yes(ctl: Ctl) -> None:
-    ctl.canned.answers["target.drain"] = drained()
+    ctl.canned.answers["target.drain"] = drained(message="forge: safe to destroy: yes")
     assert ctl.text("drain", "forge", "--timeout", "1h30m").splitlines() == [
         "forge: safe to destroy: yes",
         "  120 files (3.4 GB) at the source, 119 of them safe at home",

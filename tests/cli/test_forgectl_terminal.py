@@ -24,7 +24,7 @@ from rich.console import Console
 from forged.cli.ctl.board import bars
 from forged.cli.ctl.picture import picture, sparkline
 from forged.cli.ctl.view import View
-from forged.cli.ctl.words import WHY
+from forged.cli.ctl.words import WHY, brief
 from forged.control.client import Notification
 from forged.model.removal import KeptBecause
 from tests.cli.canned import DAEMON, EVENT, EVIL, HERE, PROGRESS, SYNC_ID, Canned, daemon, forgectl, job, problem, target
@@ -233,6 +233,11 @@ def test_a_job_that_ends_leaves_the_live_view() -> None:
 def test_a_sparkline_is_full_at_its_highest() -> None:
     assert sparkline([0.0, 1.0, 50.0, 100.0]) == " ▁▄█"
     assert sparkline([0.0, 0.0]) == sparkline([]) == ""
+
+
+@pytest.mark.parametrize(("duration_s", "words"), [(0.01, "1 s"), (4.2, "4 s"), (61, "1 min"), (7_300, "2 h"), (90_000, "1 d")])
+def test_ages_are_told_in_one_unit(duration_s: float, words: str) -> None:
+    assert brief(duration_s) == words
 
 
 def test_every_reason_for_keeping_a_file_has_its_words() -> None:

@@ -58,10 +58,11 @@ def progress_shown(asking: Asking, target: str) -> Iterator[None]:
 def told(target: str, done: rpc.Drained) -> list[Line]:
     """The answer first; then what is missing, and what stays behind knowingly."""
     is_safe, counts = done["success"] and done["safe_to_destroy"], done["counts"]
+    headline = f"{target}: safe to destroy: {'yes' if is_safe else 'no'}"
     seen = f"{counted(done['files_at_source'], 'file')} ({human_size(done['bytes_at_source'])}) at the source"
     return [
-        line(f"{target}: safe to destroy: {'yes' if is_safe else 'no'}", Tone.GOOD if is_safe else Tone.BAD),
-        *([line(f"  {done['message']}")] if done["message"] else []),
+        line(headline, Tone.GOOD if is_safe else Tone.BAD),
+        *([line(f"  {done['message']}")] if done["message"] not in ("", headline) else []),
         line(f"  {seen}, {counts.get('home', 0):,} of them safe at home"),
         *grouped("missing", done["missing"], counts, Tone.BAD),
         *grouped("stays behind", done["aside"], counts, Tone.WARN),

@@ -59,8 +59,9 @@ def age_s(time: str, at: datetime) -> float:
 
 
 def brief(duration_s: float) -> str:
-    """A duration in its largest unit only: `12 s`, `3 min`, `2 h`."""
-    return " ".join(human_duration(round(duration_s) if duration_s >= 1 else duration_s).split()[:2]).replace(".0 s", " s")
+    """A duration in its largest unit only, in whole seconds at least: `12 s`, `3 min`, `2 h`. Calm numbers, that do not flicker."""
+    number, unit = human_duration(max(round(duration_s), 1)).split()[:2]
+    return f"{number.removesuffix('.0')} {unit}"
 
 
 def ago(time: str | None, at: datetime) -> str:
