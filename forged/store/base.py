@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol
 
 from forged.model.events import Event, EventId, NewEvent
@@ -98,6 +98,16 @@ class Flags(Protocol):
     async def set_hold(self, name: ManifestName, hold: Hold | None) -> None: ...
 
 
+class Limits(Protocol):
+    """Bandwidth limits that a person keeps over restarts, as they were written: of a target, by its name, or (None) of all together."""
+
+    async def kept(self) -> Mapping[str | None, str]:
+        """All that are kept, also of targets that are not configured now: they may come back."""
+
+    async def keep(self, target: str | None, limit: str | None) -> None:
+        """Keeps this limit in place of the one before; None = forgets it."""
+
+
 class Destinations(Protocol):
     """Which marker id is known for which destination folder."""
 
@@ -120,6 +130,9 @@ class Store(Protocol):
 
     @property
     def flags(self) -> Flags: ...
+
+    @property
+    def limits(self) -> Limits: ...
 
     @property
     def destinations(self) -> Destinations: ...

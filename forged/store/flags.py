@@ -1,14 +1,15 @@
-"""The small memories in SQL, one row for each name: pauses and holds, host-key pins, ids of destinations."""
+"""The small memories in SQL, one row for each name: pauses and holds, limits, host-key pins, ids of destinations."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
 
 from forged.model.manifest import Hold, HostKeyPin, ManifestName, Pause
 from forged.store.border import Border, put
-from forged.store.schema import destinations, holds, pauses, pins
+from forged.store.schema import destinations, holds, limits, pauses, pins
 
 
 class SqlFlags:
@@ -40,6 +41,30 @@ class SqlFlags:
             else:
                 values = {"reason": hold.reason, "message": hold.message, "since_ns": hold.since_ns}
                 await put(connection, holds, {"manifest": name, **values})
+
+
+_ALL_TOGETHER = ""
+"""Stands for the limit of all targets in a column that cannot be NULL; no target has this name."""
+
+
+class SqlLimits:
+    """The promises are in store/base.Limits."""
+
+    def __init__(self, border: Border) -> None:
+        self._border = border
+
+    async def kept(self) -> Mapping[str | None, str]:
+        async with self._border.reading() as connection:
+            rows = (await connection.execute(sa.select(limits.c.target, limits.c.text).order_by(limits.c.target))).all()
+        return {target or None: text for target, text in rows}
+
+    async def keep(self, target: str | None, limit: str | None) -> None:
+        name = target or _ALL_TOGETHER
+        async with self._border.writing() as connection:
+            if limit is None:
+                await connection.execute(sa.delete(limits).where(limits.c.target == name))
+            else:
+                await put(connection, limits, {"target": name, "text": limit})
 
 
 class SqlPins:

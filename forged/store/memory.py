@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 
@@ -184,6 +184,24 @@ class MemoryFlags:
         self._holds[name] = hold
 
 
+class MemoryLimits:
+    """See store/base.Limits."""
+
+    def __init__(self, open: _Open) -> None:
+        self._open = open
+        self._limits: dict[str | None, str] = {}
+
+    async def kept(self) -> Mapping[str | None, str]:
+        self._open.check()
+        return dict(self._limits)
+
+    async def keep(self, target: str | None, limit: str | None) -> None:
+        self._open.check()
+        self._limits.pop(target, None)
+        if limit is not None:
+            self._limits[target] = limit
+
+
 class MemoryPins:
     """See model/manifest.PinKeeper."""
 
@@ -225,6 +243,7 @@ class MemoryStore:
         self.manifest = MemoryManifest(self._open, self.outbox)
         self.jobs = MemoryJobs(self._open)
         self.flags = MemoryFlags(self._open)
+        self.limits = MemoryLimits(self._open)
         self.destinations = MemoryDestinations(self._open)
         self.pins = MemoryPins(self._open)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-HEAD = "0001"
+HEAD = "0002"
 """The revision that this module describes: the newest one in migrations/versions."""
 
 metadata = sa.MetaData()
@@ -109,6 +109,13 @@ holds = sa.Table(
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("message", AnyText, nullable=False),
     sa.Column("since_ns", sa.BigInteger, nullable=False),
+)
+
+limits = sa.Table(
+    "limits",
+    metadata,
+    sa.Column("target", sa.Text, primary_key=True),  # empty = all targets together
+    sa.Column("text", sa.Text, nullable=False),
 )
 
 pins = sa.Table(

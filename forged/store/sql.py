@@ -7,7 +7,7 @@ import secrets
 import sqlalchemy as sa
 
 from forged.store.border import Border
-from forged.store.flags import SqlDestinations, SqlFlags, SqlPins
+from forged.store.flags import SqlDestinations, SqlFlags, SqlLimits, SqlPins
 from forged.store.jobs import SqlJobs
 from forged.store.manifest import SqlManifest
 from forged.store.outbox import SqlOutbox
@@ -23,6 +23,7 @@ class SqlStore:
         self.jobs = SqlJobs(border)
         self.outbox = SqlOutbox(border)
         self.flags = SqlFlags(border)
+        self.limits = SqlLimits(border)
         self.destinations = SqlDestinations(border)
         self.pins = SqlPins(border)
 

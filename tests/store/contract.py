@@ -288,6 +288,16 @@ class NamesContract:
         await store.flags.set_hold(FORGE, None)
         assert await store.flags.hold(FORGE) is None
 
+    async def test_a_limit_is_kept_until_it_is_forgotten(self, store: Store) -> None:
+        assert await store.limits.kept() == {}
+        await store.limits.keep("forge", "5MB/s")
+        await store.limits.keep(None, "08:00,5MB/s 23:00,off")
+        await store.limits.keep("forge", "off")
+        assert await store.limits.kept() == {"forge": "off", None: "08:00,5MB/s 23:00,off"}
+        await store.limits.keep(None, None)
+        await store.limits.keep("unknown", None)
+        assert await store.limits.kept() == {"forge": "off"}
+
     async def test_a_pin_is_replaced_by_a_newer_one(self, store: Store) -> None:
         old, new = HostKeyPin("ssh-ed25519 AAAA", "SHA256:a", 1), HostKeyPin("ssh-ed25519 BBBB", "SHA256:b", 2)
         assert await store.pins.pinned(FORGE) is None
@@ -320,6 +330,7 @@ class ClosingContract:
             store.jobs.recent(),
             store.outbox.after("catalog", 1),
             store.flags.pause(FORGE),
+            store.limits.kept(),
             store.pins.pinned(FORGE),
             store.destinations.known_id("/srv"),
             store.identity(),

@@ -70,6 +70,7 @@ async def test_an_old_database_opens_with_all_it_remembers(dump: Path, tmp_path:
     events = await store.outbox.after("catalog", 10)
     known = (await store.flags.pause(forge), await store.flags.hold(forge), await store.destinations.known_id("/srv/nas"))
     pin, jobs, identity = await store.pins.pinned(forge), await store.jobs.recent(), await store.identity()
+    limits = await store.limits.kept()
     await store.close()
     assert (a.path, a.stat, a.at_source) == (b"a.png", Stat(3, 10**18, 2**64 - 1, None), AtSource.REMOVED)
     assert (b.sha256, old.sha256, b.tombstone_at_ns, b.incomplete) == (b"\x02" * 32, b"\x01" * 32, 77, True)
@@ -77,6 +78,7 @@ async def test_an_old_database_opens_with_all_it_remembers(dump: Path, tmp_path:
     assert known == (Pause(5), Hold("many_gone", "300 of 310", 6), "marker")
     assert pin is not None
     assert (pin.fingerprint, [j.id for j in jobs], identity) == ("SHA256:abc", ["job-1"], "0123456789abcdef")
+    assert limits == ({"forge": "5MB/s", None: "08:00,5MB/s 23:00,off"} if dump.stem >= "0002" else {})
 
 
 async def test_an_upgrade_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,7 +91,7 @@ async def test_an_upgrade_that_fails_changes_nothing(tmp_path: Path, monkeypatch
         connection.exec_driver_sql("CREATE TABLE half (way TEXT)")
         connection.exec_driver_sql("NOT SQL")
 
-    monkeypatch.setattr(schema, "HEAD", "0002")
+    monkeypatch.setattr(schema, "HEAD", f"{int(schema.HEAD) + 1:04d}")
     monkeypatch.setattr("forged.store.sqlite.upgrade", half_way)
     with pytest.raises(Exception, match="syntax error"):
         await open_store(file)
