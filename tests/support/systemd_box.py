@@ -29,7 +29,8 @@ import psutil
 SYSTEMD = next((path for path in ("/usr/lib/systemd/systemd", "/lib/systemd/systemd") if Path(path).exists()), None)
 CHECKOUT = Path(__file__).parents[2]
 PYTHON = f"/opt/forged/python/bin/python{sys.version_info.major}.{sys.version_info.minor}"
-"""Inside."""
+ENVIRONMENT = "PYTHONPATH=/opt/forged/src:/opt/forged/lib LD_LIBRARY_PATH=/opt/forged/python/lib"
+"""Inside. A Python with a shared library looks for it where it was built, which a service may not read."""
 
 PATIENCE_S = 60.0
 """How long to wait for anything: on a busy machine every step may take seconds."""
@@ -87,7 +88,7 @@ exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin co
 LOG_TO_A_FILE = "[Service]\nStandardOutput=append:/run/box/log/%n\nStandardError=append:/run/box/log/%n\n"
 
 COMMAND = """\
-#!/usr/bin/env -S PYTHONPATH=/opt/forged/src:/opt/forged/lib {python}
+#!/usr/bin/env -S {environment} {python}
 from forged.cli.{name} import main
 main()
 """
@@ -121,9 +122,11 @@ class SystemdBox:
         self.systemctl("daemon-reload", check=True)
 
     def run(self, *command: str, check: bool = False) -> subprocess.CompletedProcess[str]:
-        """Runs a command inside, as root."""
+        """Runs a command inside, as root. With `check` a failure is an AssertionError that shows what it said."""
         inside = ["nsenter", f"--target={self.pid}", *NAMESPACES, "--", *command]
-        return subprocess.run(inside, capture_output=True, text=True, check=check, timeout=PATIENCE_S, stdin=subprocess.DEVNULL)
+        ran = subprocess.run(inside, capture_output=True, text=True, timeout=PATIENCE_S, stdin=subprocess.DEVNULL)
+        assert not check or ran.returncode == 0, f"{' '.join(command)}: {ran.stdout}{ran.stderr}"
+        return ran
 
     def systemctl(self, *args: str, check: bool = False) -> subprocess.CompletedProcess[str]:
         return self.run("systemctl", "--no-pager", *args, check=check)
@@ -208,7 +211,7 @@ def _settle_in(box: SystemdBox) -> None:
     """Waits for the end of the boot, and puts our commands into place."""
     wait_until(lambda: box.systemctl("is-system-running").stdout.strip() in ("running", "degraded"))
     for name in ("forged", "forgectl"):
-        box.write(f"/usr/local/bin/{name}", COMMAND.format(python=PYTHON, name=name), mode=0o755)
+        box.write(f"/usr/local/bin/{name}", COMMAND.format(environment=ENVIRONMENT, python=PYTHON, name=name), mode=0o755)
     box.install("service.d/log.conf", LOG_TO_A_FILE)
 
 

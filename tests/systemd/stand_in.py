@@ -9,26 +9,19 @@ import time
 
 from forged.kit.notify import Notifier
 
-HEARD = {signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1}
-
 
 def main(may_start: str) -> None:
-    """Ready when the file `may_start` is there. SIGHUP reloads, SIGUSR1 makes it hang, SIGTERM ends it."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, HEARD)
+    """Ready when the file `may_start` is there. SIGHUP reloads, SIGTERM ends it."""
+    heard = {signal.SIGHUP, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, heard)
     notifier = Notifier(os.environ)
     while not os.path.exists(may_start):
         time.sleep(0.01)
     notifier.ready("standing in")
-    while heard := signal.sigtimedwait(HEARD, (notifier.watchdog_s or 60) / 4) or notifier.watchdog():
-        if heard is True:
-            continue
-        if heard.si_signo == signal.SIGTERM:
-            notifier.stopping("going")
-            return
-        if heard.si_signo == signal.SIGUSR1:
-            time.sleep(3600)
+    while signal.sigwait(heard) == signal.SIGHUP:
         notifier.reloading()
         notifier.ready("reloaded")
+    notifier.stopping("going")
 
 
 if __name__ == "__main__":

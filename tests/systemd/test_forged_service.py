@@ -1,0 +1,183 @@
+"""The shipped units, run by a real systemd as a user would install them: user, folders, key, hardening and all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.support.sshd import Sshd
+from tests.support.systemd_box import CHECKOUT, NoBox, SystemdBox, systemd_box, wait_until
+
+pytestmark = pytest.mark.root
+
+UNITS = CHECKOUT / "systemd"
+
+QUICKER = "[Service]\nRestartSec=0\nTimeoutStopSec=10s\n"
+"""DESIGN: a stop takes at most 10 s. Where it does not, systemd kills, and the unit's result is `timeout`."""
+
+WATCHED_CLOSELY = "[Service]\nWatchdogSec=3s\nTimeoutAbortSec=2s\n"
+
+
+@dataclass
+class Installed:
+    """The installed service, and the machine that it brings files from: a real sshd outside of the box."""
+
+    box: SystemdBox
+    sshd: Sshd
+    unit: str = "forged.service"
+    config: str = "/etc/forged/forged.toml"
+
+    @property
+    def source(self) -> Path:
+        return self.sshd.folder / "outputs"
+
+    def configure(self, *more: str) -> None:
+        target = f"""
+[daemon]
+metrics = ""
+[transfer]
+min_free = "1MB"
+[[target]]
+name = "gpu"
+source = "{self.sshd.url(self.source)}"
+identity_file = "$CREDENTIALS_DIRECTORY/ssh_key"
+poll = "1s"
+settle = "0s"
+"""
+        self.box.write(self.config, "\n".join((target, *more)))
+        self.box.run("systemd-tmpfiles", "--create", "forged.conf", check=True)
+
+    def start(self) -> None:
+        started = self.box.systemctl("start", self.unit)
+        assert started.returncode == 0, started.stderr + self.box.log(self.unit)
+
+    def show(self, key: str) -> str:
+        return self.box.show(self.unit, key)
+
+    def make(self, name: str) -> None:
+        """A finished file at the source."""
+        (self.source / name).write_text(f"the picture {name}")
+
+    def home(self, name: str) -> Path:
+        """Seen from outside, so that tests can look at it."""
+        return Path(f"/proc/{self.box.pid}/root/srv/media/{name}")
+
+    def brings_home(self, name: str) -> None:
+        self.make(name)
+        wait_until(self.home(name).exists)
+
+
+@pytest.fixture(scope="module")
+def box() -> Iterator[SystemdBox]:
+    try:
+        with systemd_box() as box:
+            box.run("install", "-d", "/etc/sysusers.d", "/etc/tmpfiles.d", check=True)
+            for kind in ("sysusers", "tmpfiles"):
+                box.write(f"/etc/{kind}.d/forged.conf", (UNITS / f"{kind}.d/forged.conf").read_text())
+            box.run("systemd-sysusers", "forged.conf", check=True)
+            box.run("systemd-tmpfiles", "--create", "forged.conf", check=True)
+            box.run("install", "-d", "-o", "forged", "-g", "forged", "/srv/media", check=True)
+            for unit in ("forged.service", "forged@.service"):
+                box.install(unit, (UNITS / unit).read_text())
+                box.install(f"{unit}.d/credentials.conf", (UNITS / "drop-ins/credentials.conf").read_text())
+                box.install(f"{unit}.d/quicker.conf", QUICKER)
+            yield box
+    except NoBox as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.fixture
+def forged(box: SystemdBox, sshd: Sshd) -> Iterator[Installed]:
+    """Installed and configured, not started; each time with an empty memory."""
+    installed = Installed(box, sshd)
+    installed.source.mkdir(exist_ok=True)
+    box.write("/etc/forged/id_ed25519", sshd.identity.read_text(), mode=0o600)
+    box.run("rm", "-rf", "/var/lib/forged", "/run/box/log/forged.service")
+    installed.configure()
+    yield installed
+    box.systemctl("stop", "forged*", check=True)
+    box.systemctl("reset-failed")
+
+
+def test_it_starts_says_how_it_is_and_brings_files_home_as_its_own_user(forged: Installed) -> None:
+    forged.start()
+    assert forged.show("ActiveState") == "active"
+    assert "1 target" in forged.show("StatusText")
+    forged.brings_home("first.txt")
+    assert forged.box.run("stat", "-c", "%U:%G", "/srv/media/first.txt").stdout == "forged:forged\n"
+    assert forged.box.run("stat", "-c", "%a %U", "/var/lib/forged", "/run/forged").stdout == "750 forged\n" * 2
+
+
+def test_a_reload_brings_another_target_without_a_restart(forged: Installed) -> None:
+    forged.start()
+    forged.configure('[[target]]\nname = "second"\nsource = "ssh://nobody@127.0.0.1:1/nowhere"\n')
+    reload = forged.box.systemctl("reload", forged.unit)
+    assert reload.returncode == 0, reload.stderr + forged.box.log(forged.unit)
+    assert (forged.show("ActiveState"), forged.show("NRestarts")) == ("active", "0")
+    status = json.loads(forged.box.run("forgectl", "status", "--json").stdout)
+    assert [target["name"] for target in status["targets"]] == ["gpu", "second"]
+
+
+def test_a_reload_of_a_bad_file_fails_says_why_and_changes_nothing(forged: Installed) -> None:
+    forged.start()
+    forged.configure("nonsense = true")
+    assert forged.box.systemctl("reload", forged.unit).returncode != 0
+    told = forged.box.log(forged.unit)
+    assert "NOT changed" in told
+    assert f"{forged.config}:13: target[gpu].nonsense" in told
+    assert forged.show("ActiveState") == "active"
+    forged.brings_home("after-a-bad-reload.txt")
+
+
+def test_it_stops_in_order_within_ten_seconds(forged: Installed) -> None:
+    forged.start()
+    forged.brings_home("before-the-stop.txt")
+    forged.box.systemctl("stop", forged.unit, check=True)
+    assert (forged.show("Result"), forged.show("ExecMainStatus")) == ("success", "0")
+    assert not Path(f"/proc/{forged.box.pid}/root/run/forged").exists()
+
+
+def test_killed_it_comes_back_and_remembers(forged: Installed) -> None:
+    forged.start()
+    forged.brings_home("before-the-kill.txt")
+    brought = forged.home("before-the-kill.txt").stat()
+    forged.box.systemctl("kill", "--signal=KILL", forged.unit, check=True)
+    wait_until(lambda: forged.show("NRestarts") == "1" and forged.show("ActiveState") == "active")
+    forged.brings_home("after-the-kill.txt")
+    assert forged.home("before-the-kill.txt").stat() == brought
+    assert [path.name for path in forged.home("").glob("before-the-kill*")] == ["before-the-kill.txt"]
+
+
+def test_alive_it_is_left_alone_and_hanging_it_is_started_again_and_says_where_it_stood(forged: Installed) -> None:
+    forged.box.install("forged.service.d/watched.conf", WATCHED_CLOSELY)
+    forged.start()
+    first_sign = forged.show("WatchdogTimestampMonotonic")
+    wait_until(lambda: forged.show("WatchdogTimestampMonotonic") != first_sign)
+    assert forged.show("NRestarts") == "0"
+    forged.box.systemctl("kill", "--kill-whom=main", "--signal=STOP", forged.unit, check=True)
+    wait_until(lambda: forged.show("NRestarts") == "1" and forged.show("ActiveState") == "active")
+    assert "Fatal Python error: Aborted" in forged.box.log(forged.unit)
+    forged.brings_home("after-the-hang.txt")
+    forged.box.run("rm", "/run/box/units/forged.service.d/watched.conf", check=True)
+    forged.box.systemctl("daemon-reload", check=True)
+
+
+def test_with_a_bad_file_it_does_not_start_and_is_not_tried_again(forged: Installed) -> None:
+    forged.configure("nonsense = true")
+    assert forged.box.systemctl("start", forged.unit).returncode != 0
+    assert (forged.show("ActiveState"), forged.show("ExecMainStatus"), forged.show("NRestarts")) == ("failed", "2", "0")
+    assert f"{forged.config}:13: target[gpu].nonsense" in forged.box.log(forged.unit)
+
+
+def test_a_second_forged_runs_beside_it_from_the_template(forged: Installed) -> None:
+    forged.start()
+    other = Installed(forged.box, forged.sshd, "forged@other.service", "/etc/forged/other.toml")
+    other.configure()
+    other.start()
+    assert (other.show("ActiveState"), forged.show("ActiveState")) == ("active", "active")
+    answer = forged.box.run("forgectl", "--socket", "/run/forged-other/forged.sock", "status", "--json")
+    assert answer.returncode == 0, answer.stderr
