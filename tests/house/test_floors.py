@@ -18,6 +18,11 @@ BREACHES = {
     "a rule that reads the clock": ("rules/impure.py", "import time", "forged.rules.impure -> time"),
     "a second room that speaks SSH": ("sync/impolite.py", "import asyncssh", "forged.sync.impolite -> asyncssh"),
     "a second room that speaks SQL": ("sync/impolite.py", "import sqlalchemy", "forged.sync.impolite -> sqlalchemy"),
+    "a second room with a database driver": ("daemon/impolite.py", "import aiosqlite", "forged.daemon.impolite -> aiosqlite"),
+    "a second timetable": ("daemon/impolite.py", "import apscheduler", "forged.daemon.impolite -> apscheduler"),
+    "a second place that knows the order": ("daemon/impolite.py", "import forged.sync.land", "daemon.impolite -> forged.sync.land"),
+    "a second place that picks": ("demo/impolite.py", "import forged.sources.ssh", "forged.demo.impolite -> forged.sources.ssh"),
+    "a daemon that draws": ("daemon/impolite.py", "import rich", "forged.daemon.impolite -> rich"),
     "a heavy front door": ("__init__.py", "import pydantic", "forged -> pydantic"),
 }
 
