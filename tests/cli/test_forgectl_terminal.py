@@ -199,6 +199,7 @@ def test_no_number_is_cut_and_nothing_wraps(columns: int) -> None:
     long = PROGRESS | {"transferred_files": 12_345, "total_files": 123_456, "total_bytes": 98_700_000_000}
     text = shown(bars([("forge", long), ("night-shift", PROGRESS)], columns), columns)
     assert "12,345 / 123,456 files" in text and "34.0 MB / 98.7 GB" in text and "12.5 MB/s" in text
+    assert "forge " in text and "night-shift " in text
     assert len(text.splitlines()) == 2 and max(map(len, text.splitlines())) <= columns
 
 
