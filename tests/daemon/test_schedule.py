@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -22,13 +21,13 @@ BERLIN = ZoneInfo("Europe/Berlin")
 HOUR_S = 3600.0
 
 
-def target(name: str = "box", *, cleanup_every_s: float | None = None, **timing: float | str) -> Target:
+def target(name: str = "box", *, poll_s: float = 30.0, schedule: str | None = None, cleanup_every_s: float | None = None) -> Target:
     return Target(
         TargetName(name),
         TargetType.GENERIC,
         SourceAddress(SourceKind.LOCAL, "/source"),
         HomePolicy(Path("/destination")),
-        timing=replace(Timing(), **timing),
+        timing=Timing(poll_s, schedule),
         cleanup=None if cleanup_every_s is None else CleanupPolicy(every_s=cleanup_every_s),
     )
 
@@ -137,9 +136,9 @@ async def test_an_hourly_line_runs_every_hour_also_where_clocks_change(wall: Wal
         wall.table.remove(TargetName("box"))
 
 
-@pytest.mark.parametrize("timing", [{"poll_s": 600.0}, {"schedule": "*/10 * * * *"}], ids=["poll", "cron"])
-async def test_a_clock_set_back_by_years_does_not_put_off_what_is_due(wall: Wall, timing: dict[str, float | str]) -> None:
-    wall.table.set(target(**timing))
+@pytest.mark.parametrize("due", [target(poll_s=600.0), target(schedule="*/10 * * * *")], ids=["poll", "cron"])
+async def test_a_clock_set_back_by_years_does_not_put_off_what_is_due(wall: Wall, due: Target) -> None:
+    wall.table.set(due)
     await wall.pass_time(step_s=60, for_s=HOUR_S)
     wall.asked.clear()
     await wall.leap(MONDAY - timedelta(days=3650))
@@ -147,11 +146,11 @@ async def test_a_clock_set_back_by_years_does_not_put_off_what_is_due(wall: Wall
     assert len(wall.times()) in (6, 7)
 
 
-@pytest.mark.parametrize("timing", [{"poll_s": 1.0}, {"schedule": "* * * * *"}], ids=["poll", "cron"])
-async def test_what_was_missed_for_fifty_years_is_asked_for_once(wall: Wall, timing: dict[str, float | str]) -> None:
+@pytest.mark.parametrize("due", [target(poll_s=1.0), target(schedule="* * * * *")], ids=["poll", "cron"])
+async def test_what_was_missed_for_fifty_years_is_asked_for_once(wall: Wall, due: Target) -> None:
     """A small box without a clock of its own starts in 1970, until the network tells it better."""
     await wall.leap(datetime(1976, 1, 1, tzinfo=UTC))
-    wall.table.set(target(**timing))
+    wall.table.set(due)
     await wall.leap(wall.now)
     wall.asked.clear()
     await wall.leap(MONDAY)
