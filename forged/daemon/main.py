@@ -95,7 +95,9 @@ class _Daemon:
             SyncMethods(fleet, jobs, self._clock).register(registry)
             TargetMethods(fleet, app).register(registry)
             FileMethods(fleet, app.store).register(registry)
-            ServiceMethods(app, fleet, jobs, reloader, events, started).register(registry)
+            service = ServiceMethods(app, fleet, jobs, reloader, events, started)
+            service.register(registry)
+            await service.restore_limits()
             # Subscribing applies the configuration at once: start and reload share one path.
             await configs.subscribe(app.apply)
             await configs.subscribe(fleet.apply)

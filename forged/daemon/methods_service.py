@@ -6,10 +6,8 @@ import os
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import forged
-from forged.config.timetable import bandwidth_text, parse_bandwidth
 from forged.control.peers import Level
 from forged.control.publisher import Connection, Publisher
 from forged.control.registry import Registry
@@ -17,15 +15,14 @@ from forged.daemon import answers
 from forged.daemon.app import App
 from forged.daemon.fleet import Fleet
 from forged.daemon.jobbook import JobBook
+from forged.daemon.limits import PersonsLimits
 from forged.daemon.reload import Reloader
 from forged.kit.clock import Clock
 from forged.model import rpc
-from forged.model.errors import ForgedError
 from forged.model.events import EventKind
 from forged.model.jobs import Job
 from forged.model.observer import Fact, FileLanded
 from forged.model.paths import shown
-from forged.model.target import Bandwidth
 
 RECENT_EVENTS = 200
 """Events that a new subscriber is told at once: what a person likes to see when they begin to look."""
@@ -84,7 +81,7 @@ class ServiceMethods:
         self._reloader = reloader
         self._events = events
         self._facts = facts
-        self._origins: dict[str | None, Literal["config", "kept", "until restart"]] = {}
+        self._limits = PersonsLimits(app.pool, app.store.limits)
 
     def register(self, registry: Registry) -> None:
         registry.add("daemon.status", self.status, level=Level.LOOK)
@@ -133,28 +130,19 @@ class ServiceMethods:
         recent = [event for event in self._events.recent if target in (None, event["target"])]
         return {"success": True, "recent": recent}
 
+    async def restore_limits(self) -> None:
+        """At the start, before the targets: limits that were kept hold again."""
+        await self._limits.restore()
+
     async def limit(self, target: str | None = None, limit: str | None = None, keep: bool = False) -> rpc.Limits:
-        """Tells the bandwidth limits; with `limit` (a rate, `off`, a timetable, `config`) changes one, until the next restart."""
+        """Tells the bandwidth limits; with `limit` changes one: a rate, `off` or a timetable, or `config` for the configured one.
+
+        It holds until the next restart, with `keep` over restarts as well; `config` forgets a kept one.
+        """
         message = ""
         if limit is not None:
-            message = await self._changed(target, limit, keep)
-        limits: list[rpc.Limit] = []
-        for name, (bandwidth, rate) in self._app.pool.limits().items():
-            text = bandwidth_text(bandwidth)
-            limits.append({"target": name, "rate": rate, "limit": text, "origin": self._origins.get(name, "config")})
-        return {"success": True, "message": message, "limits": limits}
-
-    async def _changed(self, target: str | None, limit: str, keep: bool) -> str:
-        configured = self._app.config.transfer.bandwidth
-        if target is not None:
-            configured = self._fleet.find(target).standing.target.transfer.bandwidth
-        self._app.pool.limit(target, configured if limit == "config" else _parsed(limit))
-        self._origins[target] = "config" if limit == "config" else "until restart"
-        return f"{target or 'all targets'}: {limit}"
-
-
-def _parsed(limit: str) -> Bandwidth:
-    try:
-        return parse_bandwidth(limit)
-    except ValueError as e:
-        raise ForgedError(f"{limit!r} is no limit: {e}", hint='a rate ("20MB/s"), "off", or a timetable') from e
+            if target is not None:
+                self._fleet.find(target)
+            await self._limits.change(target, limit, keep=keep)
+            message = f"{target or 'all targets'}: {limit}"
+        return {"success": True, "message": message, "limits": self._limits.shown()}

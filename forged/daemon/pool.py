@@ -27,6 +27,7 @@ class Pool:
         self._all = RateLimit(clock)
         self._bandwidths: dict[RateLimit, Bandwidth] = {self._all: settings.bandwidth}
         self._own: dict[str, RateLimit] = {}
+        self._overrides: dict[str | None, Bandwidth] = {}
         self.set_rates()
 
     @contextmanager
@@ -43,14 +44,23 @@ class Pool:
                 del self._own[target.name]
 
     def limit(self, name: str | None, bandwidth: Bandwidth) -> None:
-        """Another bandwidth from now on, for one target or (None) for all together. KeyError for a target that has no room now."""
+        """Another configured bandwidth, for one target or (None) for all together. KeyError for a target that has no room now."""
         self._bandwidths[self._all if name is None else self._own[name]] = bandwidth
+        self.set_rates()
+
+    def override(self, name: str | None, bandwidth: Bandwidth | None) -> None:
+        """A person's bandwidth in place of the configured one, whatever is configured later; None gives the configured one back.
+
+        It follows the target's name: it also holds for a target that gets its room later, or anew.
+        """
+        self._overrides.pop(name, None)
+        if bandwidth is not None:
+            self._overrides[name] = bandwidth
         self.set_rates()
 
     def limits(self) -> dict[str | None, tuple[Bandwidth, int | None]]:
         """Each limit: its timetable, and the bytes a second that it allows now."""
-        named: list[tuple[str | None, RateLimit]] = [(None, self._all), *self._own.items()]
-        return {name: (self._bandwidths[limit], limit.bytes_per_s) for name, limit in named}
+        return {name: (self._overrides.get(name, self._bandwidths[limit]), limit.bytes_per_s) for name, limit in self._named()}
 
     def resize(self, in_flight_bytes: int) -> None:
         """Another bound for what is in flight."""
@@ -64,8 +74,12 @@ class Pool:
     def set_rates(self) -> None:
         """Gives each limit the rate that its timetable has for now, in local time."""
         now = datetime.fromtimestamp(self._clock.now_ns() / 1e9).astimezone()
-        for limit, bandwidth in self._bandwidths.items():
+        overridden = {limit: self._overrides[name] for name, limit in self._named() if name in self._overrides}
+        for limit, bandwidth in (self._bandwidths | overridden).items():
             limit.change(rate_at(bandwidth, now.weekday(), now.hour * 60 + now.minute))
+
+    def _named(self) -> list[tuple[str | None, RateLimit]]:
+        return [(None, self._all), *self._own.items()]
 
     async def keep_time(self) -> None:
         """Runs as long as the pool is used: follows the timetable."""

@@ -99,7 +99,10 @@ class Flags(Protocol):
 
 
 class Limits(Protocol):
-    """Bandwidth limits that a person keeps over restarts, as they were written: of a target, by its name, or (None) of all together."""
+    """Bandwidth limits that a person keeps over restarts, as they were written.
+
+    Each is of one target, by its name, or (None) of all together.
+    """
 
     async def kept(self) -> Mapping[str | None, str]:
         """All that are kept, also of targets that are not configured now: they may come back."""

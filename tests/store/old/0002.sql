@@ -39,8 +39,8 @@ CREATE TABLE jobs (
 );
 INSERT INTO "jobs" VALUES('job-1','forge','complete',1000000000000000000,'["txt2img-images"]',2000000000000000000,1,2,4,1.5,'[]');
 CREATE TABLE limits (
-	target TEXT NOT NULL, 
-	text TEXT NOT NULL, 
+	target TEXT NOT NULL,
+	text TEXT NOT NULL,
 	PRIMARY KEY (target)
 );
 INSERT INTO "limits" VALUES('forge','5MB/s');
