@@ -1,1 +1,1 @@
-"""Floor 4: handing over. Handlers that receive events from the outbox and take them elsewhere (issue to come)."""
+"""Floor 4: handing over. Handlers that receive events from the outbox and take them elsewhere. Nothing is here yet."""

@@ -186,13 +186,3 @@ class StateDirectoryBusy(StoreError):
 
     transient = False
     default_hint = "ask that one (forgectl), or give this one a state_dir of its own"
-
-
-# --- safety ---------------------------------------------------------------------------------------------------------------
-
-
-class SafetyStop(ForgedError):
-    """What was seen is not believable, so nothing is forgotten and nothing removed until a person has looked."""
-
-    scope = Scope.SAFETY
-    default_hint = "look at the source and at home; `forgectl release TARGET` ends the hold"

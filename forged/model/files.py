@@ -44,16 +44,14 @@ class ProblemKind(enum.Enum):
     CHANGED = "changed"  # it changed while it was read: the next round takes it
     VANISHED = "vanished"  # listed, then gone: normal on boxes that clean up by themselves
     UNREADABLE = "unreadable"  # permission, I/O error at the source
-    UNSETTLED = "unsettled"  # still being written
     BROKEN = "broken"  # unchanged, but its container is cut short: half-written
     MISMATCH = "mismatch"  # both ends hashed different bytes
     BAD_NAME = "bad_name"  # a path forged will not use
     LINK = "link"  # a symbolic link or something else that is no regular file
-    TOO_LARGE = "too_large"  # over max_size
     HOME = "home"  # the destination refused this one file
 
 
-HARMLESS = frozenset({ProblemKind.UNSETTLED, ProblemKind.BROKEN, ProblemKind.CHANGED, ProblemKind.VANISHED, ProblemKind.LINK})
+HARMLESS = frozenset({ProblemKind.BROKEN, ProblemKind.CHANGED, ProblemKind.VANISHED, ProblemKind.LINK})
 """Files that are simply not ready, or never were files: the round is a success without them, and says so."""
 
 

@@ -46,7 +46,6 @@ class BytesArrived:
 class FileLanded:
     target: str
     landed: Landed
-    resumed_bytes: int = 0
     moved_bytes: int = 0
     latency_s: float = 0.0
     """From the last write at the source to its final name at home, by the source's clock."""

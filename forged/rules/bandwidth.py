@@ -5,7 +5,6 @@ from __future__ import annotations
 from forged.model.target import Bandwidth
 
 MINUTES_PER_DAY = 24 * 60
-MINUTES_PER_WEEK = 7 * MINUTES_PER_DAY
 
 
 def minute_of_week(weekday: int, minute: int) -> int:

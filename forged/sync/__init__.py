@@ -1,5 +1,7 @@
-"""Floor 5: the work, step by step: scan > transfer > land > enrich > publish, and cleanup.
+"""Floor 5: the work, step by step: scan > sift > adopt > transfer > land > remember (later: > enrich > publish), and cleanup.
 
 `cycle` is the only module that knows the order; the steps do not import each other. A step takes the proof of the one before.
+Beside the round stand questions about the same three (source, manifest, home): `preview`, `verify` and `homecheck`. What all of
+them share: `doors`, and `home`.
 What must not be here: protocols and databases (floor 4 speaks those), and life (when to run: daemon).
 """

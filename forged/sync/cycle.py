@@ -126,7 +126,7 @@ async def _bring(
             missing = flow.stage("adopt", adoption.missing(wanted))
             receipts = flow.stage("transfer", *(transfer.receipts(missing) for _ in range(FETCHES_AT_ONCE)), depth=LANDING_BATCH)
             async for landed in land.landed(receipts.batches(LANDING_BATCH)):
-                transfer.settled(landed)
+                transfer.have_landed(landed)
     finally:
         looks.release(sift.claimed)
     return Waiting(len(sift.waiting), min(sift.waiting.values(), default=None)), transfer.unlanded

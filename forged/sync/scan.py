@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
 from forged.model.errors import SourceError
 from forged.model.files import Entry, ListingEnd, ListingPart, Problem, ProblemKind, ScanSummary
-from forged.model.manifest import ManifestRow
+from forged.model.manifest import AtSource, ManifestRow
 from forged.model.observer import FileTrouble, ScanEnded, ScanStarted
 from forged.model.paths import SourcePath
 from forged.model.plan import Change, ChangeKind, PlanCount
@@ -114,7 +114,7 @@ class Scan:
         """Rows within the folders that are looked at: a sync of one folder says nothing about the others."""
         if self._folders:
             rows = [row for row in rows if any(row.path.startswith(folder + b"/") for folder in self._folders)]
-        self.plan.remembered += sum(row.at_source.value == "present" for row in rows)
+        self.plan.remembered += sum(row.at_source is AtSource.PRESENT for row in rows)
         return rows
 
 

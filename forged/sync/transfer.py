@@ -28,7 +28,7 @@ class Transfer:
                 async for receipt in receipts:
                     yield [receipt]
 
-    def settled(self, landed: Sequence[Landed]) -> None:
+    def have_landed(self, landed: Sequence[Landed]) -> None:
         """These have their final names: nothing of them is left in staging."""
         self.unlanded.difference_update(resume.staging_name(one.entry) for one in landed)
 

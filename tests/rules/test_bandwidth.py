@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forged.model.target import Bandwidth, RateStep
-from forged.rules.bandwidth import MINUTES_PER_DAY, MINUTES_PER_WEEK, rate_at
+from forged.rules.bandwidth import MINUTES_PER_DAY, rate_at
+
+MINUTES_PER_WEEK = 7 * MINUTES_PER_DAY
 
 RATES = st.none() | st.integers(1, 10**9)
 STEPS = st.dictionaries(st.integers(0, MINUTES_PER_WEEK - 1), RATES, min_size=1, max_size=8)
