@@ -15,6 +15,7 @@ import hashlib
 import os
 
 from forged.destination.hashing import feed
+from forged.kit.clone import clone_file, copy_range
 from forged.kit.durable import write_all
 from forged.model.errors import DestinationError, SourceBroken
 from forged.model.transfer import Piece, Request
@@ -84,6 +85,7 @@ class Pouring:
         self._noted: int | None = None
         self._end: int | None = None
         self._written_back = request.offset_bytes
+        self._drawn = 0
         self.fd: int | None = _open_private(folder, request.staging)
         try:
             self._begin(folder, self.fd)
@@ -144,6 +146,24 @@ class Pouring:
         if piece.last:
             self._end = end
         self._write_back(fd)
+
+    def draw(self, folder: int, source: int, most_bytes: int) -> bool:
+        """Takes the next bytes from another open file by the file system's own means, and reads them back for the hash.
+
+        False when that cannot be done, or the file is shorter than it was. Instead of pieces, not between them. Raises OSError.
+        """
+        fd, size_bytes = self.opened(folder), self.request.entry.stat.size_bytes
+        end = min(self._begun + most_bytes, size_bytes)
+        if self._drawn == 0 and clone_file(source, fd):
+            self._drawn = min(os.fstat(fd).st_size, size_bytes)
+            os.ftruncate(fd, self._drawn)  # it may have grown since it was listed
+        if self._drawn < end:
+            self._drawn = copy_range(source, fd, self._drawn, end) or 0
+        self._begun = feed(self._hash, fd, self._begun, min(end, self._drawn))
+        if self._begun == size_bytes:
+            self._end = size_bytes
+        self._write_back(fd)
+        return self._begun == end
 
     def _close_gap(self, folder: int, fd: int) -> None:
         """The beginning may have reached what was written ahead."""

@@ -11,6 +11,7 @@ import contextlib
 import os
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Executor, Future
+from typing import TypeVar
 
 from forged.destination.claims import settle_claim
 from forged.destination.pouring import Pouring, ahead_name, beginning_bytes, part_name
@@ -18,7 +19,9 @@ from forged.destination.root import Place, Root
 from forged.kit.budget import Room
 from forged.kit.durable import Folders
 from forged.model.errors import DestinationError
-from forged.model.transfer import Piece, Staged, Wholeness
+from forged.model.transfer import Piece, Request, Staged, Wholeness
+
+R = TypeVar("R")
 
 Inspect = Callable[[int, int], Wholeness]
 """Looks at the end of a file by its format: (descriptor open for reading, size in bytes). Never raises for what it reads, does
@@ -29,6 +32,9 @@ MOST_OPEN = 64
 
 LOOK_EVERY_BYTES = 64 << 20
 """Between two looks at the free space; as much as [transfer] in_flight, so min_free is missed by no more than twice that."""
+
+DRAW_BYTES = 4 << 20
+"""Of a file that is cloned or copied by the kernel, in one step: 3 ms of hashing, so that the pieces of others are not held up."""
 
 
 class Staging:
@@ -45,13 +51,29 @@ class Staging:
         """Takes all pieces in one go; answers the files that became whole. Raises DestinationError and SourceBroken."""
         staged = []
         with self._root.enter() as place:
-            self._check_free(place, pieces)
+            self._check_free(place, sum(piece.size_bytes for piece in pieces))
             for piece in pieces:
                 pouring = self._pouring(place, piece)
                 pouring.add(place.staging, piece)
                 if pouring.whole:
                     staged.append(self._finish(place, pouring))
         return staged
+
+    def clone(self, request: Request, source: int, begin: bool, most_bytes: int) -> Staged | bool:
+        """Draws the next bytes of a whole file from the open file `source`; `begin` with the first ones.
+
+        Answers the file when it is whole, else whether it goes on like this. Raises DestinationError.
+        """
+        with self._root.enter() as place:
+            self._check_free(place, most_bytes)
+            pouring = self._begin(place, request) if begin else self._pourings.get(request.staging)
+            if pouring is None:
+                return False  # swept away meanwhile
+            self._hold_open(pouring)
+            if not pouring.draw(place.staging, source, most_bytes):
+                self.close([request.staging])
+                return False
+            return self._finish(place, pouring) if pouring.whole else True
 
     def resume_points(self, stagings: Sequence[str]) -> list[int]:
         """As the contract says. The folder is listed once: mostly it is empty, and nothing has to be asked by name."""
@@ -96,13 +118,21 @@ class Staging:
         staging = piece.request.staging
         pouring = self._pourings.get(staging)
         if pouring is None or pouring.restarts(piece):
-            self.close([staging])
-            pouring = self._pourings[staging] = Pouring(place.staging, piece.request)
-        self._open.pop(staging, None)
-        self._open[staging] = pouring
+            pouring = self._begin(place, piece.request)
+        self._hold_open(pouring)
+        return pouring
+
+    def _begin(self, place: Place, request: Request) -> Pouring:
+        self.close([request.staging])
+        pouring = self._pourings[request.staging] = Pouring(place.staging, request)
+        return pouring
+
+    def _hold_open(self, pouring: Pouring) -> None:
+        """It is used now; another one is let go of where too many are open."""
+        self._open.pop(pouring.request.staging, None)
+        self._open[pouring.request.staging] = pouring
         if len(self._open) > MOST_OPEN:
             self._open.pop(next(iter(self._open))).close()
-        return pouring
 
     def _finish(self, place: Place, pouring: Pouring) -> Staged:
         staging, size_bytes = pouring.request.staging, pouring.size_bytes
@@ -112,8 +142,9 @@ class Staging:
             self.close([staging])
         return Staged(staging, size_bytes, pouring.sha256, wholeness)
 
-    def _check_free(self, place: Place, pieces: Sequence[Piece]) -> None:
-        self._unlooked_bytes += sum(piece.size_bytes for piece in pieces)
+    def _check_free(self, place: Place, size_bytes: int) -> None:
+        """Before that many more are written. Raises DiskFull."""
+        self._unlooked_bytes += size_bytes
         if self._unlooked_bytes >= LOOK_EVERY_BYTES:
             self._unlooked_bytes = 0
             self._root.check_free(place.staging)
@@ -132,7 +163,7 @@ def _unlink(folder: int, name: bytes) -> None:
 
 
 class StagingSink:
-    """One fetch's way into the staging area. Keeps the promises of `model.transfer.Sink` and `base.HomeSink`."""
+    """One fetch's way into the staging area. Keeps the promises of `model.transfer.CloningSink` and `base.HomeSink`."""
 
     def __init__(self, staging: Staging, writer: Executor, room: Room, doubt: Callable[[], None]) -> None:
         """`writer` runs one thing at a time, in order. `doubt` is called when the destination was in trouble."""
@@ -156,24 +187,49 @@ class StagingSink:
         """
         self._touched.update(piece.request.staging for piece in pieces)
         job = self._writer.submit(self._staging.write, pieces)
+        staged = await self._written(job, sum(piece.size_bytes for piece in pieces))
+        self._touched.difference_update(done.staging for done in staged)
+        return staged
+
+    async def clone(self, request: Request, fd: int) -> Staged | None:
+        """As the contract says. Goes step by step through the writing thread and the room, so that others get their turn."""
+        self._touched.add(request.staging)
+        size_bytes = request.entry.stat.size_bytes
+        for start in range(0, size_bytes, DRAW_BYTES):
+            step_bytes = min(DRAW_BYTES, size_bytes - start)
+            await self.reserve(step_bytes)
+            drawn = await self._written(self._draw(request, fd, start == 0, step_bytes), step_bytes)
+            if isinstance(drawn, Staged):
+                self._touched.discard(request.staging)
+                return drawn
+            if not drawn:
+                break
+        return None
+
+    def _draw(self, request: Request, fd: int, begin: bool, most_bytes: int) -> Future[Staged | bool]:
+        own = os.dup(fd)  # a cancelled caller closes his while the thread goes on
+        job = self._writer.submit(self._staging.clone, request, own, begin, most_bytes)
+        job.add_done_callback(lambda _: os.close(own))
+        return job
+
+    async def _written(self, job: Future[R], size_bytes: int) -> R:
+        """What the writing thread answers; gives back the reservation when it has let go of the bytes."""
         try:
-            staged = await asyncio.wrap_future(job)
+            return await asyncio.wrap_future(job)
         except DestinationError as e:
             self._trouble = e
             self._doubt()
             raise
         finally:
-            self._give_when_done(job, sum(piece.size_bytes for piece in pieces))
-        self._touched.difference_update(done.staging for done in staged)
-        return staged
+            self._give_when_done(job, size_bytes)
 
-    def _give_when_done(self, job: Future[list[Staged]], size_bytes: int) -> None:
+    def _give_when_done(self, job: Future[R], size_bytes: int) -> None:
         if job.done():
             self._room.give(size_bytes)
             return
         loop = asyncio.get_running_loop()
 
-        def give(_: Future[list[Staged]]) -> None:
+        def give(_: Future[R]) -> None:
             with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile, and its books with it
                 loop.call_soon_threadsafe(self._room.give, size_bytes)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from forged.model.files import Entry, Stat
 from forged.model.paths import HomePath
@@ -74,6 +74,19 @@ class Sink(Protocol):
 
     async def write(self, pieces: Sequence[Piece]) -> Sequence[Staged]:
         """Takes pieces, in one go for all of them; answers those that `last` completed, in order. Raises DestinationError."""
+
+
+@runtime_checkable
+class CloningSink(Sink, Protocol):
+    """A sink that can also take a whole file of this machine, without its bytes passing through us."""
+
+    async def clone(self, request: Request, fd: int) -> Staged | None:
+        """Stages what `fd` (open for reading) holds, `entry.stat.size_bytes` of it, by the file system's own means.
+
+        Nothing needs to be reserved. None where that cannot be done, or the file is shorter by now: then nothing is staged, and
+        pieces may be written as ever. The hash is over the staged bytes, read back. `fd` stays open, and is not used any more
+        when this returns or raises. Only for a request without an offset. Raises DestinationError.
+        """
 
 
 @dataclass(frozen=True, slots=True)

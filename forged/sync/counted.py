@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from forged.model.observer import BytesArrived, Observer
-from forged.model.transfer import Piece, Sink, Staged
+from forged.model.transfer import CloningSink, Piece, Request, Sink, Staged
 
 
 class Counted:
@@ -25,4 +25,10 @@ class Counted:
     async def write(self, pieces: Sequence[Piece]) -> Sequence[Staged]:
         staged = await self._sink.write(pieces)
         self._observer.notice(BytesArrived(self._target, sum(piece.size_bytes for piece in pieces)))
+        return staged
+
+    async def clone(self, request: Request, fd: int) -> Staged | None:
+        staged = await self._sink.clone(request, fd) if isinstance(self._sink, CloningSink) else None
+        if staged is not None:
+            self._observer.notice(BytesArrived(self._target, staged.size_bytes))
         return staged
