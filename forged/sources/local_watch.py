@@ -1,0 +1,176 @@
+"""How a local folder is watched: by inotify where it sees everything, by watchfiles where it does not.
+
+inotify tells when a file is closed, so that it may leave at once; that is the agent's own code, run in a thread here. But the
+kernel tells only of what passes through it: on a share (NFS, SMB, the Windows drives of WSL, sshfs) others write, and nothing
+is heard. There watchfiles looks for us, every few seconds, as well as where the kernel has no inotify, or no instance left for us.
+
+Why watchfiles does not watch everything (measured with 1.3.0): it does not tell closed files from those being written; one name
+that is not UTF-8 ends it for good; an overflow of the kernel's queue passes in silence; and each of its watches wakes up 20 to
+200 times a second, idle or not: at 5 ms a step 100 of them cost 16 % of a core.
+"""
+
+from __future__ import annotations
+
+import enum
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from watchfiles import Change
+from watchfiles._rust_notify import RustNotify, WatchfilesRustInternalError  # documented as its "Rust backend"
+
+from forged.model.errors import SourceMissing
+from forged.model.files import Entry
+from forged.model.paths import SourcePath, shown
+from forged.sources.agent.listing import outermost
+from forged.sources.agent.program.inotify import can_watch
+from forged.sources.agent.program.line import Trouble
+from forged.sources.agent.program.removal import ASIDE
+from forged.sources.agent.program.tree import usable
+from forged.sources.agent.program.watching import Scope, Watch
+from forged.sources.agent.watching import NewsReader
+from forged.sources.base import Notices
+from forged.sources.local_threads import Outbox
+from forged.sources.local_tree import LocalTree, stat_of
+
+SHARES = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "virtiofs", "ceph", "afs", "lustre", "vboxsf", "prl_fs"}) | {
+    f"fuse.{name}" for name in ("sshfs", "rclone", "glusterfs", "ceph", "s3fs", "vmhgfs-fuse", "davfs", "juicefs")
+}
+"""File systems that others write to without this kernel knowing: the types of proc(5), mountinfo, field 9."""
+
+LOOK_EVERY_S = 5.0
+"""Of watchfiles, over the whole tree. It asks each file's looks, often across a network: more often would keep a NAS busy."""
+
+STEP_MS = 250
+"""How often we ask watchfiles whether it has found something: under 1 % of a core for 100 watches."""
+
+GATHER_MS = 1_000
+"""Changes that come within this time are told at once."""
+
+ROOT_EVERY_MS = 10_000
+"""How often the root is looked for while nothing happens: watchfiles does not tell when it goes."""
+
+
+class Eyes(enum.Enum):
+    """What watches; shown in `status`."""
+
+    INOTIFY = "inotify"
+    WATCHFILES = "watchfiles"
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """How to watch."""
+
+    eyes: Eyes
+    look_every_s: float = LOOK_EVERY_S
+    """Of watchfiles; inotify needs no looking."""
+
+
+def best_sight(root: bytes) -> Sight:
+    """Who sees what happens below this folder."""
+    return Sight(Eyes.INOTIFY if can_watch() and _type_of_mount(root) not in SHARES else Eyes.WATCHFILES)
+
+
+def _type_of_mount(path: bytes) -> str:
+    """The type of the file system that holds a path; empty where it is not told, as for subvolumes of btrfs."""
+    device = os.stat(path).st_dev
+    number = f"{os.major(device)}:{os.minor(device)}"
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
+            for line in mounts:
+                place, _, system = line.partition(" - ")
+                if place.split()[2] == number:
+                    return system.split()[0]
+    except OSError:
+        pass  # no Linux
+    return ""
+
+
+def watch(tree: LocalTree, sight: Sight, folders: Sequence[SourcePath], outbox: Outbox[Notices]) -> None:
+    """Tells into the outbox what happens, until it is stopped. Raises SourceMissing when the root goes."""
+    if sight.eyes is Eyes.INOTIFY:
+        try:
+            return _watch_closings(tree, folders, outbox)
+        except OSError:
+            outbox.put(Notices(overflow=True))  # no instance left (max_user_instances): the other way is slower, but open
+    return _watch_by_looking(tree, sight.look_every_s, folders, outbox)
+
+
+# --- inotify --------------------------------------------------------------------------------------------------------------
+
+
+def _watch_closings(tree: LocalTree, folders: Sequence[SourcePath], outbox: Outbox[Notices]) -> None:
+    """Raises OSError where inotify cannot be had."""
+    reader = NewsReader(folders)
+    with outbox.hang_up() as hang_up:
+        try:
+            Watch(tree, Scope(outermost(folders)), lambda block: outbox.put(reader.notices(block)), outbox.check, hang_up).run()
+        except Trouble as trouble:
+            raise SourceMissing(f"{shown(tree.path)}: {trouble}") from trouble
+
+
+# --- watchfiles -----------------------------------------------------------------------------------------------------------
+
+
+def _watch_by_looking(tree: LocalTree, every_s: float, folders: Sequence[SourcePath], outbox: Outbox[Notices]) -> None:
+    """One RustNotify after the other: it is of no more use after a name that it cannot decode."""
+    begun = False
+    while True:
+        tree.refresh()
+        root = tree.path
+        with _looking(root, every_s) as looker:
+            outbox.put(Notices(overflow=begun))
+            begun = True
+            _tell_looks(looker, Changes(tree, root, folders), outbox)
+
+
+@contextmanager
+def _looking(root: bytes, every_s: float) -> Iterator[RustNotify]:
+    try:
+        looker = RustNotify([os.fsdecode(root)], False, True, int(every_s * 1000), True, True)
+    except FileNotFoundError as error:
+        raise SourceMissing(f"{shown(root)}: {error}") from error
+    with looker:
+        yield looker
+
+
+def _tell_looks(looker: RustNotify, changes: Changes, outbox: Outbox[Notices]) -> None:
+    """Returns when it has to be begun anew."""
+    while True:
+        try:
+            seen = looker.watch(GATHER_MS, STEP_MS, ROOT_EVERY_MS, outbox.stopped)
+        except WatchfilesRustInternalError:
+            return
+        outbox.check()
+        changes.tree.must_be_there()
+        notices = changes.notices(seen) if isinstance(seen, set) else None
+        if notices is not None:
+            outbox.put(notices)
+
+
+class Changes:
+    """What watchfiles saw, as notices. Nobody saw a file closed, so that all are merely found."""
+
+    def __init__(self, tree: LocalTree, root: bytes, folders: Sequence[SourcePath]) -> None:
+        self.tree = tree
+        self._below = root.rstrip(b"/") + b"/"
+        self._scope = Scope(outermost(folders))
+
+    def notices(self, seen: set[tuple[int, str]]) -> Notices | None:
+        """None where nothing of it concerns us."""
+        paths = {path: change for change, raw in sorted(seen, reverse=True) if (path := self._path(raw)) is not None}
+        found = tuple(Entry(SourcePath(path), stat_of(looks)) for path, looks in self.tree.looks(sorted(paths)))
+        there = {entry.path for entry in found}
+        gone = tuple(SourcePath(p) for p, change in paths.items() if change == Change.deleted and p not in there)
+        return Notices(found=found, gone=gone) if found or gone else None
+
+    def _path(self, raw: str) -> bytes | None:
+        """The path below the root; None for what a listing would not show."""
+        path = os.fsencode(raw)
+        if not path.startswith(self._below):
+            return None
+        path = path[len(self._below) :]
+        shows = usable(path) and not ASIDE.fullmatch(path.rpartition(b"/")[2]) and self._scope.has(path)
+        return path if path and shows else None
