@@ -20,6 +20,7 @@ from forged.sources.base import MAX_PART_ENTRIES, Hashed, Source
 from tests.sources.asking import bytes_of, fetched, kind_of, listed, removable, requests_of, still_works
 from tests.sources.boxes import Box
 from tests.sources.contract_fetch import FetchContract
+from tests.sources.contract_watch import WatchContract
 from tests.support.sinks import MIB, Halting, MemorySink
 
 NASTY_NAMES = (
@@ -48,7 +49,7 @@ ORDER_TRAP = (b"a", b"a!/x", b"a.txt", b"a0", b"b/z", b"b/a/c", b"b.c/d", b"b0",
 """`/` sorts between `.` and `0`: a walk that goes folder by folder gets `b`, `b.c` and `b0` wrong."""
 
 
-class SourceContract(FetchContract):
+class SourceContract(FetchContract, WatchContract):
     """Subclassed by each body with a fixture `box`."""
 
     @pytest.fixture

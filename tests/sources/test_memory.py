@@ -9,9 +9,10 @@ from forged.model.files import ListingPart
 from forged.model.transfer import Fetched, Request
 from forged.sources.memory import MemorySource
 from forged.sources.memory_box import PIECE_BYTES, MemoryBox
-from forged.sources.memory_faults import CutListing, DuringFetch, LoseAfterBytes, RefuseConnections
+from forged.sources.memory_faults import CutListing, CutWatch, DuringFetch, LoseAfterBytes, MissNotices, RefuseConnections
 from tests.sources.boxes import MemoryBoxBox
 from tests.sources.contract import SourceContract
+from tests.sources.hearing import hearing
 from tests.support.sinks import MemorySink
 
 
@@ -61,8 +62,26 @@ async def test_something_happens_while_a_file_is_read() -> None:
 
 
 async def test_what_it_is_told_not_to_support_it_refuses() -> None:
-    async with MemorySource(MemoryBox(), hashing=False, guarded_removal=False) as source:
+    async with MemorySource(MemoryBox(), hashing=False, guarded_removal=False, watching=False) as source:
         with pytest.raises(NotSupported):
             await source.remove([])
         with pytest.raises(NotSupported):
             _ = [answer async for answer in source.hash([])]
+        with pytest.raises(NotSupported):
+            await source.remove_empty_folders([])
+        with pytest.raises(NotSupported):
+            _ = [answer async for answer in source.watch()]
+
+
+async def test_a_watch_is_cut_or_misses_something_when_told_to() -> None:
+    box = MemoryBox()
+    async with MemorySource(box, MissNotices(), CutWatch()) as source:
+        async with hearing(source) as heard:
+            box.write(b"a", b"")
+            assert isinstance(await heard.the_end(), SourceLost)
+        async with hearing(source) as heard:
+            await heard.entry(box.write(b"b", b""))
+    async with MemorySource(box, MissNotices()) as source, hearing(source) as heard:
+        box.write(b"c", b"")
+        await heard.until(lambda: heard.overflows)
+        assert not heard.paths

@@ -12,13 +12,14 @@ from forged.model.errors import AuthRefused, DestinationError, SourceLost, Sourc
 from forged.model.files import Entry, ListingEnd, ListingPart
 from forged.model.manifest import ManifestRow
 from forged.model.observer import Fact, Retried
-from forged.model.paths import HomePath
+from forged.model.paths import HomePath, SourcePath, source_path
 from forged.model.removal import Removable
 from forged.model.transfer import Fetched, Request
 from forged.sources.memory import MemorySource
 from forged.sources.memory_box import PIECE_BYTES, MemoryBox
-from forged.sources.memory_faults import CutListing, Fault, LoseAfterBytes, RefuseConnections
+from forged.sources.memory_faults import CutListing, CutWatch, Fault, LoseAfterBytes, RefuseConnections
 from forged.sources.retrying import ResumePoints, Retrying, RetryPolicy
+from tests.sources.hearing import hearing
 from tests.support.sinks import FullDisk, MemorySink
 
 POLICY = RetryPolicy(attempts=3, delay_s=5.0, chance=lambda: 1.0)
@@ -235,3 +236,33 @@ async def test_hashes_are_asked_again_only_for_what_was_not_answered() -> None:
 
 def removable(entry: Entry) -> Removable:
     return Removable(ManifestRow(entry.path, entry.stat, b"", HomePath(entry.path), 0), entry.stat)
+
+
+async def test_a_watch_connects_patiently_but_its_end_goes_up_and_a_new_one_has_a_new_line() -> None:
+    box, clock = a_box(), HandClock()
+    made = Made(box, RefuseConnections(1), CutWatch())
+    async with Retrying(made, POLICY, clock=clock) as source:
+        async with hearing(source) as heard:
+            box.write(b"a", b"")
+            assert isinstance(await heard.the_end(), SourceLost)
+        assert len(heard.all) == 1, "nobody took the lost notices for nothing"
+        async with hearing(source) as heard:
+            await heard.entry(box.write(b"b", b""))
+    assert made.count == 3
+    assert clock.slept_s == [5]
+
+
+async def test_removing_empty_folders_is_asked_once() -> None:
+    class LostAnswer(MemorySource):
+        async def remove_empty_folders(self, folders: Sequence[SourcePath]) -> Sequence[SourcePath]:
+            await super().remove_empty_folders(folders)
+            raise SourceLost("the line broke before the answer")
+
+    box = a_box()
+    box.folders |= {source_path(b"empty"), source_path(b"other")}
+    async with Retrying(lambda: LostAnswer(box), POLICY, clock=HandClock()) as source:
+        with pytest.raises(SourceLost):
+            await source.remove_empty_folders([source_path(b"empty")])
+    assert box.folders == {b"other"}
+    async with Retrying(Made(box), POLICY, clock=HandClock()) as source:
+        assert await source.remove_empty_folders([source_path(b"other")]) == [b"other"]

@@ -68,10 +68,10 @@ async def fetch_all(source: AgentSource, batch: Sequence[Request], sink: Sink) -
 class Impostor:
     """A Channel to an agent of the test's own. `answer` gets each command and answers the bytes to say."""
 
-    def __init__(self, answer: Callable[[Command], Iterable[bytes]]) -> None:
+    def __init__(self, answer: Callable[[Command], Iterable[bytes]], hello: bytes = GOOD_HELLO) -> None:
         self.closed = False
         self.commands: list[Command] = []
-        self._answer = answer
+        self._answer, self._hello = answer, hello
         self._heard = bytearray()
         self._skip = len(launch.program())
         self._says: asyncio.Queue[bytes] = asyncio.Queue()
@@ -97,7 +97,7 @@ class Impostor:
     def _obey(self, command: Command) -> None:
         self.commands.append(command)
         if command[0] == Kind.START:
-            self.say(packed(Kind.HELLO, command[1], GOOD_HELLO))
+            self.say(packed(Kind.HELLO, command[1], self._hello))
         for said in self._answer(command):
             self.say(said)
 
