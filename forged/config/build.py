@@ -18,7 +18,7 @@ from forged.config.schema_extras import (
     SqliteTable,
     WebhookTable,
 )
-from forged.config.surroundings import Surroundings
+from forged.config.surroundings import Place, Surroundings
 from forged.config.values import WatchMode
 from forged.model import settings
 from forged.model.target import (
@@ -60,8 +60,8 @@ class Builder:
 
     def _daemon(self, table: DaemonTable) -> settings.DaemonSettings:
         return settings.DaemonSettings(
-            state_dir=_known(table.state_dir or self._around.state_dir()),
-            socket=_known(table.socket or self._around.socket()),
+            state_dir=table.state_dir or _known(self._around.state_dir()),
+            socket=table.socket or _known(self._around.socket()),
             socket_mode=table.socket_mode,
             socket_group=table.socket_group,
             metrics=table.metrics,
@@ -100,7 +100,7 @@ class Builder:
 
     def _home(self, table: TargetKeys) -> HomePolicy:
         return HomePolicy(
-            dest=_known(table.dest or self._around.media_base()),
+            dest=table.dest or _known(self._around.media_base()),
             layout=table.layout,
             names=table.names,
             file_mode=table.file_mode,
@@ -114,10 +114,10 @@ class Builder:
         return settings.DiscoverySettings(table.name, _finder(table), self._template(table.target, table.name), table.every)
 
 
-def _known(path: Path | None) -> Path:
-    """A path that `checks` has made sure of."""
-    assert path is not None
-    return path
+def _known(place: Place | None) -> Path:
+    """A place that `checks` has made sure of."""
+    assert place is not None
+    return place.path
 
 
 def _state(table: StateTable, state_dir: Path) -> settings.StateSettings:

@@ -12,7 +12,7 @@ from forged.config.presets import preset
 from forged.config.read import Tables
 from forged.config.schema import TargetKeys, TargetTable
 from forged.config.schema_extras import PostgresTable, WebhookTable
-from forged.config.surroundings import Surroundings
+from forged.config.surroundings import Place, Surroundings
 from forged.model.target import SourceKind
 
 MAX_SOCKET_PATH_BYTES = 107
@@ -39,13 +39,17 @@ def check(tables: Tables, around: Surroundings) -> Iterator[Mistake]:
 def _daemon(tables: Tables, around: Surroundings) -> Iterator[Mistake]:
     if tables.daemon.state_dir is None and around.state_dir() is None:
         yield Mistake(("daemon", "state_dir"), "neither $STATE_DIRECTORY nor $XDG_STATE_HOME nor $HOME is set: write a folder here")
-    socket = tables.daemon.socket or around.socket()
+    socket = tables.daemon.socket or _path(around.socket())
     if socket is None:
         yield Mistake(("daemon", "socket"), "neither $RUNTIME_DIRECTORY nor $XDG_RUNTIME_DIR is set: write a path here")
     elif len(os.fsencode(socket)) > MAX_SOCKET_PATH_BYTES:
         yield Mistake(
             ("daemon", "socket"), f"the path of a socket may have {MAX_SOCKET_PATH_BYTES} bytes at most: choose a shorter one"
         )
+
+
+def _path(place: Place | None) -> Path | None:
+    return place.path if place else None
 
 
 def _state(tables: Tables) -> Iterator[Mistake]:
@@ -69,7 +73,7 @@ def _names(tables: Tables) -> Iterator[Mistake]:
 
 def _target(target: TargetKeys, path: KeyPath, around: Surroundings) -> Iterator[Mistake]:
     given = target.model_fields_set
-    dest = target.dest or around.media_base()
+    dest = target.dest or _path(around.media_base())
     if dest is None:
         yield Mistake((*path, "dest"), "it is missing, and $MEDIA_BASE is not set: write the folder at home")
     elif ".forged" in dest.parts:
@@ -97,7 +101,7 @@ def _no_path(target: TargetKeys) -> str:
 
 def _feeds_itself(target: TargetTable, path: KeyPath, around: Surroundings) -> Iterator[Mistake]:
     """What lands inside the source would be found there as new, and land again, without end."""
-    dest = target.dest or around.media_base()
+    dest = target.dest or _path(around.media_base())
     if target.source.kind is not SourceKind.LOCAL or dest is None:
         return
     source, dest = Path(os.path.normpath(target.source.path)), Path(os.path.normpath(dest))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import tomli
 
 from forged.config.build import Builder
 from forged.config.checks import check
+from forged.config.effective import Effective
 from forged.config.mistakes import rendered
 from forged.config.read import Reader
 from forged.config.surroundings import Surroundings
@@ -36,7 +38,8 @@ def load(path: Path, env: Mapping[str, str], *, is_root: bool) -> Config:
     mistakes = reader.mistakes + [mistake for mistake in check(tables, around) if mistake.path not in known]
     if mistakes:
         raise ConfigError(rendered(mistakes, path, text, data))
-    return Builder(absolute, tables, around).config()
+    config = Builder(absolute, tables, around).config()
+    return replace(config, effective=tuple(Effective(config, tables, around, text, data).values()))
 
 
 def find(argument: Path | None, env: Mapping[str, str], cwd: Path, home: Path, system: Path = Path("/etc/forged")) -> Path:

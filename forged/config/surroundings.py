@@ -12,6 +12,14 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """A path that the surroundings give, and the environment variable that it comes from; None: it is always there."""
+
+    path: Path
+    variable: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Surroundings:
     """The environment variables, the folder that relative paths start from (absolute), and whether we are root."""
 
@@ -37,43 +45,40 @@ class Surroundings:
         except ValueError:
             raise ValueError("a `$` must be followed by the name of a variable; `$$` is a plain dollar sign") from None
 
-    def state_dir(self) -> Path | None:
+    def state_dir(self) -> Place | None:
         """$STATE_DIRECTORY (systemd), /var/lib/forged as root, else below $XDG_STATE_HOME. None: no place is known."""
         if given := self._systemd("STATE_DIRECTORY"):
             return given
         if self.is_root:
-            return Path("/var/lib/forged")
-        if base := self._absolute("XDG_STATE_HOME"):
-            return base / "forged"
-        home = self._absolute("HOME")
-        return home / ".local/state/forged" if home else None  # the default that the XDG Base Directory Specification names
+            return Place(Path("/var/lib/forged"))
+        # The second is the default that the XDG Base Directory Specification names.
+        return self._below("XDG_STATE_HOME", "forged") or self._below("HOME", ".local/state/forged")
 
-    def socket(self) -> Path | None:
+    def socket(self) -> Place | None:
         """$RUNTIME_DIRECTORY (systemd), /run/forged as root, else below $XDG_RUNTIME_DIR. None: no place is known."""
         if given := self._systemd("RUNTIME_DIRECTORY"):
-            return given / "forged.sock"
-        base = Path("/run") if self.is_root else self._absolute("XDG_RUNTIME_DIR")
-        return base / "forged/forged.sock" if base else None
+            return Place(given.path / "forged.sock", given.variable)
+        return Place(Path("/run/forged/forged.sock")) if self.is_root else self._below("XDG_RUNTIME_DIR", "forged/forged.sock")
 
-    def media_base(self) -> Path | None:
+    def media_base(self) -> Place | None:
         """$MEDIA_BASE, the default of `dest`."""
-        return self._absolute("MEDIA_BASE")
+        return self._below("MEDIA_BASE", "")
 
     def log_dir(self) -> Path | None:
         """$LOG_BASE/sync, where rotating log files go when it is set."""
-        base = self._absolute("LOG_BASE")
-        return base / "sync" if base else None
+        place = self._below("LOG_BASE", "sync")
+        return place.path if place else None
 
     def _set_variables(self) -> dict[str, str]:
         """An empty variable counts as unset: `$EMPTY/x` would silently be a path from the root of the disk."""
         return {name: value for name, value in self.env.items() if value}
 
-    def _systemd(self, name: str) -> Path | None:
+    def _systemd(self, name: str) -> Place | None:
         """The first directory of a variable in which systemd.exec(5) lists them, colons between."""
         first = self.env.get(name, "").split(":")[0]
-        return Path(first) if first.startswith("/") else None
+        return Place(Path(first), name) if first.startswith("/") else None
 
-    def _absolute(self, name: str) -> Path | None:
+    def _below(self, name: str, path: str) -> Place | None:
         """The XDG specification tells to ignore relative paths; for ours, the folder they start from would be anyone's guess."""
         value = self.env.get(name, "")
-        return Path(value) if value.startswith("/") else None
+        return Place(Path(value) / path, name) if value.startswith("/") else None

@@ -6,6 +6,7 @@ import enum
 import os
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
@@ -217,6 +218,13 @@ def _existing_file(value: object, info: ValidationInfo) -> Path | None:
     return path
 
 
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """Marks a key whose value must not be shown."""
+
+
+SECRET = Secret()
+
 Name = Annotated[str, _from_text(_name, '"studio"')]
 Text = Annotated[str | None, _from_text(_filled, '"text"')]
 Size = Annotated[int, _from_text(parse_size, '"50MB"')]
@@ -238,8 +246,8 @@ Names = Annotated[tuple[str, ...], _list_of(_name, '["studio"]')]
 Argv = Annotated[tuple[str, ...], _list_of(str, '["/usr/local/bin/program", "--flag"]', filled=True)]
 PathText = Annotated[Path | None, BeforeValidator(_path)]
 KeyFile = Annotated[Path | None, BeforeValidator(_existing_file)]
-Url = Annotated[str | None, _from_text(_url, '"https://host/path"')]
-Dsn = Annotated[str | None, _from_text(_dsn, '"postgresql://user@host/database"')]
-StateUrl = Annotated[str, _from_text(_state_url, '"sqlite"')]
+Url = Annotated[str | None, _from_text(_url, '"https://host/path"'), SECRET]
+Dsn = Annotated[str | None, _from_text(_dsn, '"postgresql://user@host/database"'), SECRET]
+StateUrl = Annotated[str, _from_text(_state_url, '"sqlite"'), SECRET]
 PythonClass = Annotated[str, _from_text(_handler, '"package.module:Class"')]
 Count = Annotated[int, Field(ge=1, le=100_000)]

@@ -8,6 +8,11 @@ from pathlib import Path
 
 from forged.model.target import Bandwidth, MediaPolicy, Target
 
+Scalar = str | int | float | bool | None
+
+Shown = Scalar | tuple[Scalar, ...]
+"""A value of the configuration as it is written there; None: the key has no value."""
+
 
 class LogLevel(enum.Enum):
     """How much to tell."""
@@ -162,6 +167,19 @@ class DiscoverySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class EffectiveValue:
+    """One key as it holds, to be shown: the text that is or could be in the file, without secrets.
+
+    `key` is dotted, an element of an array by its name: `target.forge.cleanup.age`. `origin` says where the value was decided:
+    `default`, `preset` (of the target's type), `FILE:LINE`, or `$NAME` for an environment variable.
+    """
+
+    key: str
+    value: Shown
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """Everything the owner asked for. Validated as a whole; replaced as a whole."""
 
@@ -173,3 +191,5 @@ class Config:
     targets: tuple[Target, ...] = ()
     ingests: tuple[IngestSettings, ...] = ()
     discoveries: tuple[DiscoverySettings, ...] = ()
+    effective: tuple[EffectiveValue, ...] = field(default=(), compare=False, repr=False)
+    """The same for people, in the order of the file's sections. Where a value was said makes no difference to what it is."""
