@@ -20,6 +20,7 @@ from forged.control.server import Server
 from forged.daemon.app import App
 from forged.daemon.fleet import Fleet
 from forged.daemon.jobbook import JobBook
+from forged.daemon.methods_config import ConfigMethods
 from forged.daemon.methods_files import FileMethods
 from forged.daemon.methods_service import LiveEvents, ServiceFacts, ServiceMethods
 from forged.daemon.methods_sync import SyncMethods, Telling
@@ -97,6 +98,7 @@ class _Daemon:
             FileMethods(fleet, app.store).register(registry)
             service = ServiceMethods(app, fleet, jobs, reloader, events, started)
             service.register(registry)
+            ConfigMethods(lambda: configs.current).register(registry)
             await service.restore_limits()
             # Subscribing applies the configuration at once: start and reload share one path.
             await configs.subscribe(app.apply)
