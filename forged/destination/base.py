@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -40,6 +41,12 @@ class HomeLook:
 
     size_bytes: int
     mtime_ns: int
+
+
+class Closed(enum.Enum):
+    """The owner has closed a folder to us (permissions): a file in it may be there or not, so nothing is concluded from it."""
+
+    CLOSED = "closed"
 
 
 class HomeSink(Sink, Protocol):
@@ -96,11 +103,11 @@ class Destination(Protocol):
         the next name. Calling it again for the same receipt (after a crash) ends in the same place.
         """
 
-    async def look(self, homes: Sequence[HomePath]) -> Sequence[HomeLook | None]:
-        """What is under these names now; None where no regular file is."""
+    async def look(self, homes: Sequence[HomePath]) -> Sequence[HomeLook | Closed | None]:
+        """What is under these names now; None where no regular file is, Closed where we may not look."""
 
     async def hash(self, home: HomePath) -> bytes | None:
-        """The sha256 of a file at home; None where no regular file is."""
+        """The sha256 of a file at home; None where no regular file is, or none that we may read."""
 
     async def confirm(self, batch: Sequence[HomePath]) -> None:
         """Makes files that were found at home (adopted ones) durable too: fsync of the files and their folders."""

@@ -13,7 +13,7 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 
-from forged.destination.base import HomeLook, Landing
+from forged.destination.base import Closed, HomeLook, Landing
 from forged.destination.carrying import carry_across, rename_claimed
 from forged.destination.hashing import sha256_of
 from forged.destination.pouring import part_name
@@ -61,7 +61,7 @@ class Landings:
                 os.chown(name, -1, self._root.gid, dir_fd=place.staging, follow_symlinks=False)
         return True
 
-    def look(self, homes: Sequence[HomePath]) -> list[HomeLook | None]:
+    def look(self, homes: Sequence[HomePath]) -> list[HomeLook | Closed | None]:
         """As the contract says."""
         with self._root.enter() as place, self._root.folders(place) as folders:
             return [_look(folders, home) for home in homes]
@@ -71,7 +71,7 @@ class Landings:
         with self._root.enter() as place, self._root.folders(place) as folders:
             try:
                 fd = _open_regular(folders, home)
-            except FileNotFoundError:
+            except (FileNotFoundError, PermissionError):
                 return None
             with _closing(fd):
                 return sha256_of(fd)
@@ -205,11 +205,13 @@ def _open_regular(folders: Folders, home: HomePath) -> int:
     return fd
 
 
-def _look(folders: Folders, home: HomePath) -> HomeLook | None:
+def _look(folders: Folders, home: HomePath) -> HomeLook | Closed | None:
     try:
         seen = os.stat(_name(home), dir_fd=folders.open(_above(home)), follow_symlinks=False)
     except FileNotFoundError:
         return None
+    except PermissionError:
+        return Closed.CLOSED
     except OSError as e:
         if e.errno in _NOTHING_THERE:
             return None

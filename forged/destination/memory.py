@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from forged.destination.base import HomeLook, Landing, NoReplace, Readiness
+from forged.destination.base import Closed, HomeLook, Landing, NoReplace, Readiness
 from forged.kit.budget import Room, Unbounded
 from forged.model.errors import DestinationError, DestinationMissing, MarkerMissing, SourceBroken
 from forged.model.files import Problem, ProblemKind
@@ -64,6 +64,8 @@ class MemoryDestination:
         """What is said of every file that comes in whole."""
         self.id = str(uuid.uuid4())
         """What the marker says; another one is another disk."""
+        self.closed: set[bytes] = set()
+        """Folders that the owner has closed to us."""
         self.trouble: DestinationError | None = None
         self._seen_id: str | None = None
 
@@ -110,6 +112,8 @@ class MemoryDestination:
 
     def _land(self, landing: Landing) -> Landed | Problem:
         receipt, staged = landing.receipt, landing.receipt.staged
+        if self._is_closed(landing.home):
+            return Problem(receipt.entry.path, ProblemKind.HOME, "its folder at home is closed")
         data = self.parts.get(staged.staging)
         is_here = data is not None and len(data) == staged.size_bytes
         for home in (landing.home, *landing.versions):
@@ -131,14 +135,22 @@ class MemoryDestination:
             return LandedAs.ADOPTED
         return LandedAs.REPLACED if wanted and is_here and sha256 == landing.replaces_sha256 else None
 
-    async def look(self, homes: Sequence[HomePath]) -> Sequence[HomeLook | None]:
+    async def look(self, homes: Sequence[HomePath]) -> Sequence[HomeLook | Closed | None]:
         await self.check()
-        found = [self.files.get(home) for home in homes]
-        return [HomeLook(len(file.data), file.mtime_ns) if file else None for file in found]
+        return [self._look(home) for home in homes]
+
+    def _look(self, home: HomePath) -> HomeLook | Closed | None:
+        if self._is_closed(home):
+            return Closed.CLOSED
+        file = self.files.get(home)
+        return HomeLook(len(file.data), file.mtime_ns) if file else None
+
+    def _is_closed(self, home: HomePath) -> bool:
+        return any(home.startswith(folder + b"/") for folder in self.closed)
 
     async def hash(self, home: HomePath) -> bytes | None:
         await self.check()
-        file = self.files.get(home)
+        file = None if self._is_closed(home) else self.files.get(home)
         return hashlib.sha256(file.data).digest() if file else None
 
     async def confirm(self, batch: Sequence[HomePath]) -> None:

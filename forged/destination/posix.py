@@ -8,7 +8,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from typing import ParamSpec, TypeVar
 
-from forged.destination.base import HomeLook, Landing, Readiness
+from forged.destination.base import Closed, HomeLook, Landing, Readiness
 from forged.destination.landing import Landings
 from forged.destination.root import Root
 from forged.destination.staging import Inspect, Staging, StagingSink
@@ -65,8 +65,8 @@ class PosixDestination:
             answers += await self._do(self._landers, self._landings.land, batch[start : start + FILES_PER_HOP])
         return answers
 
-    async def look(self, homes: Sequence[HomePath]) -> Sequence[HomeLook | None]:
-        looks: list[HomeLook | None] = []
+    async def look(self, homes: Sequence[HomePath]) -> Sequence[HomeLook | Closed | None]:
+        looks: list[HomeLook | Closed | None] = []
         for start in range(0, len(homes), FILES_PER_HOP):
             looks += await self._do(self._landers, self._landings.look, homes[start : start + FILES_PER_HOP])
         return looks

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Iterator, Sequence
 
+from forged.destination.base import HomeLook
 from forged.model.files import Entry, Problem
 from forged.model.paths import HomePath
 from forged.model.transfer import Landed, LandedAs
@@ -43,7 +44,7 @@ class Adoption:
         homes = [place(self._doors, entry) for entry in entries]
         looks = await self._doors.destination.look(homes)
         pairs = zip(entries, homes, looks, strict=True)
-        return [(entry, home) for entry, home, look in pairs if look and look.size_bytes == entry.stat.size_bytes]
+        return [(e, home) for e, home, look in pairs if isinstance(look, HomeLook) and look.size_bytes == e.stat.size_bytes]
 
     async def _adopt(self, candidates: Sequence[tuple[Entry, HomePath]]) -> set[bytes]:
         """Hashes both ends; remembers what is equal. A file that cannot be hashed now is simply not adopted."""

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
+from forged.destination.base import HomeLook
 from forged.model.errors import ForgedError, NotSupported
 from forged.model.manifest import AtSource, ManifestRow
 from forged.model.paths import SourcePath
@@ -135,9 +136,12 @@ async def _at_home(doors: Doors, rows: Sequence[ManifestRow], rehash: bool) -> l
     looks = await doors.destination.look([row.home for row in rows])
     answers: list[retention.AtHome | None] = []
     for row, look in zip(rows, looks, strict=True):
-        sha256 = await doors.destination.hash(row.home) if rehash and look else None
+        if not isinstance(look, HomeLook):
+            answers.append(None)
+            continue
+        sha256 = await doors.destination.hash(row.home) if rehash else None
         unreadable = rehash and sha256 is None
-        answers.append(None if look is None or unreadable else retention.AtHome(look.size_bytes, sha256))
+        answers.append(None if unreadable else retention.AtHome(look.size_bytes, sha256))
     return answers
 
 

@@ -37,7 +37,10 @@ async def check_home(doors: Doors, *, believe: bool = False) -> int:
 
 
 async def _missing(doors: Doors) -> tuple[list[SourcePath], int]:
-    """Paths whose copy is not at home any more and is not known to be deleted; and how many should be there."""
+    """Paths whose copy is not at home any more and is not known to be deleted; and how many should be there.
+
+    What lies in a folder that is closed to us may well be there, so it is not missing.
+    """
     missing: list[SourcePath] = []
     remembered = 0
     after: SourcePath | None = None

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 
-from forged.destination.base import HomeLook
+from forged.destination.base import Closed, HomeLook
 from forged.model.files import Entry, ProblemKind
 from forged.model.manifest import ManifestRow
 from forged.model.paths import SourcePath
@@ -103,7 +103,9 @@ class Comparison:
         looks = await self._doors.destination.look([row.home for row in rows])
         words = []
         for row, look in zip(rows, looks, strict=True):
-            if look is None:
+            if isinstance(look, Closed):
+                words.append("home_unreadable")
+            elif look is None:
                 words.append("tombstoned" if row.tombstone_at_ns is not None else "home_missing")
             else:
                 words.append("" if await self._equal(row, look) else "home_differs")

@@ -6,12 +6,14 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from forged.destination.base import Landing
+from forged.destination.base import Closed, Landing
 from forged.destination.claims import make_claim
 from forged.destination.hashing import sha256_of
 from forged.destination.posix import PosixDestination
@@ -23,6 +25,9 @@ from forged.model.paths import home_path
 from forged.model.transfer import Landed, LandedAs, Receipt
 from tests.destination.places import MTIME_NS, landing, needs_root, posix, pour, request, tmpfs, tree
 from tests.destination.test_posix import without
+
+NOBODY = 65534
+"""The user and group that own nothing (Debian, Fedora and Alpine agree on the number)."""
 
 
 @pytest.fixture
@@ -297,6 +302,48 @@ def _claim(dest: Path, staging: str, *paths: bytes) -> None:
     fd = os.open(dest / ".forged/staging/box", FOLDER)
     make_claim(fd, staging, *paths)
     os.close(fd)
+
+
+class TestClosedFolders:
+    """Folders and files of the owner's that forged may not enter or read. Root may enter everything, so it steps down for this."""
+
+    @pytest.fixture
+    def dest(self) -> Iterator[Path]:
+        with tempfile.TemporaryDirectory(prefix="forged-closed-", dir="/tmp") as folder, as_ordinary_user(Path(folder)):
+            yield Path(folder) / "home"
+
+    async def test_a_closed_folder_is_told_apart_from_a_missing_file(self, home: PosixDestination, dest: Path) -> None:
+        (dest / "closed").mkdir(0o000)
+        looks = await home.look([home_path(b"closed/a.png"), home_path(b"a.png")])
+        assert looks == [Closed.CLOSED, None]
+        assert await home.hash(home_path(b"closed/a.png")) is None
+
+    async def test_a_closed_folder_keeps_its_files_out_and_no_others(self, home: PosixDestination, dest: Path) -> None:
+        (dest / "closed").mkdir(0o000)
+        assert isinstance(await land_one(home, b"closed/a.png"), Problem)
+        assert isinstance(await land_one(home, b"a.png"), Landed)
+
+    async def test_a_file_that_nobody_may_read_is_other_content(self, home: PosixDestination, dest: Path) -> None:
+        (dest / "a.png").write_bytes(b"pixels")
+        (dest / "a.png").chmod(0o000)
+        assert await home.hash(home_path(b"a.png")) is None
+        landed = await land_one(home, b"a.png")
+        assert isinstance(landed, Landed)
+        assert landed.how is LandedAs.VERSION
+
+
+@contextmanager
+def as_ordinary_user(folder: Path) -> Iterator[None]:
+    """The whole process gives up root's rights over `folder` for a while; an ordinary user has none to give up."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.chown(folder, NOBODY, NOBODY)
+    os.seteuid(NOBODY)  # glibc: of all threads
+    try:
+        yield
+    finally:
+        os.seteuid(0)
 
 
 async def test_renameat2_is_what_this_kernel_has(home: PosixDestination) -> None:

@@ -154,6 +154,18 @@ async def test_equal_size_but_other_content_at_home_is_not_adopted() -> None:
     assert b"mine!" in world.home().values()
 
 
+async def test_a_folder_that_is_closed_at_home_stops_no_other() -> None:
+    world = World()
+    for name in (b"closed/a", b"b"):
+        world.box.write(name, b"content")
+    world.destination.closed.add(b"closed")
+    world.age()
+    result = await world.round()
+    assert result.error is None
+    assert set(world.home()) == {b"b"}
+    assert world.facts.troubles() == {b"closed/a": ProblemKind.HOME}
+
+
 async def _file() -> object:
     other = World()
     other.box.write(b"a", b"12345")

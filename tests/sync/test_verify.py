@@ -118,3 +118,12 @@ async def test_many_gone_at_home_at_once_hold_the_target_and_nothing_becomes_a_t
     assert hold.reason == "home_vanished"
     rows = await world.store.manifest.between(world.target.manifest, None, None, 100)
     assert all(row.tombstone_at_ns is None for row in rows)
+
+
+async def test_a_folder_that_is_closed_at_home_is_neither_deleted_by_the_owner_nor_safe() -> None:
+    world = await home_with(b"a", b"closed/b")
+    world.destination.closed.add(b"closed")
+    assert await check_home(world.doors()) == 0
+    answer = await judged(world)
+    assert not answer.safe
+    assert {one.path: one.why for one in answer.missing} == {b"closed/b": "home_unreadable"}

@@ -27,6 +27,7 @@ WHY = {
     "not_home": "not home yet",
     "home_missing": "its copy at home is gone",
     "home_differs": "its copy at home is not what landed there",
+    "home_unreadable": "its folder at home is closed to forged (permissions)",
     "changed": "changed at the source since it came home",
     "not_ingested": "a required ingest has not accepted it yet",
     "newest_of_series": "the newest of its numbered series",

@@ -70,9 +70,9 @@ class Drained(TypedDict):
     """`target.drain` (promise 14). `success`: the source was emptied of work and looked at in whole, in time.
 
     `safe_to_destroy` implies `success`. `missing` makes the answer no: not_home, waiting (still being written), unreadable,
-    home_missing, home_differs, changed, not_ingested, failed. `aside` stays behind knowingly: excluded, tombstoned, incomplete
-    (came home cut short, as it is at the source), link. Both by name; `counts` has all of them by the same words, and `home` under
-    the word `home`.
+    home_missing, home_differs, home_unreadable, changed, not_ingested, failed. `aside` stays behind knowingly: excluded,
+    tombstoned, incomplete (came home cut short, as it is at the source), link. Both by name; `counts` has all of them by the same
+    words, and `home` under the word `home`.
     """
 
     success: bool
