@@ -99,15 +99,20 @@ class App:
         return result
 
     @asynccontextmanager
-    async def doors(self, target: Target, observer: Observer | None = None) -> AsyncIterator[Doors]:
-        """The world of one target, for as long as it is used; its source is still to be opened."""
+    async def doors(
+        self, target: Target, observer: Observer | None = None, *, patient_opening: bool = True
+    ) -> AsyncIterator[Doors]:
+        """The world of one target, for as long as it is used; its source is still to be opened.
+
+        `patient_opening`: an opening that fails is tried again by itself, as often as `retry_attempts` says.
+        """
         watching = observer or self._observer
         namespace = f"{await self.store.identity()}-{target.manifest}"
         with self.pool.room(target) as room:
             least_bytes = self.config.transfer.min_free_bytes
             destination = PosixDestination(target.home, namespace, room, least_bytes, inspect)
             async with aclosing(destination):
-                source = self._source(target, destination, watching)
+                source = self._source(target, destination, watching, patient_opening)
                 yield Doors(target, Selector(target.selection), source, destination, self.store, watching, self.clock)
 
     async def trust(self, target: Target, fingerprint: str) -> None:
@@ -121,9 +126,9 @@ class App:
             raise HostKeyUnknown(f"{target.name} shows {pin.fingerprint}, not {fingerprint}; nothing was changed")
         await self.store.pins.pin(target.manifest, pin)
 
-    def _source(self, target: Target, destination: Destination, observer: Observer) -> Source:
+    def _source(self, target: Target, destination: Destination, observer: Observer, patient_opening: bool) -> Source:
         """The body for the target's scheme, in its coat."""
-        policy = RetryPolicy(target.transfer.retry_attempts, target.transfer.retry_delay_s)
+        policy = RetryPolicy(target.transfer.retry_attempts, target.transfer.retry_delay_s, patient_opening=patient_opening)
         return Retrying(
             lambda: self._bare_source(target, observer),
             policy,

@@ -17,10 +17,17 @@ from forged.daemon.work import Work
 from forged.kit.logs import Log
 from forged.kit.tasks import Tasks
 from forged.metrics.metrics import Metrics
-from forged.model.errors import ForgedError
+from forged.model.errors import Cancelled, ForgedError
 from forged.model.observer import Everyone, Observer
 from forged.model.settings import Config
 from forged.model.target import Target, TargetName
+
+REMOVED = "this target was removed from the configuration; what has landed stays"
+CHANGED = "the configuration of this target has changed; what has landed stays, the rest comes with the next sync"
+STOPPING = "forged stops; what has landed stays, the rest comes after the next start"
+
+BEGIN_ANEW_S = 5.0
+"""After a fault of ours a target rests so long: the same fault again must not fill the log."""
 
 
 class UnknownTarget(ForgedError):
@@ -85,12 +92,14 @@ class Fleet:
     async def apply(self, config: Config) -> None:
         """Makes the targets of `config` the ones that run. A changed target ends the round it is in, and begins anew."""
         difference = self.difference(config)
-        await asyncio.gather(
-            *(self._remove(name, gone=name in difference.removed) for name in difference.removed + difference.changed)
-        )
+        leaving = [self._remove(name, REMOVED) for name in difference.removed]
+        await asyncio.gather(*leaving, *(self._remove(name, CHANGED) for name in difference.changed))
+        for name in difference.removed:
+            self._metrics.forget(name)
         for target in config.targets:
             if target.name not in self._members:
                 await self._add(target)
+            self._members[target.name].work.ingests_missing = _ingests_missing(config, target)
         self._members = {target.name: self._members[target.name] for target in config.targets}
 
     async def _add(self, target: Target) -> None:
@@ -101,26 +110,26 @@ class Fleet:
         standing.held(await flags.hold(target.manifest))
         closing = AsyncExitStack()
         observer = Everyone(self._metrics, standing, self._observer)
-        doors = await closing.enter_async_context(self._app.doors(target, observer))
-        runner = Runner(doors, standing, random.random, lambda: self._members[target.name].work.poll())
-        member = Member(standing, runner, Work(doors, runner, standing, self._jobs), closing)
+        doors = await closing.enter_async_context(self._app.doors(target, observer, patient_opening=False))
+        runner = Runner(doors, standing, random.random, lambda: work.look())
+        work = Work(doors, runner, standing, self._jobs)
+        member = Member(standing, runner, work, closing)
         self._members[target.name] = member
         self._tasks.start(f"target {target.name}", runner.run())
         self.timetable.set(target)
 
-    async def _remove(self, name: str, *, gone: bool) -> None:
-        """Ends a target in order: no new errands, then its task, then its doors."""
+    async def _remove(self, name: str, why: str) -> None:
+        """Ends a target in order: no new errands, then its task, then what still waits for it, then its doors."""
         self.timetable.remove(TargetName(name))
         member = self._members.pop(name)
+        member.runner.leave(Cancelled(why))
         await self._tasks.stop(f"target {name}")
-        await member.work.give_up("the configuration of this target has changed" if not gone else "this target was removed")
+        await member.work.leave()
         await member.closing.aclose()
-        if gone:
-            self._metrics.forget(name)
 
     async def stop(self) -> None:
         """Ends all targets; partial files stay for the next start."""
-        await asyncio.gather(*(self._remove(name, gone=False) for name in list(self._members)))
+        await asyncio.gather(*(self._remove(name, STOPPING) for name in list(self._members)))
 
     # --- what happens by itself -------------------------------------------------------------------------------------------
 
@@ -130,17 +139,17 @@ class Fleet:
             return False
         if errand is Errand.POLL:
             asked = member.work.poll()
-            if not asked and not member.standing.watching:
+            if not asked and member.standing.active is not None:
                 self._metrics.poll_skipped(name)
             return asked
         return member.work.clean_up_when_due()
 
     def _ended(self, name: str, error: BaseException | None) -> None:
         """A target's task ended by itself: a bug of ours. Said loudly, and the target begins anew."""
-        self._log.error("a task ended unexpectedly; it is started again", task=name, error=repr(error))
+        self._log.error("a task ended unexpectedly; it is started again", task=name, exc_info=error)
         member = self._members.get(name.removeprefix("target "))
         if member is not None:
-            asyncio.get_running_loop().call_later(5.0, self._restart, name, member)
+            asyncio.get_running_loop().call_later(BEGIN_ANEW_S, self._restart, name, member)
 
     def _restart(self, name: str, member: Member) -> None:
         if self._members.get(member.standing.target.name) is member and name not in self._tasks.names:
@@ -150,3 +159,8 @@ class Fleet:
         """Right before the metrics page is read."""
         for member in self._members.values():
             member.standing.refresh_metrics()
+
+
+def _ingests_missing(config: Config, target: Target) -> bool:
+    """Whether cleanup has to wait for an ingest: a required one is configured for this target, and none has taken its files yet."""
+    return any(ingest.required and (not ingest.targets or target.name in ingest.targets) for ingest in config.ingests)

@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from forged.daemon.progress import Progress, TargetProgress
 from forged.kit.clock import Clock
-from forged.model.jobs import Job, JobId, JobResult, JobStatus, new_job_id
+from forged.model.jobs import Job, JobId, JobStatus, new_job_id
 from forged.model.observer import Everyone, Observer
 from forged.store.base import Store
+from forged.sync.cycle import RoundResult
 
 TELL_EVERY_S = 0.25
 """At most four notifications a second for each job (DESIGN section 6)."""
 
+ROUNDS_KEPT = 32
+"""Jobs whose whole result is still known after their end. Who waits for a job asks at once; a hostile box can make each 400 KB."""
+
 
 @dataclass(slots=True, eq=False)
 class ActiveJob:
-    """A job that has not ended. `ended` is set when it has; `cancel` ends it early."""
+    """A job that has not ended. `ended` is set when it has; `job` is then as it ended."""
 
     job: Job
     progress: Progress
     ended: asyncio.Event
-    cancel: Callable[[], None] | None = None
-    """Set while it runs; before that, cancelling just takes it from the queue."""
-    cancelled: bool = False
 
     @property
     def numbers(self) -> TargetProgress:
@@ -37,15 +39,19 @@ class ActiveJob:
 
 
 class JobBook:
-    """Opens and closes jobs; knows the active ones. `on_progress` and `on_end` tell whoever subscribed."""
+    """Opens and closes jobs; knows the active ones. `on_progress` and `on_end` tell whoever subscribed.
+
+    `on_end` also hears whether the job is kept: polls that found nothing are not, and nobody wants to read about them.
+    """
 
     def __init__(
-        self, store: Store, clock: Clock, on_progress: Callable[[ActiveJob, Job], None], on_end: Callable[[Job], None]
+        self, store: Store, clock: Clock, on_progress: Callable[[ActiveJob, Job], None], on_end: Callable[[Job, bool], None]
     ) -> None:
         self._store = store
         self._clock = clock
         self._on_progress = on_progress
         self._on_end = on_end
+        self._rounds: OrderedDict[JobId, RoundResult] = OrderedDict()
         self.active: dict[JobId, ActiveJob] = {}
 
     def open(self, target: str, folders: Sequence[str] = ()) -> ActiveJob:
@@ -63,22 +69,25 @@ class JobBook:
         if keep:
             await self._store.jobs.save(active.job)
 
-    async def end(self, active: ActiveJob, ended: Job, *, keep: bool = True) -> None:
-        """It is over. `keep` False: nothing happened that anybody would want to read about (a poll that found nothing)."""
+    async def end(self, active: ActiveJob, ended: Job, *, keep: bool, result: RoundResult | None = None) -> None:
+        """It is over; only the first end counts. With `keep` it is remembered. Raises StoreError; it has ended all the same."""
+        if self.active.pop(ended.id, None) is None:
+            return
         active.job = ended
-        self.active.pop(ended.id, None)
+        if result is not None:
+            self._rounds[ended.id] = result
+            if len(self._rounds) > ROUNDS_KEPT:
+                self._rounds.popitem(last=False)
         try:
             if keep:
                 await self._store.jobs.save(ended)
         finally:
             active.ended.set()
-            self._on_end(ended)
+            self._on_end(ended, keep)
 
-    async def cancel_unstarted(self, active: ActiveJob, reason: str, *, keep: bool) -> None:
-        """It never ran and never will."""
-        status = JobStatus.CANCELLED if active.cancelled else JobStatus.FAILED
-        result = JobResult(False, 0, 0, 0.0, (reason,))
-        await self.end(active, replace(active.job, status=status, end_ns=self._clock.now_ns(), result=result), keep=keep)
+    def round_of(self, id: JobId) -> RoundResult | None:
+        """All that a job did, for a while after its end."""
+        return self._rounds.get(id)
 
     async def find(self, id: JobId) -> Job | None:
         """The job, active or recent."""

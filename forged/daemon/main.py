@@ -37,8 +37,12 @@ from forged.model.jobs import Job
 from forged.model.observer import Everyone
 from forged.model.settings import Config
 
-STOP_LIMIT_S = 8.0
-"""For the answers that are under way, so that all of the stop stays below the 10 s that systemd's users wait patiently."""
+ANSWER_LIMIT_S = 5.0
+"""For the answers that are under way when forged stops; the targets end meanwhile, and so what waits for them is answered soon."""
+
+STOP_LIMIT_S = 8.5
+"""For all of the stop. Whoever stops a service waits 10 s patiently; a disk or a line that hangs must not take longer. What is on
+disk is safe at any moment, so after that forged just leaves."""
 
 EXIT_OK, EXIT_FAILED, EXIT_CONFIG = 0, 1, 2
 
@@ -70,7 +74,7 @@ class _Daemon:
         self._clock: Clock = SystemClock()
         self._notifier = Notifier(env)
         self._stopping = asyncio.Event()
-        self._reloads: set[asyncio.Task[object]] = set()
+        self._hung_up = asyncio.Event()
 
     async def run(self) -> int:
         """Raises ConfigError and other ForgedErrors of the start; after READY only signals end it."""
@@ -85,13 +89,15 @@ class _Daemon:
             app = await stack.enter_async_context(App.open(config, observer=Everyone(), ssh_home=self._home, clock=self._clock))
             jobs = self._job_book(app, publisher, events)
             fleet = Fleet(app, jobs, metrics, log, events)
-            tasks = Tasks(lambda name, error: log.error("a task ended unexpectedly", task=name, error=repr(error)))
+            tasks = Tasks(lambda name, error: log.error("a task ended unexpectedly", task=name, exc_info=error))
             stack.push_async_callback(tasks.stop_all)
             page = await self._metrics_page(config, metrics, fleet, stack)
             configs = ConfigStore(config)
             reloader = Reloader(self._read, configs, fleet, metrics, self._notifier, self._clock, log)
             registry = Registry("forged", forged.__version__)
-            server = Server(registry, publisher, report=lambda *fault: log.error("a fault in a method", fault=repr(fault)))
+            server = Server(
+                registry, publisher, report=lambda where, error: log.error("a fault in a method", where=where, exc_info=error)
+            )
             started = ServiceFacts(self._clock.now_ns(), page, lambda: server.connections)
             SyncMethods(fleet, jobs, self._clock).register(registry)
             TargetMethods(fleet, app).register(registry)
@@ -101,6 +107,7 @@ class _Daemon:
             ConfigMethods(lambda: configs.current).register(registry)
             await service.restore_limits()
             # Subscribing applies the configuration at once: start and reload share one path.
+            await configs.subscribe(self._apply_log_level)
             await configs.subscribe(app.apply)
             await configs.subscribe(fleet.apply)
             stack.push_async_callback(fleet.stop)
@@ -111,15 +118,20 @@ class _Daemon:
             )
             stack.callback(listening.close)
             await server.start(listening)
-            stack.push_async_callback(server.stop, STOP_LIMIT_S)
+            stack.push_async_callback(server.stop, ANSWER_LIMIT_S)
             tasks.start("telling progress", jobs.keep_telling())
             tasks.start("telling systemd", self._keep_telling_systemd(fleet))
-            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload, reloader)
+            tasks.start("reloading", self._keep_reloading(reloader, log))
             self._notifier.ready(_status(fleet))
             log.info("forged runs", version=forged.__version__, targets=len(config.targets), socket=str(config.daemon.socket))
             await self._stopping.wait()
             self._notifier.stopping()
             log.info("forged stops: transfers end where they are and resume at the next start")
+            asyncio.get_running_loop().call_later(STOP_LIMIT_S, self._leave_it, log)
+            fleet.timetable.stop()
+            await tasks.stop("reloading")
+            # Side by side: the end of the targets ends the calls that wait for them.
+            await asyncio.gather(server.stop(ANSWER_LIMIT_S), fleet.stop())
         return EXIT_OK
 
     # --- the steps --------------------------------------------------------------------------------------------------------
@@ -128,7 +140,7 @@ class _Daemon:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop)
-        loop.add_signal_handler(signal.SIGHUP, lambda: None)  # until there is something to reload
+        loop.add_signal_handler(signal.SIGHUP, self._hung_up.set)
 
     def _stop(self) -> None:
         """The first asks for an orderly end; the second ends at once: what is on disk is safe at any moment."""
@@ -136,26 +148,42 @@ class _Daemon:
             os._exit(EXIT_FAILED)
         self._stopping.set()
 
-    def _reload(self, reloader: Reloader) -> None:
-        task: asyncio.Task[object] = asyncio.create_task(reloader.reload(), name="reload")
-        self._reloads.add(task)
-        task.add_done_callback(self._reloads.discard)
+    def _leave_it(self, log: Log) -> None:
+        """Something does not end."""
+        hanging = sorted({task.get_name() for task in asyncio.all_tasks() if task is not asyncio.current_task()})
+        log.warning("forged leaves without waiting any longer: what has landed is safe", still_at_work=hanging[:10])
+        self._logs.close()
+        os._exit(EXIT_OK)
+
+    async def _keep_reloading(self, reloader: Reloader, log: Log) -> None:
+        """SIGHUPs that come while a reload is at work are one: it reads the file as it is then."""
+        while True:
+            await self._hung_up.wait()
+            self._hung_up.clear()
+            reload = asyncio.create_task(reloader.reload(), name="reload")
+            await asyncio.wait([reload])
+            if error := reload.exception():  # a fault of ours must not make forged deaf for the next SIGHUP
+                log.error("a fault while reloading", exc_info=error)
 
     def _open_logs(self, config: Config, stack: AsyncExitStack) -> Log:
         settings = config.daemon
         folder = settings.log_dir / "sync" if settings.log_dir else None
         style = Style(settings.log_format.value)
-        stack.enter_context(
+        self._logs = stack.enter_context(
             configure("forged", sys.stderr, level=settings.log_level.value, style=style, folder=folder, environ=self._env)
         )
         return logger("forged.daemon")
 
+    async def _apply_log_level(self, config: Config) -> None:
+        self._logs.set_level(config.daemon.log_level.value)
+
     def _job_book(self, app: App, publisher: Publisher, events: LiveEvents) -> JobBook:
         telling = Telling(publisher, self._clock)
 
-        def ended(job: Job) -> None:
+        def ended(job: Job, kept: bool) -> None:
             telling.ended(job)
-            events.job_ended(job)
+            if kept:
+                events.job_ended(job)
 
         return JobBook(app.store, self._clock, telling.progressed, ended)
 

@@ -14,7 +14,6 @@ from forged.model.errors import ForgedError
 from forged.model.manifest import ManifestName
 from forged.model.paths import SourcePath, shown, source_path
 from forged.store.base import Store
-from forged.sync.homecheck import check_home
 from forged.sync.preview import preview
 
 PAGE_MOST = 500
@@ -37,9 +36,7 @@ class FileMethods:
 
     async def cleanup(self, target: str, dry_run: bool = False) -> rpc.Cleanup:
         """Removes at the source what is old enough and proven safe at home; names each file that stays, and why."""
-        member = self._fleet.find(target)
-        await member.work.in_turn("home check", lambda: check_home(member.runner.doors))
-        return answers.cleanup(await member.work.clean_up(dry_run=dry_run, urgent=True))
+        return answers.cleanup(await self._fleet.find(target).work.clean_up(dry_run=dry_run, urgent=True))
 
     async def list_files(self, target: str, limit: int = 200, cursor: str | None = None) -> rpc.ManifestPage:
         """What is remembered of a target's files, ascending by path."""
@@ -94,7 +91,7 @@ class FileMethods:
         """Forgets everything of a target. Files that are at home are adopted by the next sync instead of copied again."""
         member = self._fleet.find(target)
         files = await self._store.manifest.forget(member.standing.target.manifest)
-        member.work.poll()
+        member.work.look()
         return {"success": True, "message": f"{files} files are forgotten; equal ones at home are adopted again", "files": files}
 
     async def _below(self, name: ManifestName, path: SourcePath) -> list[SourcePath]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 
@@ -12,7 +13,7 @@ from forged.daemon.app import App
 from forged.daemon.fleet import Fleet, Member
 from forged.kit.units import parse_duration
 from forged.model import rpc
-from forged.model.errors import ForgedError
+from forged.model.errors import Cancelled, ForgedError
 from forged.model.manifest import Pause
 from forged.model.paths import SourcePath
 from forged.sync.homecheck import check_home
@@ -63,7 +64,8 @@ class TargetMethods:
         await self._store.flags.set_pause(member.standing.target.manifest, pause)
         member.standing.paused(pause)
         for active in member.work.jobs():
-            member.work.cancel(active)
+            member.work.cancel(active, Cancelled(f"{target} was paused; what has landed stays, the rest comes after `resume`"))
+        member.runner.watching.interrupt()
         return {"success": True, "message": f"{target} is paused; `forgectl resume {target}` goes on"}
 
     async def resume(self, target: str) -> rpc.Done:
@@ -71,7 +73,7 @@ class TargetMethods:
         member = self._fleet.find(target)
         await self._store.flags.set_pause(member.standing.target.manifest, None)
         member.standing.paused(None)
-        member.work.poll()
+        member.work.look()
         return {"success": True, "message": f"{target} goes on"}
 
     async def release(self, target: str) -> rpc.Released:
@@ -81,15 +83,16 @@ class TargetMethods:
         if held is None:
             return {"success": True, "message": f"{target} was not held", "held": None}
         await self._store.flags.set_hold(member.standing.target.manifest, None)
-        await member.work.believe()
         member.standing.held(None)
+        await member.work.believe()
         return {"success": True, "message": f"{target} is released", "held": answers.hold(held)}
 
     async def trust(self, target: str, fingerprint: str) -> rpc.Done:
         """Accepts the host key that the box shows now, if it has this fingerprint: `SHA256:...`, typed or pasted by a person."""
         member = self._fleet.find(target)
         await self._app.trust(member.standing.target, fingerprint)
-        member.work.start_sync()
+        if member.standing.pause is None:
+            member.work.start_sync()
         return {"success": True, "message": f"{target}: {fingerprint} is pinned"}
 
     async def verify(
@@ -121,17 +124,17 @@ class TargetMethods:
         while True:
             active = member.work.start_sync()
             try:
-                await active.ended.wait()
+                async with asyncio.timeout(deadline_s - self._clock.monotonic_s()):
+                    await active.ended.wait()
+            except TimeoutError:
+                return False
             finally:
-                if not active.ended.is_set():
-                    member.work.cancel(active)
+                member.work.cancel(active)
             ended = active.job.result
             if ended is None or not ended.success:
                 return False
             if not member.standing.left_files:
                 return True
-            if self._clock.monotonic_s() >= deadline_s:
-                return False
             await self._clock.sleep(member.standing.target.settle.settle_s + 0.1)
 
 

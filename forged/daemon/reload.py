@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -11,12 +12,15 @@ from forged.kit.clock import Clock
 from forged.kit.logs import Log
 from forged.kit.notify import Notifier
 from forged.metrics.metrics import Metrics, ReloadResult
-from forged.model.errors import ConfigError
+from forged.model.errors import ConfigError, ForgedError
 from forged.model.settings import Config, DaemonSettings
 
 NO_DIFFERENCE = Difference()
 
 NOT_CHANGED = "the configuration is NOT changed"
+
+HALF_CHANGED = "the configuration is changed only in part: reload again when this is mended"
+"""The state database failed in the middle. What is missing then is done by the next reload."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +73,27 @@ class Reloader:
         self._notifier = notifier
         self._clock = clock
         self._log = log
+        self._turn = asyncio.Lock()
         self.last: Reloaded | None = None
 
     async def reload(self) -> Reloaded:
         """Never raises for what a file can be wrong about: that is in the answer, in the log, and systemd is told."""
-        self._notifier.reloading()
+        async with self._turn:
+            self._notifier.reloading()
+            self.last = await self._tried()
+            self._metrics.reloaded(ReloadResult.CHANGED if self.last.success else ReloadResult.REFUSED)
+            self._notifier.ready(self.last.message)
+            return self.last
+
+    async def _tried(self) -> Reloaded:
         try:
-            self.last = await self._applied()
+            return await self._applied()
         except ConfigError as error:
-            self.last = Reloaded(self._clock.now_ns(), False, NOT_CHANGED, error.problems)
             self._log.error(NOT_CHANGED, problems=list(error.problems), hint="mend the file and reload again")
-        self._metrics.reloaded(ReloadResult.CHANGED if self.last.success else ReloadResult.REFUSED)
-        self._notifier.ready(self.last.message)
-        return self.last
+            return Reloaded(self._clock.now_ns(), False, NOT_CHANGED, error.problems)
+        except ForgedError as error:
+            self._log.error(HALF_CHANGED, error=error.message, hint=error.hint)
+            return Reloaded(self._clock.now_ns(), False, HALF_CHANGED, (error.message,))
 
     async def _applied(self) -> Reloaded:
         new, old = self._read(), self._store.current

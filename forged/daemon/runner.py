@@ -1,21 +1,22 @@
 """The life of one target: keeps its source open, does what is asked one after the other, and brings noticed files at once.
 
-Trouble stays here: a source that does not answer is tried again with growing pauses, a destination in trouble is waited for, and
-what was asked meanwhile is answered with the reason.
+Trouble stays here: a source that does not answer is tried again with growing pauses, and what was asked meanwhile is answered with
+the reason.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 
 from forged.daemon.standing import Standing
 from forged.daemon.watching import Watching
 from forged.kit.backoff import backoff
-from forged.model.errors import ForgedError, Scope, SourceError
+from forged.model.errors import Cancelled, ForgedError, NotSupported, Scope, SourceError
 from forged.sync.doors import Doors, Looks
 
 FIRST_PAUSE_S = 2.0
@@ -24,9 +25,23 @@ LONGEST_PAUSE_S = 300.0
 tries at once."""
 
 
+STAYING = (Scope.DESTINATION, Scope.STORE)
+"""Scopes whose trouble outlasts the wish that met it."""
+
+
+class Fault(ForgedError):
+    """forged stumbled over a mistake of its own."""
+
+    default_hint = "the log has the details: please report it; the target begins anew by itself"
+
+
 @dataclass(slots=True, eq=False)
 class Wish:
-    """Something to do when its turn has come. `refuse` is called instead when it cannot be."""
+    """Something to do when its turn has come.
+
+    `refuse` hears why it was not done, or not to its end: nobody answered, it was cancelled, or it raised. `work` that ends well
+    is the only other end a wish has. `refuse` may be called after `work` has told its own end; it must bear that.
+    """
 
     name: str
     work: Callable[[], Awaitable[None]]
@@ -39,76 +54,92 @@ class Runner:
     """One target's worker. `run` lives as long as the target; the others only ask."""
 
     def __init__(self, doors: Doors, standing: Standing, chance: Callable[[], float], look: Callable[[], object]) -> None:
-        """`look`: asks for a look at everything, since the watch may have missed something. `chance`: spreads the pauses."""
+        """`look`: asks for a look at everything, since something may have been missed. `chance`: spreads the pauses."""
         self.doors = doors
         self.looks = Looks()
         self.standing = standing
+        self.watching = Watching(doors, self.looks, standing, look, lambda: self._current is not None)
         self._chance = chance
         self._wishes: deque[Wish] = deque()
         self._news = asyncio.Event()
+        self._current: Wish | None = None
         self._work: asyncio.Task[None] | None = None
-        self._watching = Watching(doors, self.looks, standing, look)
+        self._why: ForgedError | None = None
+        self._leaving: ForgedError | None = None
+        self._worked = False
+        self._farewells: set[asyncio.Task[None]] = set()
 
     # --- asking -----------------------------------------------------------------------------------------------------------
 
-    def ask(self, wish: Wish) -> bool:
-        """Puts it in the queue. False when one of that name waits already and no person asks: once is enough."""
-        if not wish.urgent and any(waiting.name == wish.name for waiting in self._wishes):
-            return False
+    def ask(self, wish: Wish) -> None:
+        """Puts it in the queue. Raises why this target takes nothing any more."""
+        if self._leaving is not None:
+            raise self._leaving
         self._wishes.append(wish)
         self._news.set()
-        return True
 
-    def withdraw(self, wish: Wish) -> bool:
-        """Takes it back; False when its turn has come already."""
-        with suppress(ValueError):
-            self._wishes.remove(wish)
-            return True
-        return False
-
-    def interrupt(self) -> None:
-        """Cancels what is being done now (a person cancelled the job, or paused the target)."""
-        if self._work is not None:
+    def cancel(self, wish: Wish, why: ForgedError) -> None:
+        """Ends a wish, waiting or at work; its `refuse` hears why. One that has had its end is fine."""
+        if wish is self._current and self._work is not None:
+            self._why = self._why or why
             self._work.cancel()
+        elif wish in self._wishes:
+            self._wishes.remove(wish)
+            farewell = asyncio.ensure_future(_awaited(wish.refuse(why)))
+            self._farewells.add(farewell)
+            farewell.add_done_callback(self._farewells.discard)
+
+    def leave(self, why: ForgedError) -> None:
+        """From now on nothing is taken, and what is under way will have ended for this reason. Then `run` is to be cancelled."""
+        self._leaving = why
+
+    async def left(self) -> None:
+        """After `run` has ended for good: tells those that still wait."""
+        await self._refuse_all(self._leaving or Cancelled())
+        if self._farewells:
+            await asyncio.wait(self._farewells)
 
     # --- living -----------------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Until it is cancelled. Raises nothing that is expected to go wrong outside."""
-        pauses = backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S, self._chance)
+        pauses = self._pauses()
         while True:
             try:
                 async with self.doors.source:
                     self.standing.reached(self.doors.source.capabilities)
-                    pauses = backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S, self._chance)
                     await self._serve()
             except SourceError as error:
+                if self._worked:
+                    pauses, self._worked = self._pauses(), False
                 self.standing.lost(error)
                 await self._refuse_all(error)
                 await self._pause(next(pauses))
 
+    def _pauses(self) -> Iterator[float]:
+        """A connection over which something was done is worth another one at once."""
+        return chain([0.0], backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S, self._chance))
+
     async def _pause(self, seconds: float) -> None:
         """Waits, unless a person asks for something."""
-        deadline = asyncio.get_running_loop().time() + seconds
-        while (left := deadline - asyncio.get_running_loop().time()) > 0:
-            self._news.clear()
-            if any(wish.urgent for wish in self._wishes):
-                return
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), left)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not any(wish.urgent for wish in self._wishes):
+                    self._news.clear()
+                    await self._news.wait()
 
     async def _serve(self) -> None:
         """While the source is open: wishes in turn, the watch beside them. Ends with the SourceError that ended the connection."""
-        watch = asyncio.create_task(self._watching.run(), name=f"watch {self.doors.target.name}")
+        watch = asyncio.create_task(self.watching.run(), name=f"watch {self.doors.target.name}")
         watch.add_done_callback(lambda _: self._news.set())
         try:
             while True:
-                await self._next()
-                if watch.done() and not watch.cancelled():
+                if watch.done():
                     watch.result()  # raises what ended it, if anything did
+                await self._next()
         finally:
             watch.cancel()
-            await asyncio.wait([watch])
+            await asyncio.gather(watch, return_exceptions=True)
 
     async def _next(self) -> None:
         """Does one wish, or waits for news."""
@@ -120,26 +151,39 @@ class Runner:
 
     async def _do(self, wish: Wish) -> None:
         """A task of its own, so that it can be cancelled without ending the runner."""
-        self._work = asyncio.create_task(_awaited(wish.work), name=f"{wish.name} {self.doors.target.name}")
+        work = asyncio.create_task(_awaited(wish.work()), name=f"{wish.name} {self.doors.target.name}")
+        self._current, self._work, self._why = wish, work, None
         try:
-            await asyncio.wait([self._work])
+            await asyncio.wait([work])
         except asyncio.CancelledError:
-            self._work.cancel()
-            await asyncio.wait([self._work])
+            work.cancel()
+            await asyncio.wait([work])
+            await self._ended(wish, work)
             raise
-        finally:
-            work, self._work = self._work, None
-        if not work.cancelled() and (error := work.exception()) is not None:
-            if not isinstance(error, ForgedError):
-                raise error
-            if error.scope is Scope.SOURCE and error.transient:
-                raise error
+        await self._ended(wish, work)
+
+    async def _ended(self, wish: Wish, work: asyncio.Task[None]) -> None:
+        """Tells the wish how it ended. Raises what the runner cannot go on after: a lost connection, a fault of ours."""
+        self._current = self._work = None
+        error = (self._why or self._leaving or Cancelled()) if work.cancelled() else work.exception()
+        if error is None:
+            self._worked = True
+            return
+        await wish.refuse(error if isinstance(error, ForgedError) else Fault())
+        if not isinstance(error, ForgedError) or _ends_connection(error):
+            raise error
+        if not work.cancelled() and error.scope in STAYING:
             self.standing.broken(error)
 
-    async def _refuse_all(self, error: SourceError) -> None:
+    async def _refuse_all(self, error: ForgedError) -> None:
         while self._wishes:
             await self._wishes.popleft().refuse(error)
 
 
-async def _awaited(work: Callable[[], Awaitable[None]]) -> None:
-    await work()
+def _ends_connection(error: ForgedError) -> bool:
+    """Whether the source has to be opened anew, or cannot be: all but a question that this kind of source does not answer."""
+    return isinstance(error, SourceError) and not isinstance(error, NotSupported)
+
+
+async def _awaited(work: Awaitable[None]) -> None:
+    await work

@@ -9,10 +9,10 @@ from forged.daemon.conditions import Conditions
 from forged.daemon.jobbook import ActiveJob
 from forged.kit.clock import Clock
 from forged.metrics.metrics import Metrics
-from forged.model.errors import AuthRefused, ForgedError, HostKeyChanged, HostKeyUnknown, Scope, SourceError
+from forged.model.errors import AuthRefused, ForgedError, HostKeyChanged, HostKeyUnknown, Scope, SourceError, SourceMissing
 from forged.model.jobs import JobStatus
 from forged.model.manifest import Hold, Pause
-from forged.model.observer import Fact, HomeReady
+from forged.model.observer import Fact, FilesWanted, HomeReady
 from forged.model.target import Target
 from forged.sources.base import Capabilities
 from forged.sync.cycle import RoundResult
@@ -45,20 +45,29 @@ class Standing:
     capabilities: Capabilities | None = None
     """Of the connection; None while there is none."""
     watching: bool = False
+    partly_watched: bool = False
+    """The watch does not see all folders: a limit of the box is reached."""
     last_sync_ns: int | None = None
-    """When the last complete look at the source ended well."""
+    """When the last sync ended well."""
+    seen_s: float | None = None
+    """When the last look at everything began that ended well, by the clock that only runs forward."""
     free_bytes: int | None = None
     active: ActiveJob | None = None
+    """The sync that is being done now."""
     left_files: int = 0
     left_bytes: int = 0
     behind_since_s: float | None = None
+    """Since when something settled has been waiting to come home."""
+    _began_s: float = 0.0
     _unreached: State | None = None
     _waiting: bool = False
 
     def notice(self, fact: Fact) -> None:
-        """An observer, too: what the rooms report about home."""
+        """An observer, too: what the rooms report."""
         if isinstance(fact, HomeReady):
             self.free_bytes = fact.free_bytes
+        elif isinstance(fact, FilesWanted) and self.active is not None and self.behind_since_s is None:
+            self.behind_since_s = self.clock.monotonic_s()
 
     # --- told by the runner -----------------------------------------------------------------------------------------------
 
@@ -68,14 +77,17 @@ class Standing:
         self.conditions.well(Scope.SOURCE)
 
     def lost(self, error: SourceError) -> None:
+        """There is no connection, and why. A box without the folder can be reached: the folder is waited for."""
         self.capabilities = None
         self._unreached = State.REFUSED if isinstance(error, REFUSALS) else State.UNREACHABLE
+        if isinstance(error, SourceMissing):
+            self._unreached = State.WAITING
         self.metrics.target_up(self.target.name, False)
         self.watch_lives(False)
         self.broken(error)
 
-    def watch_lives(self, alive: bool) -> None:
-        self.watching = alive
+    def watch_lives(self, alive: bool, *, partly: bool = False) -> None:
+        self.watching, self.partly_watched = alive, partly
         self.metrics.watch_active(self.target.name, alive)
 
     def broken(self, error: ForgedError) -> None:
@@ -85,23 +97,29 @@ class Standing:
         self.conditions.failed(error)
 
     def round_began(self, active: ActiveJob) -> None:
-        self.active = active
+        self.active, self._began_s = active, self.clock.monotonic_s()
 
-    def round_ended(self, result: RoundResult) -> None:
-        """Counts what is left, and heals what a round that went through has disproved."""
+    def round_cut_short(self) -> None:
+        """It was cancelled, or a fault of ours ended it: how much is left, nobody knows."""
+        self.active = None
+
+    def round_ended(self, result: RoundResult, *, everything: bool) -> None:
+        """Counts what is left, and heals what a round that went through has disproved. `everything`: it looked at all folders.
+
+        The error that ended it is not told here, but by whoever goes on after it.
+        """
         numbers, self.active = self.active.numbers if self.active else None, None
         if result.job.result is not None:
             self.metrics.sync_ended(self.target.name, result.job.result, self.clock.now_ns())
         if result.error is None:
             self._waiting = False
             self.last_sync_ns = self.clock.now_ns()
+            self.seen_s = self._began_s if everything else self.seen_s
             for scope in (Scope.SOURCE, Scope.DESTINATION, Scope.STORE):
                 self.conditions.well(scope)
             self._left(result.waiting.files, 0)
-        else:
-            self.broken(result.error)
-            if numbers is not None:
-                self._left(numbers.total_files - numbers.landed_files, numbers.wanted_bytes - numbers.done_bytes)
+        elif numbers is not None:
+            self._left(numbers.total_files - numbers.landed_files, numbers.wanted_bytes - numbers.done_bytes)
 
     def held(self, hold: Hold | None) -> None:
         self.hold = hold

@@ -4,77 +4,175 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 
 from forged.daemon.standing import Standing
-from forged.model.errors import ForgedError, NotSupported, Scope, SourceError
-from forged.model.files import Entry
+from forged.model.errors import DestinationError, ForgedError, NotSupported, Scope, SourceError
+from forged.model.files import Entry, Stat
 from forged.model.paths import SourcePath
 from forged.sources.base import Notices
 from forged.sync.cycle import bring_noticed
 from forged.sync.doors import Doors, Looks
+from forged.sync.home import ready
 from forged.sync.tally import Tally
 
 MOST_NOTICED = 4_096
 """Noticed files that wait; beyond that a look at everything is cheaper, and a flood of notices needs no memory."""
 
+MOST_AT_ONCE = 4
+"""Lines that bring noticed files side by side: behind a film that takes minutes, a picture must not wait for its end."""
+
+WATCH_AGAIN_S = 1.0
+"""A watch that broke while a round goes on is begun again so much later: the round connects anew, and the watch uses that."""
+
+PARTLY_HINT = "raise fs.inotify.max_user_watches on the box; until then the poll finds what the watch does not see"
+
 
 class Watching:
-    """Runs beside the rounds. A notice is only a hint: whatever it misses, the next round finds."""
+    """Runs beside the rounds. A notice is only a hint: whatever it misses, the next look at everything finds."""
 
-    def __init__(self, doors: Doors, looks: Looks, standing: Standing, missed: Callable[[], object]) -> None:
+    def __init__(
+        self, doors: Doors, looks: Looks, standing: Standing, look: Callable[[], object], busy: Callable[[], bool]
+    ) -> None:
+        """`look` asks for a look at everything; `busy` tells whether a round or another wish is being worked on."""
         self._doors = doors
         self._looks = looks
         self._standing = standing
-        self._missed = missed
-        self._noticed: dict[SourcePath, Entry] = {}
+        self._look = look
+        self._busy = busy
+        self._closed: dict[SourcePath, Entry] = {}
+        self._found: dict[SourcePath, Entry] = {}
         self._news = asyncio.Event()
+        self._lines: set[asyncio.Task[None]] = set()
+        """Those that bring something now."""
+        self._home_is_ready = False
 
     async def run(self) -> None:
-        """While the source is open; one that cannot watch just is not watched. Raises SourceError when the connection is lost."""
-        if not (self._doors.target.timing.watch and self._doors.source.capabilities.watching):
+        """While the source is open, from its first look on. One that cannot watch just is not watched.
+
+        A target with a cron line is looked at when that says so, and only then. Raises SourceError when the connection is lost.
+        """
+        timing = self._doors.target.timing
+        if timing.schedule:
             return
-        bringing = asyncio.create_task(self._bring(), name=f"bring noticed {self._doors.target.name}")
+        if not (timing.watch and self._doors.source.capabilities.watching):
+            self._look()
+            return
+        listening, bringing = asyncio.ensure_future(self._listen()), asyncio.ensure_future(self._bring())
         try:
-            with suppress(NotSupported):
-                await self._listen()
+            await asyncio.wait([listening, bringing], return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._standing.watch_lives(False)
-            bringing.cancel()
-            await asyncio.wait([bringing])
+            for task in (listening, bringing):
+                task.cancel()
+            await asyncio.gather(listening, bringing, return_exceptions=True)
+        for task in (listening, bringing):
+            if not task.cancelled():
+                task.result()
+
+    def interrupt(self) -> None:
+        """A person paused the target: nothing more is brought."""
+        for line in self._lines:
+            line.cancel()
+
+    # --- hearing ----------------------------------------------------------------------------------------------------------
 
     async def _listen(self) -> None:
+        """As long as there is a watch. While a round goes on, one that broke is begun again: the round may live through it."""
+        while True:
+            try:
+                await self._hear()
+            except NotSupported as error:
+                self._standing.conditions.broken("watch", error.message, error.hint)
+                self._look()
+                return
+            except SourceError:
+                if not self._busy():
+                    raise
+            self._standing.watch_lives(False)
+            await asyncio.sleep(WATCH_AGAIN_S)
+
+    async def _hear(self) -> None:
+        begun = False
         async with aclosing(self._doors.source.watch()) as notices:
             async for notice in notices:
-                if not self._standing.watching:
-                    self._standing.watch_lives(True)
-                    self._missed()  # what was written before the watch began
+                self._standing.watch_lives(True, partly=notice.unwatched > 0)
+                self._tell_of_limits(notice.unwatched)
+                if not begun:
+                    begun = True
+                    self._look()  # what was written before the watch began
                 self._take(notice)
 
+    def _tell_of_limits(self, unwatched: int) -> None:
+        if unwatched:
+            self._standing.conditions.broken("watch", f"{unwatched} folders are not watched", PARTLY_HINT)
+        else:
+            self._standing.conditions.healed("watch")
+
     def _take(self, notice: Notices) -> None:
-        for entry in notice.entries:
-            self._noticed[entry.path] = entry
-        if notice.overflow or len(self._noticed) > MOST_NOTICED:
-            self._noticed.clear()
-            self._missed()
-        if notice.unwatched:
-            hint = "raise fs.inotify.max_user_watches on the box; until then the poll finds what the watch does not see"
-            self._standing.conditions.broken("watch", f"{notice.unwatched} folders are not watched", hint)
+        self._closed.update((entry.path, entry) for entry in notice.entries)
+        self._found.update((entry.path, entry) for entry in notice.found)
+        if notice.overflow or len(self._closed) + len(self._found) > MOST_NOTICED:
+            self._closed.clear()
+            self._found.clear()
+            self._look()
         self._news.set()
 
+    # --- bringing ---------------------------------------------------------------------------------------------------------
+
     async def _bring(self) -> None:
-        """Takes what has been noticed so far, all at once, and goes on."""
-        while True:
-            await self._news.wait()
-            self._news.clear()
-            entries, self._noticed = list(self._noticed.values()), {}
-            if not entries or self._standing.pause is not None:
-                continue
-            try:
-                await bring_noticed(self._doors, self._looks, entries, Tally())
-            except SourceError:
-                self._missed()  # the runner meets the same error and reports it
-            except ForgedError as error:
-                self._missed()
-                if error.scope is not Scope.FILE:
-                    self._standing.broken(error)
+        """Takes what has been noticed so far, all at once, and goes on: a few lines side by side."""
+        async with asyncio.TaskGroup() as self._group:
+            while True:
+                await self._news.wait()
+                if len(self._lines) >= MOST_AT_ONCE:
+                    await asyncio.wait(self._lines, return_when=asyncio.FIRST_COMPLETED)
+                self._news.clear()
+                closed, self._closed = list(self._closed.values()), {}
+                found, self._found = list(self._found.values()), {}
+                for entries, are_closed in ((closed, True), (found, False)):
+                    if entries and self._standing.pause is None:
+                        self._begin_line(entries, are_closed)
+
+    def _begin_line(self, entries: list[Entry], closed: bool) -> None:
+        line = self._group.create_task(self._brought(entries, closed), name=f"bring noticed {self._doors.target.name}")
+        self._lines.add(line)
+        line.add_done_callback(self._lines.discard)
+
+    async def _brought(self, entries: list[Entry], closed: bool) -> None:
+        """Brings these. What goes wrong is left to the next look, which meets it again and reports it."""
+        tally = Tally()
+        try:
+            if not self._home_is_ready:
+                await ready(self._doors)
+                self._home_is_ready = True
+            waiting = await bring_noticed(self._doors, self._looks, entries, tally, closed=closed)
+        except ForgedError as error:
+            self._home_is_ready = self._home_is_ready and not isinstance(error, DestinationError)
+            if error.scope in (Scope.DESTINATION, Scope.STORE):
+                self._standing.broken(error)
+            self._look()
+        else:
+            if tally.failed:
+                self._look()
+            if waiting:
+                again = [entry for entry in entries if entry.path in waiting]
+                self._group.create_task(self._again(again, min(waiting.values()), closed), name="noticed again")
+
+    async def _again(self, entries: list[Entry], wait_s: float, closed: bool) -> None:
+        """Another line has them, or they may still be written: once more, when that makes sense."""
+        await self._doors.clock.sleep(wait_s)
+        if closed:
+            self._closed = {entry.path: entry for entry in entries} | self._closed
+        else:
+            self._found = await self._looked_again(entries) | self._found
+        self._news.set()
+
+    async def _looked_again(self, entries: list[Entry]) -> dict[SourcePath, Entry]:
+        """How they look now: what has moved since is not settled."""
+        paths = [entry.path for entry in entries]
+        try:
+            looks = await self._doors.source.look(paths)
+        except SourceError:
+            return {}  # with the connection the watch ends as well, and the next one begins with a look at everything
+        return {path: Entry(path, look) for path, look in zip(paths, looks, strict=True) if isinstance(look, Stat)}

@@ -1,4 +1,4 @@
-"""What can be asked of one target, as wishes: a sync, a poll, a cleanup, or anything else that needs its open source."""
+"""What can be asked of one target, as wishes: a sync, a look, a cleanup, or anything else that needs its open source."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from typing import TypeVar
 from forged.daemon.jobbook import ActiveJob, JobBook
 from forged.daemon.runner import Runner, Wish
 from forged.daemon.standing import Standing
-from forged.model.errors import Cancelled, ForgedError
-from forged.model.jobs import JobResult, JobStatus
-from forged.model.paths import SourcePath
+from forged.kit.tasks import to_the_end
+from forged.model.errors import Cancelled, ForgedError, NotSupported, StoreError
+from forged.model.jobs import Job, JobResult, JobStatus
+from forged.model.paths import SourcePath, source_path
 from forged.rules.selection import folder_path
 from forged.sync.cleanup import CleanupResult, run_cleanup
 from forged.sync.cycle import RoundResult, run_round
@@ -27,6 +28,10 @@ STRETCH = 10
 T = TypeVar("T")
 
 
+class TargetPaused(ForgedError):
+    """This target is paused."""
+
+
 class Work:
     """One target's work; makes wishes for its runner."""
 
@@ -38,118 +43,159 @@ class Work:
         self.standing = standing
         self._jobs = jobs
         self._wishes: dict[ActiveJob, Wish] = {}
+        """Of the syncs that wait or run."""
         self._cleaning: asyncio.Task[None] | None = None
+        self._again: asyncio.TimerHandle | None = None
 
     def jobs(self) -> list[ActiveJob]:
         """The jobs of this target that run or wait."""
-        return [active for active in self._jobs.active.values() if active.job.target == self.doors.target.name]
+        return list(self._wishes)
 
     # --- syncs ------------------------------------------------------------------------------------------------------------
 
     def start_sync(self, folders: Sequence[str] = ()) -> ActiveJob:
-        """A person's sync: its job is kept, whatever comes of it."""
-        active = self._jobs.open(self.doors.target.name, folders)
-        self._ask(active, urgent=True)
-        return active
+        """A person's sync: its job is kept, whatever comes of it. Raises TargetPaused, BadPath, or why the target takes no more."""
+        self._check_pause()
+        self._paths(folders)
+        return self._ask(folders, urgent=True)
+
+    def _check_pause(self) -> None:
+        if self.standing.pause is not None:
+            raise TargetPaused(f"{self.doors.target.name} is paused", hint=f"forgectl resume {self.doors.target.name}")
 
     def poll(self) -> bool:
-        """The timetable's sync. False when it is not needed: one waits already, or a watch lives and a look was taken lately."""
-        if self.standing.pause is not None or self._seen_lately():
+        """The timetable's look. False when it is not needed now: no connection (it begins with a look), a sync is under way, or a
+        watch lives and a look was taken lately."""
+        if self.standing.capabilities is None or self.standing.active is not None or self._seen_lately():
             return False
-        if any(not active.job.status.ended and active in self._wishes for active in self._jobs.active.values()):
+        return self.look()
+
+    def look(self) -> bool:
+        """A look at everything, as soon as possible. False when the target is paused, or one waits already."""
+        waits = any(active.job.status is JobStatus.PENDING and not active.job.folders for active in self._wishes)
+        if self.standing.pause is not None or waits:
             return False
-        self._ask(self._jobs.open(self.doors.target.name), urgent=False)
+        with suppress(Cancelled):  # the target is about to go
+            self._ask((), urgent=False)
         return True
 
     def _seen_lately(self) -> bool:
-        last_ns = self.standing.last_sync_ns
-        if not self.standing.watching or last_ns is None or self.standing.left_files:
+        standing = self.standing
+        if not standing.watching or standing.partly_watched or standing.seen_s is None or standing.left_files:
             return False
-        return (self.doors.clock.now_ns() - last_ns) / 1e9 < STRETCH * self.doors.target.timing.poll_s
+        return self.doors.clock.monotonic_s() - standing.seen_s < STRETCH * self.doors.target.timing.poll_s
 
-    def cancel(self, active: ActiveJob) -> None:
+    def cancel(self, active: ActiveJob, why: ForgedError | None = None) -> None:
         """Ends a job, running or waiting. What landed stays; the rest resumes with the next sync."""
-        active.cancelled = True
-        wish = self._wishes.get(active)
-        if wish is not None and self.runner.withdraw(wish):
-            refusal = asyncio.ensure_future(wish.refuse(Cancelled()))
-            refusal.add_done_callback(lambda done: done.exception())
-        elif self.standing.active is active:
-            self.runner.interrupt()
+        if (wish := self._wishes.get(active)) is not None:
+            self.runner.cancel(wish, why or Cancelled())
 
-    def _ask(self, active: ActiveJob, *, urgent: bool) -> None:
+    def _ask(self, folders: Sequence[str], *, urgent: bool) -> ActiveJob:
+        active = self._jobs.open(self.doors.target.name, folders)
+
         async def work() -> None:
             await self._sync(active, urgent)
 
         async def refuse(error: ForgedError) -> None:
-            self._wishes.pop(active, None)
-            await self._jobs.cancel_unstarted(active, error.message, keep=urgent)
+            await self._cut_short(active, error, urgent)
 
-        wish = self._wishes[active] = Wish("sync" if urgent else "poll", work, refuse, urgent)
-        self.runner.ask(wish)
+        wish = Wish("sync", work, refuse, urgent)
+        try:
+            self.runner.ask(wish)
+        except ForgedError:
+            del self._jobs.active[active.job.id]
+            raise
+        self._wishes[active] = wish
+        return active
 
     async def _sync(self, active: ActiveJob, kept: bool) -> None:
-        """One round as a job. The books are closed even if the work is cancelled in the middle."""
-        self._wishes.pop(active, None)
+        """One round as a job. Raises what stopped it, when the books are closed."""
         await self._jobs.begin(active, keep=kept)
         self.standing.round_began(active)
         doors = replace(self.doors, observer=active.beside(self.doors.observer))
-        try:
-            result = await run_round(doors, self.runner.looks, active.job, Tally(), self._folders(active))
-        except asyncio.CancelledError:
-            await asyncio.shield(self._interrupted(active))
-            raise
-        await asyncio.shield(self._finished(active, result, kept))
+        result = await run_round(doors, self.runner.looks, active.job, Tally(), self._paths(active.job.folders))
+        await to_the_end(self._finished(active, result, kept))
         if result.error is not None:
             raise result.error
 
-    def _folders(self, active: ActiveJob) -> list[SourcePath]:
-        folders = active.job.folders or self.doors.target.selection.folders
-        paths = [folder_path(folder) for folder in folders]
-        return [] if b"" in paths else [SourcePath(path) for path in paths]
+    def _paths(self, folders: Sequence[str]) -> list[SourcePath]:
+        """The folders to look at: those asked for, else the configured ones; empty = everything. Raises BadPath."""
+        paths = [folder_path(folder) for folder in folders or self.doors.target.selection.folders]
+        return [] if b"" in paths else [source_path(path) for path in paths]
 
     async def _finished(self, active: ActiveJob, result: RoundResult, kept: bool) -> None:
-        self.standing.round_ended(result)
+        self.standing.round_ended(result, everything=not active.job.folders)
         self.standing.held(await self.doors.store.flags.hold(self.doors.target.manifest))
         moved = result.tally.transferred or result.tally.adopted or result.tally.failed
-        await self._jobs.end(active, result.job, keep=kept or bool(moved))
+        await self._close(active, result.job, keep=kept or bool(moved), result=result)
         again_s = result.waiting.look_again_s
         if again_s is not None and again_s < self.doors.target.timing.poll_s:
-            asyncio.get_running_loop().call_later(again_s, self.poll_waiting)
+            self._look_again_in(again_s)
 
-    def poll_waiting(self) -> None:
+    def _look_again_in(self, seconds: float) -> None:
         """Files were still being written: look again as soon as that makes sense."""
-        if self.standing.left_files:
-            self.poll()
+        if self._again is not None:
+            self._again.cancel()
+        self._again = asyncio.get_running_loop().call_later(seconds, self.look)
 
-    async def _interrupted(self, active: ActiveJob) -> None:
-        self.standing.active = None
-        result = JobResult(False, active.numbers.landed_files, active.numbers.landed_bytes, 0.0, (Cancelled().message,))
-        ended = replace(active.job, status=JobStatus.CANCELLED, end_ns=self.doors.clock.now_ns(), result=result)
-        await self._jobs.end(active, ended)
+    async def _cut_short(self, active: ActiveJob, error: ForgedError, kept: bool) -> None:
+        """It never began, or did not come to its end. What has landed is counted: it is home."""
+        if self.standing.active is active:
+            self.standing.round_cut_short()
+        landed = active.numbers.landed_files
+        began = active.job.status is not JobStatus.PENDING
+        duration_s = (self.doors.clock.now_ns() - active.job.start_ns) / 1e9 if began else 0.0
+        result = JobResult(False, landed, active.numbers.landed_bytes, max(duration_s, 0.0), (error.message,))
+        status = JobStatus.CANCELLED if isinstance(error, Cancelled) else JobStatus.FAILED
+        ended = replace(active.job, status=status, end_ns=self.doors.clock.now_ns(), result=result)
+        await self._close(active, ended, keep=kept or landed > 0)
 
-    async def give_up(self, reason: str) -> None:
-        """The target ends: what was still waiting is told why."""
-        for active in list(self._wishes):
-            self._wishes.pop(active)
-            await self._jobs.cancel_unstarted(active, reason, keep=False)
+    async def _close(self, active: ActiveJob, ended: Job, *, keep: bool, result: RoundResult | None = None) -> None:
+        """A job that cannot be remembered has ended all the same."""
+        self._wishes.pop(active, None)
+        try:
+            await self._jobs.end(active, ended, keep=keep, result=result)
+        except StoreError as error:
+            self.standing.broken(error)
+
+    async def leave(self) -> None:
+        """The target's runner has ended for good: tells those that still wait, and asks for nothing more."""
+        if self._again is not None:
+            self._again.cancel()
+        await self.runner.left()
+        if self._cleaning is not None:
+            await asyncio.wait([self._cleaning])
 
     # --- others -----------------------------------------------------------------------------------------------------------
 
     async def clean_up(self, *, dry_run: bool, urgent: bool) -> CleanupResult:
-        """A cleanup in its turn. Raises ForgedError when it cannot even begin."""
+        """A cleanup in its turn, after a look at home. Raises ForgedError when it cannot even begin."""
         policy = self.doors.target.cleanup
         if policy is None:
             raise ForgedError("this target has no [target.cleanup]: nothing is ever removed", hint="add the table to forged.toml")
         dry = dry_run or policy.dry_run
-        result = await self.in_turn(
-            "cleanup", lambda: run_cleanup(self.doors, policy, dry_run=dry, missing_ingests=self.ingests_missing), urgent=urgent
-        )
+        if not dry:
+            self._check_pause()
+
+        async def work() -> CleanupResult:
+            await check_home(self.doors)
+            self.standing.held(await self.doors.store.flags.hold(self.doors.target.manifest))
+            return await run_cleanup(self.doors, policy, dry_run=dry, missing_ingests=self.ingests_missing)
+
+        result = await self.in_turn("cleanup", work, urgent=urgent)
         freed = (0, 0) if result.dry_run else (len(result.removed), result.freed_bytes)
         self.standing.metrics.cleaned(self.doors.target.name, *freed, result.kept_count)
-        if result.error is not None:
-            self.standing.broken(result.error)
+        self._tell_of_cleanup(result.error)
         return result
+
+    def _tell_of_cleanup(self, error: ForgedError | None) -> None:
+        """A source that cannot remove stays so, however well its rounds go: a condition of its own."""
+        if isinstance(error, NotSupported):
+            self.standing.conditions.broken("cleanup", error.message, error.hint)
+        elif error is not None:
+            self.standing.broken(error)
+        else:
+            self.standing.conditions.healed("cleanup")
 
     def clean_up_when_due(self) -> bool:
         """The timetable's cleanup. False where there is nothing to do, or one is under way."""
@@ -168,19 +214,14 @@ class Work:
         """A person released the hold: what is missing at home now is the owner's wish, and what vanished at the source is gone."""
         self.runner.looks.believe_next = True
         await check_home(self.doors, believe=True)
-        self.poll()
+        self.look()
 
     async def in_turn(self, name: str, work: Callable[[], Awaitable[T]], *, urgent: bool = True) -> T:
         """Does something with the open source when its turn has come. Raises what it raises, or why it could not be done."""
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
 
         async def do() -> None:
-            try:
-                result = await work()
-            except ForgedError as error:
-                if not answer.done():
-                    answer.set_exception(error)
-                raise
+            result = await work()
             if not answer.done():
                 answer.set_result(result)
 
@@ -193,4 +234,4 @@ class Work:
         try:
             return await answer
         finally:
-            self.runner.withdraw(wish)
+            self.runner.cancel(wish, Cancelled())

@@ -4,9 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from typing import TypeVar
+
+T = TypeVar("T")
 
 Ended = Callable[[str, BaseException | None], None]
 """Told the name of a task that ended by itself, and the exception that ended it (None = it just returned)."""
+
+
+async def to_the_end(work: Coroutine[None, None, T]) -> T:
+    """Carries `work` out even if the caller is cancelled in the middle; the cancellation goes on when it is done.
+
+    For notes that must not be half written. A second cancellation does not wait any more.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
 
 
 class Tasks:
@@ -26,9 +42,14 @@ class Tasks:
         task.add_done_callback(lambda done: self._done(name, done))
 
     def _done(self, name: str, task: asyncio.Task[None]) -> None:
-        asked = self._tasks.pop(name, None) is not task
-        if not asked and not task.cancelled():
-            self._on_end(name, task.exception())
+        asked = self._tasks.get(name) is not task
+        if not asked:
+            del self._tasks[name]
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is not None or not asked:  # a fault on the way out is news even of a task that was told to go
+            self._on_end(name, error)
 
     async def stop(self, name: str) -> None:
         """Cancels the task and waits until it has ended. One that does not run is fine."""

@@ -44,11 +44,15 @@ async def _nothing_staged(stagings: Sequence[str]) -> Sequence[int]:
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """`attempts`: how often in a row to try again without any progress. `delay_s`: the bound of the first wait; it doubles."""
+    """`attempts`: how often in a row to try again without any progress. `delay_s`: the bound of the first wait; it doubles.
+
+    `patient_opening` False: opening is tried once only, for somebody who has a patience of his own.
+    """
 
     attempts: int = 3
     delay_s: float = 5.0
     longest_s: float = LONGEST_WAIT_S
+    patient_opening: bool = True
     chance: Callable[[], float] = random.random
 
 
@@ -112,7 +116,7 @@ class Retrying:
 
     async def __aenter__(self) -> Self:
         self._open = True
-        await self._persist(_itself)
+        await (self._persist(_itself) if self._policy.patient_opening else self._connected())
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

@@ -6,7 +6,7 @@ The path of a changed file, top to bottom: scan (list, compare) > sift (settled?
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from forged.kit.flow import line
@@ -94,31 +94,33 @@ async def sync_once(doors: Doors, looks: Looks, job: Job, folders: Sequence[Sour
     return ended(doors, job, tally, result.error, started_s, result.waiting)
 
 
-async def bring_noticed(doors: Doors, looks: Looks, entries: Sequence[Entry], tally: Tally) -> None:
-    """Brings files that a watch has just seen closed or renamed into place: the same line, without a listing before it.
+async def bring_noticed(
+    doors: Doors, looks: Looks, entries: Sequence[Entry], tally: Tally, *, closed: bool
+) -> Mapping[SourcePath, float]:
+    """Brings files that a watch has just noticed: the same line, without a listing before it.
 
-    Raises ForgedError; whatever is missed, the next round finds.
+    `closed`: it saw them closed or renamed into place, so they are settled. Answers those that cannot come yet, and after how many
+    seconds another try makes sense. Raises ForgedError; whatever is missed, the next round finds.
     """
     watched = replace(doors, observer=tally.beside(doors.observer))
-    await _bring(watched, looks, noticed(watched, entries), closed=True)
+    sift = Sift(watched, looks, noticed=True, closed=closed)
+    await _bring(watched, looks, noticed(watched, entries), sift)
+    return sift.waiting
 
 
 async def _look_and_bring(doors: Doors, looks: Looks, folders: Sequence[SourcePath]) -> Waiting:
     """Steps 2 to 7, and what follows from having seen everything."""
-    scan = Scan(doors, folders)
-    waiting, unlanded = await _bring(doors, looks, scan.changes())
+    scan, sift = Scan(doors, folders), Sift(doors, looks)
+    unlanded = await _bring(doors, looks, scan.changes(), sift)
     await _close_the_books(doors, scan, unlanded, looks, bool(folders))
     if scan.error is not None:
         raise scan.error  # what it showed before it broke is home; the rest is unknown, and that is no success
-    return waiting
+    return Waiting(len(sift.waiting), min(sift.waiting.values(), default=None))
 
 
-async def _bring(
-    doors: Doors, looks: Looks, changes: AsyncGenerator[list[Change], None], *, closed: bool = False
-) -> tuple[Waiting, set[str]]:
-    """Changes come in, files come home: one line of overlapping stages. Answers what waits, and what was begun and not landed."""
-    sift, adoption = Sift(doors, looks, closed), Adoption(doors, looks)
-    transfer, land = Transfer(doors, looks), Land(doors, looks)
+async def _bring(doors: Doors, looks: Looks, changes: AsyncGenerator[list[Change], None], sift: Sift) -> set[str]:
+    """Changes come in, files come home: one line of overlapping stages. Answers what was begun and has not landed."""
+    adoption, transfer, land = Adoption(doors, looks), Transfer(doors, looks), Land(doors, looks)
     try:
         async with line() as flow:
             found = flow.stage("scan", changes)
@@ -127,9 +129,11 @@ async def _bring(
             receipts = flow.stage("transfer", *(transfer.receipts(missing) for _ in range(FETCHES_AT_ONCE)), depth=LANDING_BATCH)
             async for landed in land.landed(receipts.batches(LANDING_BATCH)):
                 transfer.have_landed(landed)
+                sift.release([one.entry.path for one in landed])
     finally:
-        looks.release(sift.claimed)
-    return Waiting(len(sift.waiting), min(sift.waiting.values(), default=None)), transfer.unlanded
+        sift.release(list(sift.claimed))
+        looks.staging.difference_update(transfer.begun)
+    return transfer.unlanded
 
 
 async def _close_the_books(doors: Doors, scan: Scan, unlanded: set[str], looks: Looks, partly: bool) -> None:
@@ -140,7 +144,7 @@ async def _close_the_books(doors: Doors, scan: Scan, unlanded: set[str], looks: 
     everything = scan.summary.complete and not partly
     looks.turn(everything)
     if everything:
-        await doors.destination.sweep(unlanded)
+        await doors.destination.sweep(unlanded | looks.staging)
         await _forget_vanished(doors, scan, looks)
 
 

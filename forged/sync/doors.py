@@ -43,6 +43,8 @@ class Looks:
     """How much the source's clock is ahead of ours, as last measured."""
     believe_next: bool = False
     """A person released a hold: what the next complete look does not see is gone, however much it is."""
+    staging: set[str] = field(default_factory=set)
+    """What the lines of this target are staging now: a round that sweeps must leave alone what a notice is bringing beside it."""
     _claimed: set[SourcePath] = field(default_factory=set)
 
     def claim(self, path: SourcePath) -> bool:

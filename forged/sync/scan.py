@@ -30,6 +30,7 @@ class Scan:
         self._unknown: list[bytes] = []
         self._gone: list[SourcePath] = []
         self._size_bytes = 0
+        self._began_ns = 0
         self.problems: list[Problem] = []
         """What could not be looked at, the first `MOST_PROBLEMS` of them."""
         self.plan = PlanCount()
@@ -38,6 +39,7 @@ class Scan:
     async def changes(self) -> AsyncGenerator[list[Change], None]:
         """NEW, MODIFIED, DOUBTFUL and BACK as they are found. A listing that breaks just ends them: see `error` and `summary`."""
         name, started_s = self._doors.target.name, self._doors.clock.monotonic_s()
+        self._began_ns = self._doors.clock.now_ns()
         self._doors.observer.notice(ScanStarted(name))
         try:
             async for entries, rows in self.windows():
@@ -58,6 +60,8 @@ class Scan:
 
     def _count(self, change: Change) -> bool:
         """Counts every change; only those with something to do now go on."""
+        if change.kind is ChangeKind.GONE and change.row is not None and change.row.landed_at_ns > self._began_ns:
+            return False  # a notice brought it after the listing had passed its folder
         self.plan.add(change)
         if change.kind is ChangeKind.GONE and change.row is not None:
             self._gone.append(change.row.path)

@@ -12,37 +12,52 @@ from forged.model.plan import Change, ChangeKind
 from forged.rules import settle
 from forged.sync.doors import Doors, Looks
 
+OTHER_LINE_S = 0.25
+"""A noticed file that another line brings is asked for again so much later: what comes home there may be the version before."""
+
 
 class Sift:
     """Lets through the entries whose bytes have to come home now."""
 
-    def __init__(self, doors: Doors, looks: Looks, closed: bool = False) -> None:
-        """`closed`: a watch saw the writer close these files, so there is nothing to wait for."""
+    def __init__(self, doors: Doors, looks: Looks, *, noticed: bool = False, closed: bool = False) -> None:
+        """`noticed`: a watch told of these files, not a listing. `closed`: it saw the writer close them, so they are settled."""
         self._doors = doors
         self._looks = looks
+        self._noticed = noticed
         self._closed = closed
         self.claimed: set[SourcePath] = set()
         """What this line brings; no other line of the target touches it meanwhile."""
         self.waiting: dict[SourcePath, float] = {}
-        """Files still being written, and after how many seconds another look makes sense."""
+        """Files that cannot be brought yet, and after how many seconds another look makes sense."""
 
     async def wanted(self, changes: AsyncIterable[list[Change]]) -> AsyncGenerator[list[Entry], None]:
         """NEW and MODIFIED files that are settled; DOUBTFUL ones whose content is another."""
         moment = settle.Moment(await self._doors.source.clock_ns(), self._doors.clock.monotonic_s())
         self._looks.source_ahead_ns = moment.source_ns - self._doors.clock.now_ns()
         async for batch in changes:
-            chosen = [change for change in batch if self._chosen(change)]
-            self.claimed.update(change.entry.path for change in chosen if change.entry)
+            chosen = [change for change in batch if change.entry and self._doors.selector.wants(change.entry)]
             await self._welcome_back([c.row.path for c in chosen if c.kind is ChangeKind.BACK and c.row])
-            settled = [change for change in chosen if change.kind is not ChangeKind.BACK and self._settled(change, moment)]
+            changed = [change for change in chosen if change.kind is not ChangeKind.BACK]
+            settled = [change for change in changed if self._settled(change, moment) and self._claim(change)]
             doubtful = [change for change in settled if change.kind is ChangeKind.DOUBTFUL]
             others = await self._other_content(doubtful) if doubtful else set()
             yield [c.entry for c in settled if c.entry and (c.kind is not ChangeKind.DOUBTFUL or c.entry.path in others)]
 
-    def _chosen(self, change: Change) -> bool:
-        """Within the target's selection, and not on its way home already."""
-        entry = change.entry
-        return entry is not None and self._doors.selector.wants(entry) and self._looks.claim(entry.path)
+    def _claim(self, change: Change) -> bool:
+        """Only what goes on is claimed, and not what is still being written: its writer may close it while this line goes on."""
+        assert change.entry is not None
+        path = change.entry.path
+        if self._looks.claim(path):
+            self.claimed.add(path)
+            return True
+        if self._noticed:
+            self.waiting[path] = OTHER_LINE_S
+        return False
+
+    def release(self, paths: Sequence[SourcePath]) -> None:
+        """They are home, or not to be had now: another line may bring what becomes of them."""
+        self.claimed.difference_update(paths)
+        self._looks.release(paths)
 
     def _settled(self, change: Change, moment: settle.Moment) -> bool:
         assert change.entry is not None

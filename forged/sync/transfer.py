@@ -20,6 +20,8 @@ class Transfer:
         self._doors = doors
         self._looks = looks
         self.unlanded: set[str] = set()
+        self.begun: set[str] = set()
+        """What this line stages now; `looks.staging` has it, too."""
 
     async def receipts(self, missing: AsyncIterable[list[Entry]]) -> AsyncGenerator[list[Receipt], None]:
         """Each receipt as soon as it is proven. Several of these run side by side on one stream of entries."""
@@ -30,7 +32,9 @@ class Transfer:
 
     def have_landed(self, landed: Sequence[Landed]) -> None:
         """These have their final names: nothing of them is left in staging."""
-        self.unlanded.difference_update(resume.staging_name(one.entry) for one in landed)
+        stagings = [resume.staging_name(one.entry) for one in landed]
+        for known in (self.unlanded, self.begun, self._looks.staging):
+            known.difference_update(stagings)
 
     async def _bring(self, entries: Sequence[Entry]) -> AsyncGenerator[Receipt, None]:
         """One batch; what was hashed differently at both ends is fetched again from the start, `retry_attempts` times at most."""
@@ -63,6 +67,8 @@ class Transfer:
 
     async def _requests(self, entries: Sequence[Entry]) -> list[Request]:
         stagings = [resume.staging_name(entry) for entry in entries]
+        self.begun.update(stagings)
+        self._looks.staging.update(stagings)  # before the destination is asked: a sweep that comes after this knows them
         resume_points = await self._doors.destination.resume_points(stagings)
         hashing, verify = self._doors.source.capabilities.hashing, self._doors.target.transfer.verify
         requests = []
