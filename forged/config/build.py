@@ -53,7 +53,7 @@ class Builder:
             state=_state(tables.state, daemon.state_dir),
             transfer=settings.TransferSettings(tables.transfer.in_flight, tables.transfer.min_free, tables.transfer.bandwidth),
             media=_media(tables.media),
-            targets=tuple(self._target(table) for _, table in tables.targets),
+            targets=tuple(self.target(table) for _, table in tables.targets),
             ingests=tuple(_ingest(table, daemon.state_dir) for _, table in tables.ingests),
             discoveries=tuple(self._discovery(table) for _, table in tables.discoveries),
         )
@@ -70,7 +70,8 @@ class Builder:
             log_dir=self._around.log_dir(),
         )
 
-    def _target(self, table: TargetTable) -> Target:
+    def target(self, table: TargetTable) -> Target:
+        """One target; of the other tables only [media] is looked at."""
         address = table.source
         source = SourceAddress(address.kind, address.path or preset(table.type).path, address.host, address.user, address.port)
         return self._built(table, table.name, source)

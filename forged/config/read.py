@@ -103,7 +103,7 @@ class Reader:
         if not isinstance(raw, dict):
             self._add((name,), f"this is one table: write [{name}] in single brackets")
             raw = {}
-        return self._validated(table, raw, (name,)) or table()
+        return self.validated(table, raw, (name,)) or table()
 
     def _array(self, name: str, types: Mapping[str, type[T]], base: type[T]) -> Iterator[tuple[int, T]]:
         """The elements of an array of tables. Where there are `types`, the word in `type` chooses the table."""
@@ -113,7 +113,7 @@ class Reader:
             return
         for index, element in enumerate(raw):
             chosen = self._chosen(types, element, (name, index)) if types else base
-            table = None if chosen is None else self._validated(chosen, element, (name, index))
+            table = None if chosen is None else self.validated(chosen, element, (name, index))
             if table is not None:
                 yield index, table
 
@@ -125,7 +125,8 @@ class Reader:
             return None
         return types[word]
 
-    def _validated(self, table: type[T], raw: dict[str, object], path: KeyPath) -> T | None:
+    def validated(self, table: type[T], raw: dict[str, object], path: KeyPath) -> T | None:
+        """The table without its wrong keys, which are in `mistakes`; None when a wrong or missing key cannot be done without."""
         while True:
             try:
                 return table.model_validate(raw, context=self._around)
