@@ -39,10 +39,8 @@ def check(tables: Tables, around: Surroundings) -> Iterator[Mistake]:
 def _daemon(tables: Tables, around: Surroundings) -> Iterator[Mistake]:
     if tables.daemon.state_dir is None and around.state_dir() is None:
         yield Mistake(("daemon", "state_dir"), "neither $STATE_DIRECTORY nor $XDG_STATE_HOME nor $HOME is set: write a folder here")
-    socket = tables.daemon.socket or _path(around.socket())
-    if socket is None:
-        yield Mistake(("daemon", "socket"), "neither $RUNTIME_DIRECTORY nor $XDG_RUNTIME_DIR is set: write a path here")
-    elif len(os.fsencode(socket)) > MAX_SOCKET_PATH_BYTES:
+    socket = tables.daemon.socket or around.socket().path
+    if len(os.fsencode(socket)) > MAX_SOCKET_PATH_BYTES:
         yield Mistake(
             ("daemon", "socket"), f"the path of a socket may have {MAX_SOCKET_PATH_BYTES} bytes at most: choose a shorter one"
         )

@@ -61,7 +61,9 @@ class DaemonTable(Table):
     state_dir: PathText = key(
         None, "where forged remembers; $STATE_DIRECTORY, as root /var/lib/forged, else $XDG_STATE_HOME/forged"
     )
-    socket: PathText = key(None, "where forgectl finds it; $RUNTIME_DIRECTORY, as root /run/forged, else $XDG_RUNTIME_DIR/forged")
+    socket: PathText = key(
+        None, "where forgectl finds it; $RUNTIME_DIRECTORY, else $XDG_RUNTIME_DIR/forged; as root, or else, /run/forged"
+    )
     socket_mode: SocketMode = key("0660", "who may open the socket, octal; the default lets in the owner and the group")
     socket_group: Text = key(None, "group of the socket; its members may act on configured targets")
     metrics: Listen = key(

@@ -54,11 +54,15 @@ class Surroundings:
         # The second is the default that the XDG Base Directory Specification names.
         return self._below("XDG_STATE_HOME", "forged") or self._below("HOME", ".local/state/forged")
 
-    def socket(self) -> Place | None:
-        """$RUNTIME_DIRECTORY (systemd), /run/forged as root, else below $XDG_RUNTIME_DIR. None: no place is known."""
+    def socket(self) -> Place:
+        """$RUNTIME_DIRECTORY (systemd), below $XDG_RUNTIME_DIR unless root, else /run/forged.
+
+        cron and `su` set neither, and `forged once` there needs no socket at all: a daemon that may not make it says so itself.
+        """
         if given := self._systemd("RUNTIME_DIRECTORY"):
             return Place(given.path / "forged.sock", given.variable)
-        return Place(Path("/run/forged/forged.sock")) if self.is_root else self._below("XDG_RUNTIME_DIR", "forged/forged.sock")
+        own = None if self.is_root else self._below("XDG_RUNTIME_DIR", "forged/forged.sock")
+        return own or Place(Path("/run/forged/forged.sock"))
 
     def media_base(self) -> Place | None:
         """$MEDIA_BASE, the default of `dest`."""

@@ -260,6 +260,7 @@ def test_a_discovery_carries_the_target_to_make_of_each_box(tmp_path: Path) -> N
             "/h/.local/state/forged",
             "/y/forged/forged.sock",
         ),
+        ({"HOME": "/h"}, False, "/h/.local/state/forged", "/run/forged/forged.sock"),  # cron knows no more
     ],
 )
 def test_places_of_the_daemon_follow_systemd_then_root_then_xdg(
@@ -269,10 +270,9 @@ def test_places_of_the_daemon_follow_systemd_then_root_then_xdg(
     assert (str(daemon.state_dir), str(daemon.socket)) == (state_dir, socket)
 
 
-def test_where_no_place_is_known_both_keys_are_asked_for(tmp_path: Path) -> None:
+def test_where_no_place_is_known_for_the_memory_its_key_is_asked_for(tmp_path: Path) -> None:
     assert mistakes("", tmp_path, {}) == [
-        "1: daemon.state_dir: neither $STATE_DIRECTORY nor $XDG_STATE_HOME nor $HOME is set: write a folder here",
-        "1: daemon.socket: neither $RUNTIME_DIRECTORY nor $XDG_RUNTIME_DIR is set: write a path here",
+        "1: daemon.state_dir: neither $STATE_DIRECTORY nor $XDG_STATE_HOME nor $HOME is set: write a folder here"
     ]
 
 
