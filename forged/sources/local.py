@@ -69,8 +69,7 @@ class LocalSource:
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         inside, self._inside = self._inside, None
-        if inside is not None:
-            await inside.threads.close()
+        if inside is not None and await inside.threads.close():
             inside.tree.close()
 
     @property
@@ -120,7 +119,9 @@ class LocalSource:
 
     async def watch(self, folders: Sequence[SourcePath] = ()) -> AsyncGenerator[Notices, None]:
         inside = self._opened()
-        async with aclosing(inside.threads.stream(partial(watch, inside.tree, inside.sight, folders))) as answers:
+        async with aclosing(
+            inside.threads.stream(partial(watch, inside.tree, inside.sight, folders), may_be_silent=True)
+        ) as answers:
             async for notices in answers:
                 yield notices
 

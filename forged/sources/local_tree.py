@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -16,7 +17,7 @@ from contextlib import ExitStack, contextmanager
 from forged.model.errors import SourceError, SourceMissing
 from forged.model.files import Entry, Problem, ProblemKind, Stat
 from forged.model.paths import SourcePath, shown
-from forged.sources.agent.program.line import UNREADABLE, Trouble
+from forged.sources.agent.program.line import UNREADABLE, Stopped, Trouble
 from forged.sources.agent.program.removal import remove_guarded
 from forged.sources.agent.program.tree import Expected, Facts, Tree, facts, same_outside, trouble_of
 from forged.sources.agent.wire import TROUBLES
@@ -50,7 +51,7 @@ class LocalTree(Tree):
         self._identities: frozenset[tuple[int, int]] = frozenset()
         with self._told(root):
             super().__init__(root)
-        self.close = weakref.finalize(self, os.close, self._fd)
+        self.close = weakref.finalize(self, os.close, self._fd)  # a thread that hangs keeps it open, and so out of other hands
         self._find_homes()
 
     def refresh(self) -> None:
@@ -98,6 +99,16 @@ class LocalTree(Tree):
             raise AtHome
         return deeper
 
+    def leads_home(self, path: bytes) -> bool:
+        """Whether a path, there or not, is one of home's."""
+        try:
+            with self.folder(path):
+                return False
+        except AtHome:
+            return True
+        except (Trouble, OSError):
+            return False
+
     # --- steps of the source ----------------------------------------------------------------------------------------------
 
     def look_at(self, paths: Sequence[SourcePath]) -> list[Stat | Problem]:
@@ -131,17 +142,39 @@ def _identity(path: bytes) -> tuple[int, int] | None:
 
 
 class Reading:
-    """One open file below the root. Everything raises Trouble, and nothing else. One thread at a time may use it."""
+    """One open file below the root, used by one thread after the other. All of it raises Trouble, and Stopped once it is closed."""
 
     def __init__(self, tree: Tree, path: SourcePath) -> None:
         self._stack = ExitStack()
         self._file = self._stack.enter_context(tree.opened(path))
         self._digest = hashlib.sha256()
+        self._using = threading.Lock()
+        self._closed = False
         self.at_bytes = 0
 
     def close(self) -> None:
-        """Not while another method runs."""
-        self._stack.close()
+        """Never under a thread that uses it: its descriptor might be another file's by then. That thread closes it."""
+        self._closed = True
+        self._close_if_free()
+
+    def _close_if_free(self) -> None:
+        if self._closed and self._using.acquire(blocking=False):
+            try:
+                self._stack.close()
+            finally:
+                self._using.release()
+
+    @contextmanager
+    def _used(self) -> Iterator[None]:
+        try:
+            with self._using:
+                if self._closed:
+                    raise Stopped
+                yield
+        except OSError as error:
+            raise trouble_of(error) from error
+        finally:
+            self._close_if_free()
 
     @property
     def fd(self) -> int:
@@ -170,7 +203,7 @@ class Reading:
 
     def read(self, most_bytes: int, hash: bool) -> bytes:
         """The next bytes, at least one. Trouble (CHANGED) where there are none left."""
-        with _in_our_words():
+        with self._used():
             data = self._file.read(most_bytes)
         self.at_bytes += len(data)
         if hash:
@@ -191,21 +224,13 @@ class Reading:
 
     def after(self) -> Stat:
         """The look after the last byte. Trouble (CHANGED) when another file has its name."""
-        with _in_our_words():
+        with self._used():
             return stat_of(self._file.after())
 
     def remove(self) -> None:
         """Removes it under guard, if it is still the file that was opened."""
-        with _in_our_words():
+        with self._used():
             remove_guarded(self._file.folder, self._file.name, self._file.before)
-
-
-@contextmanager
-def _in_our_words() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise trouble_of(error) from error
 
 
 def stat_of(seen: Facts) -> Stat:

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import enum
 import os
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -27,7 +28,7 @@ from forged.sources.agent.listing import outermost
 from forged.sources.agent.program.inotify import can_watch
 from forged.sources.agent.program.line import Trouble
 from forged.sources.agent.program.removal import ASIDE
-from forged.sources.agent.program.tree import usable
+from forged.sources.agent.program.tree import Facts, usable
 from forged.sources.agent.program.watching import Scope, Watch
 from forged.sources.agent.watching import NewsReader
 from forged.sources.base import Notices
@@ -47,6 +48,12 @@ STEP_MS = 250
 
 GATHER_MS = 1_000
 """Changes that come within this time are told at once."""
+
+QUIET_S = 2.5
+"""How long a file that changed is looked at again: over a second, and over the granularity of a clock on SMB and FAT (2 s)."""
+
+AGAIN_MS = 500
+"""How often that is."""
 
 ROOT_EVERY_MS = 10_000
 """How often the root is looked for while nothing happens: watchfiles does not tell when it goes."""
@@ -94,8 +101,8 @@ def watch(tree: LocalTree, sight: Sight, folders: Sequence[SourcePath], outbox: 
         try:
             return _watch_closings(tree, folders, outbox)
         except OSError:
-            outbox.put(Notices(overflow=True))  # no instance left (max_user_instances): the other way is slower, but open
-    return _watch_by_looking(tree, sight.look_every_s, folders, outbox)
+            pass  # no instance left (max_user_instances): the other way is slower, but open
+    return _watch_by_looking(tree, sight, folders, outbox)
 
 
 # --- inotify --------------------------------------------------------------------------------------------------------------
@@ -114,16 +121,17 @@ def _watch_closings(tree: LocalTree, folders: Sequence[SourcePath], outbox: Outb
 # --- watchfiles -----------------------------------------------------------------------------------------------------------
 
 
-def _watch_by_looking(tree: LocalTree, every_s: float, folders: Sequence[SourcePath], outbox: Outbox[Notices]) -> None:
-    """One RustNotify after the other: it is of no more use after a name that it cannot decode."""
-    begun = False
+def _watch_by_looking(tree: LocalTree, sight: Sight, folders: Sequence[SourcePath], outbox: Outbox[Notices]) -> None:
+    """One RustNotify after the other: after a name that it cannot decode, or a loop of links, it answers nothing else any more."""
+    missed = sight.eyes is Eyes.INOTIFY  # what the other way may have begun to tell
     while True:
         tree.refresh()
         root = tree.path
-        with _looking(root, every_s) as looker:
-            outbox.put(Notices(overflow=begun))
-            begun = True
+        with _looking(root, sight.look_every_s) as looker:
+            outbox.put(Notices(overflow=missed))
             _tell_looks(looker, Changes(tree, root, folders), outbox)
+        missed = True
+        outbox.stopped.wait(sight.look_every_s)
 
 
 @contextmanager
@@ -140,31 +148,53 @@ def _tell_looks(looker: RustNotify, changes: Changes, outbox: Outbox[Notices]) -
     """Returns when it has to be begun anew."""
     while True:
         try:
-            seen = looker.watch(GATHER_MS, STEP_MS, ROOT_EVERY_MS, outbox.stopped)
+            seen = looker.watch(GATHER_MS, STEP_MS, changes.patience_ms, outbox.stopped)
         except WatchfilesRustInternalError:
             return
         outbox.check()
         changes.tree.must_be_there()
-        notices = changes.notices(seen) if isinstance(seen, set) else None
+        notices = changes.notices(seen if isinstance(seen, set) else set())
         if notices is not None:
             outbox.put(notices)
 
 
 class Changes:
-    """What watchfiles saw, as notices. Nobody saw a file closed, so that all are merely found."""
+    """What watchfiles saw, as notices. Nobody saw a file closed, so that all are merely found.
+
+    It compares whole seconds of mtime, and so does not see the second of two changes in one second. Therefore what has changed is
+    looked at again until it has been quiet for longer than that.
+    """
 
     def __init__(self, tree: LocalTree, root: bytes, folders: Sequence[SourcePath]) -> None:
         self.tree = tree
         self._below = root.rstrip(b"/") + b"/"
         self._scope = Scope(outermost(folders))
+        self._lately: dict[bytes, tuple[Facts, float]] = {}
+
+    @property
+    def patience_ms(self) -> int:
+        """How long to wait for news."""
+        return AGAIN_MS if self._lately else ROOT_EVERY_MS
 
     def notices(self, seen: set[tuple[int, str]]) -> Notices | None:
         """None where nothing of it concerns us."""
-        paths = {path: change for change, raw in sorted(seen, reverse=True) if (path := self._path(raw)) is not None}
-        found = tuple(Entry(SourcePath(path), stat_of(looks)) for path, looks in self.tree.looks(sorted(paths)))
-        there = {entry.path for entry in found}
-        gone = tuple(SourcePath(p) for p, change in paths.items() if change == Change.deleted and p not in there)
+        changed = {path: change for change, raw in sorted(seen, reverse=True) if (path := self._path(raw)) is not None}
+        there = dict(self.tree.looks(sorted({*changed, *self._lately})))
+        found = tuple(Entry(SourcePath(path), stat_of(looks)) for path, looks in there.items() if self._is_new(path, looks))
+        gone = tuple(SourcePath(path) for path, change in changed.items() if change == Change.deleted and path not in there)
+        self._forget(there.keys())
         return Notices(found=found, gone=gone) if found or gone else None
+
+    def _is_new(self, path: bytes, looks: Facts) -> bool:
+        told = self._lately.get(path)
+        if told is not None and told[0] == looks:
+            return False
+        self._lately[path] = (looks, time.monotonic() + QUIET_S)
+        return True
+
+    def _forget(self, there: Container[bytes]) -> None:
+        now_s = time.monotonic()
+        self._lately = {path: told for path, told in self._lately.items() if path in there and told[1] > now_s}
 
     def _path(self, raw: str) -> bytes | None:
         """The path below the root; None for what a listing would not show."""
@@ -173,4 +203,4 @@ class Changes:
             return None
         path = path[len(self._below) :]
         shows = usable(path) and not ASIDE.fullmatch(path.rpartition(b"/")[2]) and self._scope.has(path)
-        return path if path and shows else None
+        return path if path and shows and not self.tree.leads_home(path) else None
