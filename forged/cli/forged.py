@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,8 +12,9 @@ from pathlib import Path
 import click
 
 from forged import __version__
+from forged.cli.places import here, user_home
 from forged.cli.telling import Line, Manner, Tone, line, manner, print_json, say, trouble
-from forged.model.errors import ConfigError, ForgedError
+from forged.model.errors import Cancelled, ConfigError, ForgedError
 from forged.model.settings import Config
 
 FAILED, WRONG_USE = 1, 2
@@ -110,7 +112,7 @@ def configuration(file: Path | None) -> Config:
     """The validated configuration. Raises ConfigError with every mistake."""
     from forged.config import load
 
-    found = load.find(file, os.environ, Path.cwd(), Path.home())
+    found = load.find(file, os.environ, here(), user_home())
     return load.load(found, os.environ, is_root=os.geteuid() == 0)
 
 
@@ -129,6 +131,10 @@ def told(spoken: Manner) -> Iterator[None]:
         say(refusal(error), to_stderr=True)
         sys.exit(WRONG_USE if isinstance(error, ConfigError) else FAILED)
     except Interrupted as interrupted:
+        if spoken is Manner.JSON:
+            from forged.cli.results import refusal_json
+
+            print_json(refusal_json(Cancelled()))
         say([line("Stopped. What has landed stays; the rest comes with the next sync.", Tone.WARN)], to_stderr=True)
         sys.exit(interrupted.exit_code)
 
@@ -142,4 +148,7 @@ def refusal(error: ForgedError) -> list[Line]:
 
 def main() -> None:
     """The entry point of `forged` and of `python -m forged`."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until a command has something to close there is nothing to tidy up
+    if sys.stdout is None:  # closed by whoever started us (`>&-`): the first file we open must not become it
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     cli(prog_name="forged")

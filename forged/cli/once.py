@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import assert_never
 
 from forged.cli import lines, results
+from forged.cli.places import user_home
 from forged.cli.running import run
 from forged.cli.telling import Manner, print_json, say
 from forged.daemon.app import App
@@ -45,7 +45,7 @@ def preview(config: Config, names: Sequence[str], manner: Manner) -> bool:
 
 async def _sync(config: Config, names: Sequence[str], manner: Manner, clock: Clock) -> list[RoundResult]:
     progress = Progress(clock)
-    async with App.open(config, observer=progress, ssh_home=Path.home()) as app:
+    async with App.open(config, observer=progress, ssh_home=user_home()) as app:
         targets = app.targets(names)
         progress.expect(target.name for target in targets)
         async with shown(progress, targets, manner, clock):
@@ -53,7 +53,7 @@ async def _sync(config: Config, names: Sequence[str], manner: Manner, clock: Clo
 
 
 async def _preview(config: Config, names: Sequence[str], clock: Clock) -> list[Preview]:
-    async with App.open(config, observer=Progress(clock), ssh_home=Path.home()) as app:
+    async with App.open(config, observer=Progress(clock), ssh_home=user_home()) as app:
         return await app.preview(names)
 
 

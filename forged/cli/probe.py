@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
+from forged.cli.places import user_home
 from forged.cli.running import run
 from forged.cli.telling import Line, Tone, columns, line, say
 from forged.config.address import parse_source
@@ -28,7 +29,7 @@ def probe(url: str, identity_file: Path | None) -> bool:
         address = parse_source(url)
     except ValueError as e:
         raise ConfigError((f"the URL: {e}",)) from e  # the URL itself is not repeated: it may hold a password
-    findings = run(Probe(address, SshOptions(identity_file=identity_file), Path.home()).look())
+    findings = run(Probe(address, SshOptions(identity_file=identity_file), user_home()).look())
     say(report(findings))
     return bool(findings.folders)
 

@@ -113,17 +113,63 @@ async def wait():
         await asyncio.sleep(0.01)
         print("closed in order", flush=True)
 
-with told(Manner.LINES):
+with told(Manner[sys.argv[1]]):
     run(wait())
 """
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_a_command_in_order(number: signal.Signals, code: int) -> None:
-    with subprocess.Popen([sys.executable, "-c", WAITS], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    assert interrupted("LINES", number) == (code, "")
+
+
+def test_an_interrupted_command_still_answers_one_json_document() -> None:
+    code, answer = interrupted("JSON", signal.SIGINT)
+    assert code == 130
+    assert json.loads(answer)["error"]["kind"] == "cancelled"
+
+
+def interrupted(manner: str, number: signal.Signals) -> tuple[int, str]:
+    """How a command ends that a signal meets at work, and what it says after it has closed everything."""
+    command = [sys.executable, "-c", WAITS, manner]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         process.send_signal(number)
         stdout, stderr = process.communicate(timeout=20)
-    assert (process.returncode, stdout) == (code, "closed in order\n")
+    assert stdout.startswith("closed in order\n")
     assert stderr == "Stopped. What has landed stays; the rest comes with the next sync.\n"
+    return process.returncode, stdout.removeprefix("closed in order\n")
+
+
+def faulty(fault: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command in a world with one fault in it."""
+    code = f"import os, pwd, signal, sys\nimport forged.cli.forged as roof\n{fault}\nsys.argv = {['forged', *arguments]!r}\nroof.main()"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+
+
+def test_ctrl_c_while_it_starts_ends_it_as_shells_expect() -> None:
+    done = faulty("roof.configuration = lambda file: os.kill(os.getpid(), signal.SIGINT)", "check")
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
+def test_a_user_without_a_name_is_told_to_set_home(valid: Path) -> None:
+    nobody = "del os.environ['HOME']\ndef unknown(uid): raise KeyError(uid)\npwd.getpwuid = unknown"
+    done = faulty(nobody, "-c", str(valid), "check")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[0] == "✘ forged: this user has no home folder"
+    assert "$HOME" in done.stderr
+
+
+def test_a_deleted_folder_to_stand_in_is_said(tmp_path: Path) -> None:
+    done = faulty(
+        f"os.mkdir({str(tmp_path / 'x')!r}); os.chdir({str(tmp_path / 'x')!r}); os.rmdir({str(tmp_path / 'x')!r})", "check"
+    )
+    assert done.returncode == 1
+    assert "the current folder does not exist any more" in done.stderr
+
+
+def test_a_closed_standard_output_hurts_nobody(valid: Path) -> None:
+    command = ["sh", "-c", f"exec {sys.executable} -m forged -c {valid} check >&-"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, cwd=Path(__file__).parents[2])
+    assert (done.returncode, done.stderr) == (0, "")
