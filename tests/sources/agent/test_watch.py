@@ -128,6 +128,17 @@ async def test_a_file_that_is_still_being_written_is_not_called_closed(root: Pat
             assert ears.heard.closed[name.encode()].stat.size_bytes == 4
 
 
+async def test_a_file_that_was_deleted_while_open_says_nothing_about_its_successor(root: Path) -> None:
+    async with watched(root) as ears:
+        with open(root / "name", "wb"):
+            (root / "name").unlink()
+            successor = open(root / "name", "wb")  # noqa: SIM115 - outlives the first one
+        await ears.fence()
+        assert b"name" not in ears.heard.closed
+        successor.close()
+        await ears.heard.until(lambda: b"name" in ears.heard.closed)
+
+
 async def test_what_is_no_file_and_what_only_was_read_is_not_noticed(root: Path) -> None:
     write(root, "old")
     async with watched(root) as ears:
@@ -170,10 +181,12 @@ async def test_a_folder_that_is_moved_away_needs_a_listing_and_is_no_longer_watc
     async with watched(root) as ears:
         (root / "folder").rename(root.parent / "away")
         await ears.heard.until(lambda: ears.heard.overflows == 1)
-        write(root.parent, "away/deep/file2")
-        await ears.heard.entry(write(root, "folder/deep/file3"))
-        await ears.fence()
-        assert ears.heard.paths == {b"folder/deep/file3", b"fence1"}
+        (root / "folder" / "deep").mkdir(parents=True)
+        with open(root / "folder" / "deep" / "film", "wb"):
+            write(root.parent, "away/deep/film")
+            await ears.fence()
+            assert not ears.heard.closed.keys() - {b"fence1"}, "it is still open; the one that was closed is away"
+        await ears.heard.until(lambda: b"folder/deep/film" in ears.heard.closed)
 
 
 async def test_a_folder_that_is_renamed_is_watched_under_its_new_name(root: Path) -> None:
@@ -184,6 +197,18 @@ async def test_a_folder_that_is_renamed_is_watched_under_its_new_name(root: Path
         assert ears.heard.overflows == 1
         await ears.heard.entry(write(root, "new/deep/another"))
         assert not any(path.startswith(b"old") for path in ears.heard.paths)
+
+
+async def test_a_folder_that_is_found_elsewhere_before_its_move_is_told_is_watched_there(root: Path) -> None:
+    """It moves into a folder that is not watched yet, so only a look into that one shows where it went."""
+    write(root, "old/deep/file")
+    async with watched(root) as ears:
+        with ears.asleep():
+            (root / "parent").mkdir()
+            (root / "old").rename(root / "parent" / "new")
+        await ears.heard.until(lambda: b"parent/new/deep/file" in ears.heard.found)
+        assert ears.heard.overflows == 1, "what was in the old folder is gone, and only a listing tells what that was"
+        await ears.heard.entry(write(root, "parent/new/deep/later"))
 
 
 async def test_a_folder_made_while_the_agent_looks_away_is_watched_under_its_last_name(root: Path) -> None:
@@ -229,6 +254,16 @@ async def test_a_root_that_is_missing_cannot_be_watched(root: Path) -> None:
         root.rmdir()
         with pytest.raises(SourceMissing):
             await anext(source.watch())
+
+
+async def test_a_root_that_was_made_anew_is_watched_and_not_the_old_one(root: Path) -> None:
+    async with local(root) as source:
+        root.rename(root.parent / "old")
+        root.mkdir()
+        async with hearing(source) as heard:
+            write(root.parent, "old/file")
+            await heard.entry(write(root, "other"))
+            assert heard.paths == {b"other"}
 
 
 async def test_a_root_behind_a_link_is_watched_where_it_is(root: Path) -> None:

@@ -10,7 +10,7 @@ from forged.sources.agent.program.libc import LIBC, last_error
 CLOSE_WRITE, MOVED_FROM, MOVED_TO, CREATE, DELETE = 0x8, 0x40, 0x80, 0x100, 0x200  # what happens to something in a folder
 UNMOUNT, OVERFLOW, IGNORED = 0x2000, 0x4000, 0x8000  # told whether asked or not
 ISDIR = 0x40000000
-ONLYDIR, DONT_FOLLOW, EXCL_UNLINK = 0x1000000, 0x2000000, 0x4000000
+EXCL_UNLINK = 0x4000000  # nothing more of a file that was deleted while open: its name may be another file's by then
 LIMIT = 28  # ENOSPC: fs.inotify.max_user_watches is reached
 
 EVENT = struct.Struct("iIII")  # watch, mask, cookie, length of the name
@@ -37,8 +37,7 @@ class Inotify:
 
     def add(self, folder: int, events: int) -> int:
         """Watches an open folder, whatever its path leads to by now; the same folder gets the same number. Raises OSError."""
-        path = b"/proc/self/fd/%d/." % folder  # `/.` makes the descriptor a part of the way, where links are followed
-        watch = LIBC.inotify_add_watch(self.fd, path, events | ONLYDIR | DONT_FOLLOW | EXCL_UNLINK) if LIBC else -1
+        watch = LIBC.inotify_add_watch(self.fd, b"/proc/self/fd/%d" % folder, events | EXCL_UNLINK) if LIBC else -1
         if watch < 0:
             raise last_error()
         return int(watch)

@@ -126,11 +126,11 @@ class Watch:
 
     def _drop(self, top: bytes) -> None:
         """A folder was moved away, and those below it with it. Which files were in it, nobody knows here."""
+        self._news.missed = True
         for watch, folder in list(self._folders.items()):
             if (folder + b"/").startswith(top + b"/"):
                 del self._folders[watch]
                 self._kernel.forget(watch)
-                self._news.missed = True
 
     # --- what happens in them ---------------------------------------------------------------------------------------------
 
@@ -175,7 +175,7 @@ class Watch:
     def _folder_happened(self, path: bytes, mask: int) -> None:
         if mask & (CREATE | MOVED_TO):
             self._add(path, self._news.seen)
-        elif mask & MOVED_FROM:
+        elif mask & MOVED_FROM and self._scope.leads(path):
             self._drop(path)
 
     def _file_happened(self, path: bytes, mask: int) -> None:
