@@ -5,22 +5,28 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from forged.config.load import load
 from forged.demo.producer import COMFYUI_OUTPUT, FORGE_OUTPUTS
 from forged.demo.server import LOOPBACK, Served
 from forged.model.errors import ForgedError
-from forged.model.settings import Config
 
 PROGRAMS: Mapping[str, tuple[str, str]] = {"forge": ("Forge", FORGE_OUTPUTS), "comfyui": ("ComfyUI", COMFYUI_OUTPUT)}
 """Target and type -> the program's name, and its folder on the box."""
 
 SETTLE = "500ms"
-"""Shorter than the default of two seconds, since the tour is short. Its films grow every 0.3 s."""
+"""Shorter than the default of two seconds, since the tour is short. Its films grow every 0.3 s. Only the poll waits so long:
+what the watch saw closed comes at once."""
+
+AGE = "2s"
+"""How long files stay on the box: a day in real life. So short that the end of the tour can wait for the last ones."""
+
+MAX_SOCKET_PATH_BYTES = 107
+"""unix(7): sun_path holds 108 bytes, and the last one is NUL."""
 
 
 class FolderNotEmpty(ForgedError):
@@ -63,6 +69,15 @@ class Grounds:
         return self.root / "box.log"
 
     @property
+    def ledger(self) -> Path:
+        """What the box has made: a JSON line for each file (demo.producer.Made)."""
+        return self.root / "box.jsonl"
+
+    @property
+    def daemon_log(self) -> Path:
+        return self.root / "daemon.log"
+
+    @property
     def config_file(self) -> Path:
         return self.root / "forged.toml"
 
@@ -77,10 +92,19 @@ class Grounds:
         for folder in (self.home, *(place.there for place in self.places)):
             folder.mkdir(parents=True)
 
-    def configure(self, served: Served) -> Config:
-        """Writes forged.toml and loads it, as `forged once -c` would."""
-        self.config_file.write_text(toml(self, served), encoding="utf-8")
-        return load(self.config_file, os.environ, is_root=os.geteuid() == 0)
+    def configure(self, served: Served, socket: Path) -> None:
+        """Writes forged.toml."""
+        self.config_file.write_text(toml(self, served, socket), encoding="utf-8")
+
+    @contextmanager
+    def socket(self) -> Iterator[Path]:
+        """Where the daemon may listen: in the folder, or where its path is too long for a socket, in a short-lived one."""
+        inside = self.root / "forged.sock"
+        if len(os.fsencode(inside)) <= MAX_SOCKET_PATH_BYTES:
+            yield inside
+            return
+        with tempfile.TemporaryDirectory(prefix="forged-") as short:
+            yield Path(short) / "s"
 
     def leave(self) -> bool:
         """Removes the folder if nothing ever happened in it; answers whether it stays."""
@@ -104,20 +128,21 @@ def grounds(wanted: Path | None) -> Grounds:
     return Grounds(wanted.absolute())
 
 
-def toml(place: Grounds, served: Served) -> str:
+def toml(place: Grounds, served: Served, socket: Path) -> str:
     """The configuration of the tour, as a person would write it."""
-    return "\n".join([head(place), *(target(one, place, served) for one in place.places)])
+    return "\n".join([head(place, socket), *(target(one, place, served) for one in place.places)])
 
 
-def head(place: Grounds) -> str:
+def head(place: Grounds, socket: Path) -> str:
     return f"""\
 # Written by `forged demo`; its box is gone when the demo ends.
 # For a box of your own: `forged probe ssh://user@host:port` prints a [[target]] to paste.
 
 [daemon]
 state_dir = {path(place.root / "state")}
-socket = {path(place.root / "forged.sock")}
-metrics = ""
+socket = {path(socket)}
+metrics = "{LOOPBACK}:0"
+log_format = "text"
 
 [transfer]
 min_free = "50MB"
@@ -137,6 +162,9 @@ identity_file = {path(served.identity_file)}
 host_key = "{served.fingerprint}"
 settle = "{SETTLE}"
 poll = "1s"
+[target.cleanup]
+age = "{AGE}"
+preserve = ["*.important"]
 """
 
 

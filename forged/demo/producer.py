@@ -2,15 +2,17 @@
 
 It keeps making pictures and films, the way a busy Forge and a busy ComfyUI would, until SIGTERM, SIGINT or the end of its standard
 input. Then it does what an interrupted box does: it leaves one last picture half-written. For each file, when it is closed, it
-says one JSON line on standard output (see `Made`).
+says one JSON line on standard output (see `Made`): all lines together are the ledger that home is compared with at the end.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 import threading
@@ -34,6 +36,12 @@ PACE_S = 0.27
 
 PICTURES_PER_FILM = 9
 
+FAVOURITE = "favourite.png.important"
+"""What the box's owner is fond of: a copy of an early picture, under a name that cleanup preserves by default."""
+
+FAVOURITE_AFTER = 4
+"""Pictures; early, so that it is old enough for cleanup and stays for no other reason than its name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Made:
@@ -41,6 +49,10 @@ class Made:
 
     path: str
     size_bytes: int
+    closed_ns: int
+    """Time of day right after the writer closed or renamed it."""
+    sha256: str
+    """Hexadecimal; read back from the box's disk."""
     whole: bool = True
 
     def line(self) -> str:
@@ -69,7 +81,10 @@ class Box:
             for number in range(PICTURES_PER_FILM):
                 if stop.is_set():
                     break
-                yield self.picture()
+                picture = self.picture()
+                yield picture
+                if self.films == 1 and number == FAVOURITE_AFTER - 1:
+                    yield self.favourite(picture)
                 if number >= 2:  # the film begins after the first pictures and grows between the next ones
                     yield next(film, None)
             yield from film
@@ -87,6 +102,12 @@ class Box:
         """ComfyUI's next film, step by step."""
         self.films += 1
         return writers.comfyui_film(self.root / COMFYUI_OUTPUT / "video", self.films, invented(self.rng, seed_bits=64))
+
+    def favourite(self, picture: Path) -> Path:
+        """Copies it aside, as its owner would."""
+        copy = self.root / COMFYUI_OUTPUT / FAVOURITE
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        return shutil.copyfile(picture, copy)
 
     def interrupted(self) -> Path:
         """The last picture, which nobody will finish."""
@@ -106,7 +127,10 @@ def produce(box: Box, stop: threading.Event) -> None:
 
 def tell(box: Box, path: Path, *, whole: bool = True) -> None:
     """Says that a file is closed. A reader that has gone away is no reason to fail."""
-    line = Made(str(path.relative_to(box.root)), path.stat().st_size, whole).line()
+    closed_ns = time.time_ns()
+    content = path.read_bytes()
+    sha256 = hashlib.sha256(content).hexdigest()
+    line = Made(str(path.relative_to(box.root)), len(content), closed_ns, sha256, whole).line()
     try:
         print(line, flush=True)  # noqa: T201  # this is the process's interface
     except BrokenPipeError:

@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import lru_cache
 from pathlib import Path
 
+from forged.demo.ending import kept, went
 from forged.demo.story import Phase, Story
 from forged.kit.units import human_duration, human_size
 
@@ -46,23 +47,41 @@ async def live(story: Story) -> AsyncIterator[None]:
 @asynccontextmanager
 async def plain(story: Story) -> AsyncIterator[None]:
     """Lines, for a pipe or a log."""
-    told: list[Phase] = []
-
-    def tell() -> None:
-        if story.phase not in told:
-            told.append(story.phase)
-            print_line(story.phase.value)
-        print_line(standing(story))
-
-    async with repeated(tell, LINE_EVERY_S):
+    lines = Lines(story)
+    async with repeated(lines.tell, FRAME_S):
         yield
+    lines.tell()
+
+
+class Lines:
+    """Each chapter and each cleanup once, and where the story stands now and then."""
+
+    def __init__(self, story: Story) -> None:
+        self._story = story
+        self._told: set[str] = set()
+        self._next_s = 0.0
+
+    def tell(self) -> None:
+        """Prints what is new."""
+        now_s, phase = self._story.clock.monotonic_s(), self._story.phase
+        self._once(f"{phase.value} …" if phase is not Phase.OVER else phase.value)
+        for target, answer in self._story.cleanups.items():
+            self._once(f"  forgectl cleanup {target}: {went(answer)}; {kept([answer])}")
+        if phase is Phase.MAKING and now_s >= self._next_s:
+            self._next_s = now_s + LINE_EVERY_S
+            print_line(standing(self._story))
+
+    def _once(self, text: str) -> None:
+        if text not in self._told:
+            self._told.add(text)
+            print_line(text)
 
 
 def standing(story: Story) -> str:
-    """`6 s: 21 files made, 19 home (3.1 MB), 640 ms after the last byte`."""
-    soon = "" if story.median_s is None else f", {human_duration(story.median_s)} after the last byte (median)"
+    """`6 s: 21 files made, 19 home (3.1 MB), 24 ms after close (median)`."""
+    soon = "" if story.median_s is None else f", {human_duration(story.median_s)} after close (median)"
     made, home = story.total_made, story.total_home
-    return f"{story.elapsed_s:3.0f} s: {made.files} files made, {home.files} home ({human_size(home.size_bytes)}){soon}"
+    return f"  {story.elapsed_s:3.0f} s: {made.files} files made, {home.files} home ({human_size(home.size_bytes)}){soon}"
 
 
 @asynccontextmanager

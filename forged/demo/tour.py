@@ -1,144 +1,125 @@
-"""The tour: a box that makes files, an SSH server in front of it, and the real forged bringing them home.
+"""The tour: a box that makes files, an SSH server in front of it, and the real daemon bringing them home and cleaning up.
 
-However it ends (the time is over, Ctrl-C, an error), the box, the server and every command are stopped before it is left.
+However it ends (the time is over, Ctrl-C, an error, a daemon that dies), the box, the daemon, the server and every command are
+stopped before it is left.
 """
 
 from __future__ import annotations
 
 import asyncio
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
+from typing import NoReturn, TypeVar
 
-from forged.daemon.app import App
+from forged.demo.box import box
 from forged.demo.ending import Again, Ending, compared
-from forged.demo.grounds import Grounds
-from forged.demo.producer import made
+from forged.demo.following import follow
+from forged.demo.grounds import AGE, Grounds
+from forged.demo.programs import Daemon, Forgectl, Said, daemon
 from forged.demo.server import serving
 from forged.demo.showing import Show
 from forged.demo.story import Phase, Story
 from forged.kit.clock import SystemClock
-from forged.model.errors import ForgedError
-from forged.sync.cycle import RoundResult
+from forged.kit.units import parse_duration
+from forged.model import rpc
 
-BREATH_S = 0.2
-"""Between two syncs. A poll for the impatient: the daemon will hear of new files instead."""
+WATCH_S = 10.0
+"""How long the daemon may take to watch all targets before the box begins anyway. A machine without inotify is polled."""
+
+ARRIVE_S = 5.0
+"""How long pushed files may take after the box has stopped, before a sync looks for them."""
 
 LAST_SYNCS = 8
-"""At most so many after the box has stopped; two are enough unless the machine is very busy."""
+"""At most so many of each target at the end; one is enough unless the machine is very busy."""
 
-STOP_S = 10.0
-"""How long the box may take to finish its last file before it is killed."""
+LAST_GASP_S = 1.0
+"""From a connection that the daemon closed to its end, where that was its end."""
 
+AGE_MARGIN_S = 0.1
+"""A file is marked as landed a moment after it did."""
 
-class BoxBroke(ForgedError):
-    """The throw-away box could not make its files."""
+DRAINED = "forge"
+"""Asked whether it is safe to destroy: yes. The other target would say no, since the picture that was cut is not home."""
 
-    default_hint = "its own words are in box.log"
+T = TypeVar("T")
 
 
 async def tour(grounds: Grounds, seconds: float, show: Show) -> Ending:
-    """Gives the whole tour. Raises ForgedError when it cannot even begin."""
+    """Gives the whole tour. Raises ForgedError when it cannot go on; of a dead daemon DaemonEnded, with its last words."""
     clock = SystemClock()
     story = Story(clock, grounds.places, grounds.home, clock.monotonic_s(), seconds)
     grounds.furnish()
-    async with show(story), serving(grounds.box, grounds.keys) as served, box(grounds, story) as stop_box:
-        config = grounds.configure(served)
-        async with App.open(config, observer=story, ssh_home=grounds.root) as app:
-            story.phase = Phase.MAKING
-            await bring_home(app, story, stop_box)
-            story.phase = Phase.LAST
-            last = await bring_the_last(app, story)
-        story.phase = Phase.COMPARING
-        comparisons = await asyncio.gather(*(asyncio.to_thread(compared, place) for place in grounds.places))
-        story.phase = Phase.OVER
-    return Ending(story, grounds, tuple(comparisons), again(last), next((one.error for one in last if one.error), None))
+    with grounds.socket() as socket:
+        async with show(story), serving(grounds.box, grounds.keys) as served:
+            grounds.configure(served, socket)
+            async with daemon(grounds) as running:
+                acts = play(grounds, story, Forgectl(grounds, socket))
+                ending = await accompanied(acts, running, follow(socket, story))
+            story.phase = Phase.OVER
+    return ending
 
 
-async def bring_home(app: App, story: Story, stop_box: asyncio.Event) -> None:
-    """Syncs again and again while the box works."""
-    time_is_up = asyncio.get_running_loop().call_later(max(story.seconds - story.elapsed_s, 0), stop_box.set)
+async def accompanied(acts: Coroutine[None, None, T], running: Daemon, following: Coroutine[None, None, NoReturn]) -> T:
+    """The result of the acts, while the daemon lives and is followed. Raises DaemonEnded, or what went wrong first."""
+    death, played = asyncio.ensure_future(running.ended()), asyncio.ensure_future(acts)
+    tasks: list[asyncio.Future[T] | asyncio.Future[NoReturn]] = [death, played, asyncio.ensure_future(following)]
     try:
-        while not stop_box.is_set():
-            await sync(app, story)
-            await asyncio.sleep(BREATH_S)
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if not played.done() or played.exception() is not None:
+            await asyncio.wait([death], timeout=LAST_GASP_S)  # a lost connection is told by the daemon's end, if it has ended
+        return next(task for task in tasks if task.done()).result()
     finally:
-        time_is_up.cancel()
-        stop_box.set()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def bring_the_last(app: App, story: Story) -> list[RoundResult]:
+async def play(grounds: Grounds, story: Story, forgectl: Forgectl) -> Ending:
+    """The acts, one after the other."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(story.watched.wait(), WATCH_S)
+    async with box(grounds, story) as stop_box:
+        story.begin_making()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop_box.wait(), story.seconds)
+        story.phase = Phase.LAST
+    again = await bring_the_last(story, forgectl)
+    story.phase = Phase.AGEING
+    await asyncio.sleep(until_old_s(story))
+    story.phase = Phase.CLEANING
+    for place in story.places:
+        story.cleaned(place.target, await cleanup(place.target, forgectl))
+    said = [await forgectl.say("status"), await forgectl.say("drain", DRAINED, "--timeout", "20s")]
+    story.phase = Phase.COMPARING
+    return await judged(grounds, story, again, said)
+
+
+async def bring_the_last(story: Story, forgectl: Forgectl) -> Again:
     """Syncs until nothing is new; answers that last sync, which moved nothing."""
-    await story.box_is_off.wait()
+    with suppress(TimeoutError):
+        await asyncio.wait_for(story.all_home.wait(), ARRIVE_S)
     for _ in range(LAST_SYNCS):
-        results = await sync(app, story)
-        if not any(result.tally.transferred or result.error for result in results):
+        answers = await asyncio.gather(*(forgectl.ask("sync", place.target, "--wait") for place in story.places))
+        results: list[rpc.JobResult] = [answer["job"]["result"] for answer in answers]
+        again = Again(sum(one["files_transferred"] for one in results), max(one["duration"] for one in results))
+        if not again.files:
             break
-        await asyncio.sleep(BREATH_S)
-    return results
+    return again
 
 
-async def sync(app: App, story: Story) -> list[RoundResult]:
-    results = await app.once()
-    for result in results:
-        story.round_over(result)
-    return results
+def until_old_s(story: Story) -> float:
+    """How long until cleanup finds everything that is home old enough."""
+    landed_s = max(story.landed_s.values(), default=0.0)
+    return max(landed_s + parse_duration(AGE) + AGE_MARGIN_S - story.clock.now_ns() / 1e9, 0.0)
 
 
-def again(last: list[RoundResult]) -> Again:
-    durations = [result.job.result.duration_s for result in last if result.job.result]
-    return Again(sum(result.tally.transferred for result in last), max(durations, default=0.0))
+async def cleanup(target: str, forgectl: Forgectl) -> rpc.Cleanup:
+    """Raises ForgectlFailed when it was stopped by something."""
+    answer: rpc.Cleanup = await forgectl.ask("cleanup", target)
+    return answer
 
 
-@asynccontextmanager
-async def box(grounds: Grounds, story: Story) -> AsyncIterator[asyncio.Event]:
-    """The box's generators, as a process of their own. Setting the event stops them; the story tells when they are off."""
-    stop = asyncio.Event()
-    with grounds.log.open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "forged.demo.producer",
-            str(grounds.box),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=log,
-            start_new_session=True,  # Ctrl-C is ours to handle; the box ends when its standard input does
-        )
-    listening = asyncio.create_task(listen(process, story, stop))
-    stopping = asyncio.create_task(hang_up(process, stop))
-    try:
-        yield stop
-        await listening
-    finally:
-        stop.set()
-        await ended(process, stopping, listening)
-
-
-async def listen(process: asyncio.subprocess.Process, story: Story, stop: asyncio.Event) -> None:
-    """Passes on what the box tells, until it says no more. Raises BoxBroke when it failed."""
-    assert process.stdout is not None
-    try:
-        async for line in process.stdout:
-            story.tell(made(line.decode()))
-        if await process.wait() != 0:
-            raise BoxBroke(f"the box ended with status {process.returncode}")
-    finally:
-        story.box_is_off.set()
-        stop.set()  # also when it ended too early: there is nothing to wait for any more
-
-
-async def hang_up(process: asyncio.subprocess.Process, stop: asyncio.Event) -> None:
-    await stop.wait()
-    assert process.stdin is not None
-    process.stdin.close()
-
-
-async def ended(process: asyncio.subprocess.Process, *tasks: asyncio.Task[None]) -> None:
-    """Waits for the box to end, kills it if it does not, and leaves no task behind."""
-    try:
-        await asyncio.wait_for(process.wait(), STOP_S)
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-    await asyncio.gather(*tasks, return_exceptions=True)  # what they raised was raised where it was waited for
+async def judged(grounds: Grounds, story: Story, again: Again, said: Sequence[Said]) -> Ending:
+    """Reads every file at home, and compares it with what the box wrote down when it made it."""
+    comparisons = await asyncio.gather(*(asyncio.to_thread(compared, place, story.ledger) for place in story.places))
+    return Ending(story, grounds, tuple(comparisons), again, tuple(said))

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from forged.demo import pictures, writers
-from forged.demo.producer import COMFYUI_OUTPUT, FORGE_OUTPUTS, Made, made
+from forged.demo.ending import sha256
+from forged.demo.producer import COMFYUI_OUTPUT, FAVOURITE, FORGE_OUTPUTS, Made, made
 from forged.demo.recipes import Recipe, graph, invented, parameters
 
 
@@ -29,8 +30,10 @@ def test_the_process_makes_whole_pictures_and_films_until_it_is_stopped_and_then
         look_inside(tmp_path / file.path)
     with pytest.raises(OSError), Image.open(tmp_path / files[-1].path) as picture:
         picture.load()
+    assert all(sha256(tmp_path / file.path) == file.sha256 for file in files)
+    assert all(0 <= file.closed_ns - (tmp_path / file.path).stat().st_mtime_ns < 5e9 for file in files)
     kinds = {(file.path.split("/outputs")[0].split("/output")[0], file.path.rsplit(".", 1)[1]) for file in files}
-    assert kinds == {("stable-diffusion-webui-forge", "png"), ("ComfyUI", "png"), ("ComfyUI", "mp4")}
+    assert kinds == {("stable-diffusion-webui-forge", "png"), ("ComfyUI", "png"), ("ComfyUI", "mp4"), ("ComfyUI", "important")}
 
 
 def produced(folder: Path, enough: int) -> list[Made]:
@@ -54,7 +57,8 @@ def look_inside(path: Path) -> None:
     with Image.open(path) as picture:
         picture.load()
         assert picture.size == pictures.SIZE
-        assert ("parameters" if FORGE_OUTPUTS in str(path) else "prompt") in picture.info
+        assert {"parameters", "prompt"} & set(picture.info)
+        assert path.name == FAVOURITE or ("parameters" in picture.info) is (FORGE_OUTPUTS in str(path))
 
 
 def test_a1111_renames_into_place_and_leaves_no_temporary_name(tmp_path: Path, recipe: Recipe) -> None:
