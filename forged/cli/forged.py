@@ -148,7 +148,8 @@ def refusal(error: ForgedError) -> list[Line]:
 
 def main() -> None:
     """The entry point of `forged` and of `python -m forged`."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until a command has something to close there is nothing to tidy up
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # and not ignored, as under nohup
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # until a command has something to close, there is nothing to tidy up
     if sys.stdout is None:  # closed by whoever started us (`>&-`): the first file we open must not become it
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     cli(prog_name="forged")

@@ -11,7 +11,8 @@ The document of `forged once --json` (keys are only ever added):
 
 With `--dry-run` a target is `{target, success, files_listed, files_waiting, files_vanished, planned_files, planned_bytes, planned:
 [{path, path_b64?, size_bytes, change}] (at most 10,000), error}`. Where nothing could begin (a configuration that does not
-validate, exit 2; a state directory in use, exit 1) or a signal ended it (exit 130, 143) it is `{success: false, error: {kind, message, hint}, problems: [text]}`.
+validate, exit 2; a state directory in use, exit 1), or a signal ended it (exit 130 or 143), it is
+`{success: false, error: {kind, message, hint}, problems: [text]}`.
 Sizes are in bytes, times in seconds; `path_b64` is there only where the path is not UTF-8.
 """
 

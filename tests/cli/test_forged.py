@@ -144,7 +144,8 @@ def interrupted(manner: str, number: signal.Signals) -> tuple[int, str]:
 
 def faulty(fault: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The command in a world with one fault in it."""
-    code = f"import os, pwd, signal, sys\nimport forged.cli.forged as roof\n{fault}\nsys.argv = {['forged', *arguments]!r}\nroof.main()"
+    begin = "import os, pwd, signal, sys\nimport forged.cli.forged as roof"
+    code = f"{begin}\n{fault}\nsys.argv = {['forged', *arguments]!r}\nroof.main()"
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
 
 
@@ -162,9 +163,8 @@ def test_a_user_without_a_name_is_told_to_set_home(valid: Path) -> None:
 
 
 def test_a_deleted_folder_to_stand_in_is_said(tmp_path: Path) -> None:
-    done = faulty(
-        f"os.mkdir({str(tmp_path / 'x')!r}); os.chdir({str(tmp_path / 'x')!r}); os.rmdir({str(tmp_path / 'x')!r})", "check"
-    )
+    folder = str(tmp_path / "deleted")
+    done = faulty(f"os.mkdir({folder!r}); os.chdir({folder!r}); os.rmdir({folder!r})", "check")
     assert done.returncode == 1
     assert "the current folder does not exist any more" in done.stderr
 
