@@ -7,6 +7,7 @@ store, share out the pool, build each target's doors; and the way back in the op
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from pathlib import Path
@@ -26,6 +27,7 @@ from forged.model.target import SourceKind, Target
 from forged.rules.selection import Selector, folder_path
 from forged.sources.base import Source
 from forged.sources.hostkeys import ForgetfulPins
+from forged.sources.local import LocalSource
 from forged.sources.retrying import Retrying, RetryPolicy
 from forged.sources.ssh import ssh_source
 from forged.store.base import Store
@@ -139,9 +141,11 @@ class App:
         )
 
     def _bare_source(self, target: Target, observer: Observer) -> Source:
+        if target.source.kind is SourceKind.LOCAL:
+            return LocalSource(os.fsencode(target.source.path), [each.home.dest for each in self.config.targets])
         if target.source.kind is not SourceKind.SSH:
             raise NotSupported(
-                f"{target.source}: this version of forged reads ssh:// sources only",
+                f"{target.source}: this version of forged reads ssh:// sources and local folders",
                 hint="reach the box by ssh://user@host/path; other kinds of source come with later versions",
             )
         return ssh_source(target, self.store.pins, observer, self._ssh_home)
