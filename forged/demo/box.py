@@ -6,7 +6,6 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from forged.demo.grounds import Grounds
 from forged.demo.producer import made
@@ -19,8 +18,6 @@ STOP_S = 10.0
 
 class BoxBroke(ForgedError):
     """The throw-away box could not make its files."""
-
-    default_hint = "its own words are in box.log"
 
 
 @asynccontextmanager
@@ -38,7 +35,7 @@ async def box(grounds: Grounds, story: Story) -> AsyncIterator[asyncio.Event]:
             stderr=log,
             start_new_session=True,  # Ctrl-C is ours to handle; the box ends when its standard input does
         )
-    listening = asyncio.create_task(listen(process, grounds.ledger, story, stop))
+    listening = asyncio.create_task(listen(process, grounds, story, stop))
     stopping = asyncio.create_task(hang_up(process, stop))
     try:
         yield stop
@@ -49,17 +46,17 @@ async def box(grounds: Grounds, story: Story) -> AsyncIterator[asyncio.Event]:
         await ended(process, stopping, listening)
 
 
-async def listen(process: asyncio.subprocess.Process, ledger: Path, story: Story, stop: asyncio.Event) -> None:
+async def listen(process: asyncio.subprocess.Process, grounds: Grounds, story: Story, stop: asyncio.Event) -> None:
     """Writes down and passes on what the box tells, until it says no more. Raises BoxBroke when it failed."""
     assert process.stdout is not None
     try:
-        with ledger.open("wb") as written:
+        with grounds.ledger.open("wb") as written:
             async for line in process.stdout:
                 written.write(line)
                 written.flush()
                 story.tell(made(line.decode()))
         if await process.wait() != 0:
-            raise BoxBroke(f"the box ended with status {process.returncode}")
+            raise BoxBroke(f"the box ended with status {process.returncode}", hint=f"its own words: {grounds.log}")
     finally:
         stop.set()  # also when it ended too early: there is nothing to wait for any more
 

