@@ -17,6 +17,7 @@ from forged.control.listening import inherited, listen
 from forged.control.publisher import Publisher
 from forged.control.registry import Registry
 from forged.control.server import Server
+from forged.daemon.adhoc import AdHoc
 from forged.daemon.app import App
 from forged.daemon.fleet import Fleet
 from forged.daemon.jobbook import JobBook
@@ -99,7 +100,9 @@ class _Daemon:
                 registry, publisher, report=lambda where, error: log.error("a fault in a method", where=where, exc_info=error)
             )
             started = ServiceFacts(self._clock.now_ns(), page, lambda: server.connections)
-            SyncMethods(fleet, jobs, self._clock).register(registry)
+            adhoc = AdHoc(app, fleet, jobs, events, self._env, log)
+            stack.push_async_callback(adhoc.stop)
+            SyncMethods(fleet, adhoc, jobs, self._clock).register(registry)
             TargetMethods(fleet, app).register(registry)
             FileMethods(fleet, app.store).register(registry)
             service = ServiceMethods(app, fleet, jobs, reloader, events, started)
@@ -131,7 +134,7 @@ class _Daemon:
             fleet.timetable.stop()
             await tasks.stop("reloading")
             # Side by side: the end of the targets ends the calls that wait for them.
-            await asyncio.gather(server.stop(ANSWER_LIMIT_S), fleet.stop())
+            await asyncio.gather(server.stop(ANSWER_LIMIT_S), fleet.stop(), adhoc.stop())
         return EXIT_OK
 
     # --- the steps --------------------------------------------------------------------------------------------------------

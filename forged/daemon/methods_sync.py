@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from forged.control.peers import Level
+from collections.abc import Sequence
+
+from forged.control.errors import InvalidParams
+from forged.control.peers import Level, Peer
 from forged.control.publisher import Connection, Publisher
 from forged.control.registry import Registry
 from forged.daemon import answers
+from forged.daemon.adhoc import AdHoc
 from forged.daemon.fleet import Fleet
 from forged.daemon.jobbook import ActiveJob, JobBook
 from forged.kit.clock import Clock
@@ -23,8 +27,9 @@ class UnknownJob(ForgedError):
 class SyncMethods:
     """The methods of this group; `register` makes them callable."""
 
-    def __init__(self, fleet: Fleet, jobs: JobBook, clock: Clock) -> None:
+    def __init__(self, fleet: Fleet, adhoc: AdHoc, jobs: JobBook, clock: Clock) -> None:
         self._fleet = fleet
+        self._adhoc = adhoc
         self._jobs = jobs
         self._clock = clock
 
@@ -41,18 +46,37 @@ class SyncMethods:
         ):
             registry.add(name, method, level=Level.LOOK)
 
-    async def start(self, target: str, folders: list[str] | None = None) -> rpc.SyncStarted:
-        """Starts a sync of a configured target, or of some of its folders."""
-        member = self._fleet.find(target)
-        if member.standing.pause is not None:
-            raise ForgedError(f"{target} is paused", hint=f"forgectl resume {target}")
-        active = member.work.start_sync(folders or ())
+    async def start(
+        self,
+        peer: Peer,
+        target: str | None = None,
+        folders: list[str] | None = None,
+        config: dict[str, object] | None = None,
+    ) -> rpc.SyncStarted:
+        """Starts a sync of a configured target, or once of what `config` describes; of all of it, or of some folders.
+
+        `config` takes the keys of a [[target]], or the names of the seed's SyncConfig. It decides where files go, so it is for root
+        and the daemon's own user. The same source and destination again bring only what is new.
+        """
+        if (target is None) == (config is None):
+            raise InvalidParams(hint="one of `target` and `config` is needed")
+        if config is not None:
+            peer.require(Level.ADMIN, "`sync.start` with a `config`")
+            active = self._adhoc.start(config, folders or ())
+        else:
+            active = self._start_configured(target or "", folders or ())
         return {
             "success": True,
             "job_id": active.job.id,
             "sync_id": active.job.sync_id,
             "message": "Sync started successfully",
         }
+
+    def _start_configured(self, target: str, folders: Sequence[str]) -> ActiveJob:
+        member = self._fleet.find(target)
+        if member.standing.pause is not None:
+            raise ForgedError(f"{target} is paused", hint=f"forgectl resume {target}")
+        return member.work.start_sync(folders)
 
     async def status(self, job_id: str) -> rpc.SyncStatus:
         """One job, running or recent."""
@@ -87,7 +111,8 @@ class SyncMethods:
         if active is None:
             ended = await self._job(job_id)
             return {"success": False, "message": f"the job has ended already: {ended.status.value}"}
-        self._fleet.find(active.job.target).work.cancel(active)
+        if not await self._adhoc.cancel(active):
+            self._fleet.find(active.job.target).work.cancel(active)
         return {"success": True, "message": "cancelled; what has landed stays, the rest comes with the next sync"}
 
     async def subscribe(self, connection: Connection, sync_id: str | None = None) -> rpc.Done:
