@@ -47,7 +47,7 @@ class LocalTree(Tree):
     """
 
     def __init__(self, root: bytes, homes: Sequence[bytes]) -> None:
-        self._homes = tuple(homes)
+        self._homes = tuple(set(homes))
         self._identities: frozenset[tuple[int, int]] = frozenset()
         with self._told(root):
             super().__init__(root)
@@ -81,7 +81,7 @@ class LocalTree(Tree):
             above = os.path.dirname(above)
         raise SourceError(
             f"{shown(self._root)} lies inside the destination {shown(above)}",
-            hint="give the target a dest that does not hold its source: a folder beside it, or one inside it",
+            hint="choose a dest that holds no source: a folder beside the source, or one inside it",
         )
 
     def _is_home(self, fd: int) -> bool:

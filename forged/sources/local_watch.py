@@ -82,16 +82,16 @@ def best_sight(root: bytes) -> Sight:
 
 def _type_of_mount(path: bytes) -> str:
     """The type of the file system that holds a path; empty where it is not told, as for subvolumes of btrfs."""
-    device = os.stat(path).st_dev
-    number = f"{os.major(device)}:{os.minor(device)}"
     try:
+        device = os.stat(path).st_dev
+        number = f"{os.major(device)}:{os.minor(device)}"
         with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
             for line in mounts:
                 place, _, system = line.partition(" - ")
                 if place.split()[2] == number:
                     return system.split()[0]
     except OSError:
-        pass  # no Linux
+        pass  # no Linux; or it went in this moment, and will be missed soon enough
     return ""
 
 
@@ -162,7 +162,8 @@ class Changes:
     """What watchfiles saw, as notices. Nobody saw a file closed, so that all are merely found.
 
     It compares whole seconds of mtime, and so does not see the second of two changes in one second. Therefore what has changed is
-    looked at again until it has been quiet for longer than that.
+    looked at again until it has been quiet for longer than that. What changed in the second in which the watch began is left to the
+    listing that a watch begins with: that sees a file which is not settled, and looks again.
     """
 
     def __init__(self, tree: LocalTree, root: bytes, folders: Sequence[SourcePath]) -> None:

@@ -152,6 +152,7 @@ async def test_of_a_file_that_grew_only_what_was_listed_comes(cloning_disk: Path
     await destination.ready(None)
     with closing(Original(cloning_disk / "a", listed_bytes=5_000_001)) as original:
         assert await cloned(destination, original) == expected(DATA[:5_000_001])
+    assert (cloning_disk / "home" / ".forged" / "staging" / "box" / "s.part").read_bytes() == DATA[:5_000_001]
 
 
 async def test_a_file_that_shrank_is_left_to_pieces(home: PosixDestination, tmp_path: Path) -> None:

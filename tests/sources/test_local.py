@@ -54,10 +54,10 @@ async def paths_of(source: LocalSource) -> list[bytes]:
 
 
 async def test_home_below_the_source_is_never_listed(root: Path, box: FolderBox) -> None:
-    for path in (b"a", b"media/home/x", b"media/home/deep/y", b"media/z", b"media/home2/w"):
+    for path in (b"a", b"media/kept/x", b"media/kept/deep/y", b"media/z", b"media/kept2/w"):
         box.write(path, b"")
-    async with LocalSource(root, [root / "media" / "home"]) as source:
-        assert await paths_of(source) == [b"a", b"media/home2/w", b"media/z"]
+    async with LocalSource(root, [root / "media" / "kept"]) as source:
+        assert await paths_of(source) == [b"a", b"media/kept2/w", b"media/z"]
 
 
 async def test_home_is_known_however_it_is_reached(root: Path, box: FolderBox) -> None:

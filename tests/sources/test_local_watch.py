@@ -89,6 +89,7 @@ async def found(heard: Heard, entry: Entry) -> None:
 
 async def test_looking_finds_what_is_written_replaced_moved_in_and_deleted(root: Path, box: FolderBox) -> None:
     box.write(b"folder/old", b"")
+    box.touch(b"folder/old")  # it did not change in this very second
     async with LocalSource(root, sight=LOOKING) as source, hearing(source) as heard:
         await found(heard, box.write(b"folder/new", b"12345"))
         await found(heard, box.write(b"folder/old", b"123"))
