@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,12 @@ import pytest
 
 from tests.support.sshd import SSHD, Sshd
 from tests.support.sshd import sshd as running_sshd
+
+
+def pytest_configure() -> None:
+    """Started in the background by a shell, Ctrl-C is ignored, and the programs under test would inherit that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -79,6 +79,7 @@ class Logs:
     def _set_level(self, level: int) -> None:
         self._own.setLevel(level)
         self._root.setLevel(max(level, logging.WARNING))
+        self._waiting.others_from = max(level, logging.WARNING)
 
     def close(self) -> None:
         """Writes what waits, for `PATIENCE_S` at most, and puts structlog and logging back as they were."""
@@ -197,6 +198,12 @@ class _Waiting(logging.handlers.QueueHandler):
         super().__init__(waiting)
         self._program = program
         self._lost = 0
+        self.others_from = logging.WARNING
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """A library may have given its logger a level of its own (SQLAlchemy does at import), so the root's is not enough."""
+        own = record.name == self._program or record.name.startswith(self._program + ".")
+        return (own or record.levelno >= self.others_from) and bool(super().filter(record))
 
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
         return _Ready(line_of(record))

@@ -50,9 +50,10 @@ def test_a_group_one_may_not_give_is_an_error_that_leaves_nothing_behind(path: P
     path.parent.mkdir()
     os.chown(path.parent, 65534, 65534)
     program = f"""
-import os; os.setgroups([]); os.setgid(65534); os.setuid(65534)
+import grp, os
 from pathlib import Path
 from forged.control.listening import SocketTaken, listen
+os.setgroups([]); os.setgid(65534); os.setuid(65534)  # after the imports: the checkout may lie where nobody may look
 try:
     listen(Path({str(path)!r}), group="0")
 except SocketTaken as e:
