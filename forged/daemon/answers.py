@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import TypeVar
+
+from pydantic_core import to_json
 
 from forged.daemon.progress import TargetProgress
 from forged.daemon.standing import Standing
@@ -14,6 +17,40 @@ from forged.model.paths import b64_if_needed, shown
 from forged.model.removal import KeptBecause
 from forged.sync.cleanup import CleanupResult, Kept
 from forged.sync.verify import Compared
+
+MOST_NAMED = 1_000
+"""Files named in an answer that is not paged. More are only counted."""
+
+ROOM_BYTES = 450_000
+"""For one list, as JSON text: two lists and the rest stay under the bound of 1 MiB for an answer."""
+
+SENTENCE_CHARS = 500
+"""Of one sentence. A path of a hostile box takes 20,000 when it is made readable; what is wrong with it stands at the end."""
+
+T = TypeVar("T")
+
+
+def fitting(rows: Sequence[T], room_bytes: int = ROOM_BYTES) -> list[T]:
+    """The beginning of a list that fits, counted as it will be written; at least one row, since no row is that large."""
+    used_bytes = 0
+    for number, row in enumerate(rows):
+        used_bytes += json_bytes(row)
+        if used_bytes > room_bytes:
+            return list(rows[: max(number, 1)])
+    return list(rows)
+
+
+def json_bytes(row: object) -> int:
+    """What it takes in an answer, with the comma."""
+    return len(to_json(row)) + 1
+
+
+def clipped(sentence: str) -> str:
+    """Its beginning and its end, where it is too long."""
+    if len(sentence) <= SENTENCE_CHARS:
+        return sentence
+    return sentence[: SENTENCE_CHARS // 2 - 1] + " … " + sentence[2 - SENTENCE_CHARS // 2 :]
+
 
 MB = 1_000_000
 """`transfer_rate_mbps` is in 10^6 bytes a second (DESIGN section 6)."""
@@ -40,7 +77,7 @@ def job(one: Job) -> rpc.Job:
             "files_transferred": one.result.files_transferred,
             "bytes_transferred": one.result.bytes_transferred,
             "duration": round(one.result.duration_s, 3),
-            "errors": list(one.result.errors),
+            "errors": [clipped(error) for error in one.result.errors],
         }
     return {
         "id": one.id,
@@ -108,7 +145,7 @@ def target(standing: Standing) -> rpc.Target:
     """A row of `forgectl status`."""
     one, files_bytes = standing.target, standing.backlog
     problems: list[rpc.Problem] = [
-        {"kind": each.kind, "message": each.message, "hint": each.hint, "since": time_text(each.since_ns)}
+        {"kind": each.kind, "message": clipped(each.message), "hint": clipped(each.hint), "since": time_text(each.since_ns)}
         for each in standing.conditions.problems
     ]
     return {
@@ -153,23 +190,6 @@ def manifest_file(row: ManifestRow) -> rpc.ManifestFile:
     return answer
 
 
-MOST_NAMED = 1_000
-"""Files named in an answer that is not paged: with the longest names they still fit into 1 MiB of JSON text after escaping."""
-
-ROOM_BYTES = 400_000
-"""For the names of one list; two lists and the rest stay under the bound of 1 MiB for an answer."""
-
-
-def fitting(paths: list[rpc.Path]) -> int:
-    """How many of these fit into the room of a list, counted with their escapes."""
-    used = 0
-    for number, one in enumerate(paths[:MOST_NAMED]):
-        used += len(os.fsencode(one["path"])) * 2 + len(one.get("path_b64", "")) + 100
-        if used > ROOM_BYTES:
-            return number
-    return min(len(paths), MOST_NAMED)
-
-
 def cleanup(result: CleanupResult) -> rpc.Cleanup:
     removed: list[rpc.RemovedFile] = [{**path_of(row.path), "size": row.stat.size_bytes} for row in result.removed[:MOST_NAMED]]
     kept = [_kept(one) for one in sorted(result.kept, key=_by_interest)[:MOST_NAMED]]
@@ -178,10 +198,10 @@ def cleanup(result: CleanupResult) -> rpc.Cleanup:
         "dry_run": result.dry_run,
         "files_deleted": len(result.removed),
         "space_freed_bytes": result.freed_bytes,
-        "removed": removed[: fitting(list(removed))],
-        "kept": kept[: fitting(list(kept))],
+        "removed": fitting(removed),
+        "kept": fitting(kept),
         "kept_counts": {why.value: count for why, count in result.kept_count.items()},
-        "errors": [f"{result.error.message} ({result.error.hint})"] if result.error is not None else [],
+        "errors": [clipped(f"{result.error.message} ({result.error.hint})")] if result.error is not None else [],
     }
 
 
@@ -195,7 +215,7 @@ def _kept(one: Kept) -> rpc.KeptFile:
     if (b64 := b64_if_needed(one.path)) is not None:
         answer["path_b64"] = b64
     if one.message:
-        answer["message"] = one.message
+        answer["message"] = clipped(one.message)
     return answer
 
 

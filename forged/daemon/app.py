@@ -34,7 +34,7 @@ from forged.store.base import Store
 from forged.store.sqlite import open_store
 from forged.sync.cycle import RoundResult, sync_once
 from forged.sync.doors import Doors, Looks
-from forged.sync.preview import Preview, preview
+from forged.sync.preview import Preview, preview_once
 
 
 class App:
@@ -88,7 +88,7 @@ class App:
 
         async def one(target: Target) -> Preview:
             async with self.doors(target) as doors:
-                return await preview(doors, _paths(target, folders))
+                return await preview_once(doors, _paths(target, folders))
 
         return await asyncio.gather(*(one(target) for target in self.targets(names)))
 

@@ -14,10 +14,10 @@ from forged.model.errors import ForgedError
 from forged.model.manifest import ManifestName
 from forged.model.paths import SourcePath, shown, source_path
 from forged.store.base import Store
-from forged.sync.preview import preview
+from forged.sync.preview import PlannedFile, preview
 
 PAGE_MOST = 500
-"""Rows of one page: with the longest paths, escaped, they stay below the 1 MiB of an answer."""
+"""Rows of one page; fewer, where long names would take an answer above 1 MiB."""
 
 
 class FileMethods:
@@ -44,13 +44,15 @@ class FileMethods:
         most = max(1, min(limit, PAGE_MOST))
         after = source_path(_bytes(cursor)) if cursor else None
         rows = await self._store.manifest.between(name, after, None, most)
+        page = answers.fitting([answers.manifest_file(row) for row in rows])
         files, size_bytes = await self._store.manifest.count(name)
+        more = len(rows) == most or len(page) < len(rows)
         return {
             "success": True,
-            "files": [answers.manifest_file(row) for row in rows],
+            "files": page,
             "total_files": files,
             "total_bytes": size_bytes,
-            "next_cursor": base64.b64encode(rows[-1].path).decode("ascii") if len(rows) == most else None,
+            "next_cursor": base64.b64encode(rows[len(page) - 1].path).decode("ascii") if more else None,
         }
 
     async def changes(self, target: str, limit: int = 200, cursor: str | None = None) -> rpc.Changes:
@@ -61,19 +63,18 @@ class FileMethods:
             raise seen.error
         start = next((i for i, one in enumerate(seen.files) if one.entry.path > _bytes(cursor)), 0) if cursor else 0
         most = max(1, min(limit, PAGE_MOST))
-        page = seen.files[start : start + most]
-        more = start + most < len(seen.files)
-        rows: list[rpc.PlannedFile] = [
-            {**answers.path_of(one.entry.path), "size": one.entry.stat.size_bytes, "change": one.kind.value} for one in page
-        ]
+        planned = [_planned(one) for one in seen.files[start : start + most]]
+        rows = answers.fitting(planned)
+        end = start + len(rows)
         return {
             "success": True,
             "changes": rows,
+            "listed_files": seen.plan.listed,
             "total_files": seen.total_files,
             "total_bytes": seen.total_bytes,
             "waiting": seen.waiting,
             "vanished": seen.vanished,
-            "next_cursor": base64.b64encode(page[-1].entry.path).decode("ascii") if more else None,
+            "next_cursor": base64.b64encode(seen.files[end - 1].entry.path).decode("ascii") if end < len(seen.files) else None,
         }
 
     async def forget(self, target: str, paths: list[str] | None = None, paths_b64: list[str] | None = None) -> rpc.Forgotten:
@@ -105,6 +106,10 @@ class FileMethods:
 
     def _name(self, target: str) -> ManifestName:
         return self._fleet.find(target).standing.target.manifest
+
+
+def _planned(one: PlannedFile) -> rpc.PlannedFile:
+    return {**answers.path_of(one.entry.path), "size": one.entry.stat.size_bytes, "change": one.kind.value}
 
 
 def _bytes(text: str) -> bytes:

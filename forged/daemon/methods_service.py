@@ -127,8 +127,8 @@ class ServiceMethods:
     async def subscribe(self, connection: Connection, target: str | None = None) -> rpc.EventsSubscribed:
         """From now on `event` notifications come on this connection: of one target, or of all."""
         connection.subscribe("event", target)
-        recent = [event for event in self._events.recent if target in (None, event["target"])]
-        return {"success": True, "recent": recent}
+        newest_first = [event for event in reversed(self._events.recent) if target in (None, event["target"])]
+        return {"success": True, "recent": answers.fitting(newest_first, 2 * answers.ROOM_BYTES)[::-1]}
 
     async def restore_limits(self) -> None:
         """At the start, before the targets: limits that were kept hold again."""

@@ -13,9 +13,9 @@ from forged.daemon.app import App
 from forged.daemon.fleet import Fleet, Member
 from forged.kit.units import parse_duration
 from forged.model import rpc
-from forged.model.errors import Cancelled, ForgedError
+from forged.model.errors import BadPath, Cancelled, ForgedError
 from forged.model.manifest import Pause
-from forged.model.paths import SourcePath
+from forged.model.paths import SourcePath, source_path
 from forged.sync.homecheck import check_home
 from forged.sync.verify import Comparison, Symbol, Verdict, verdict
 
@@ -49,9 +49,9 @@ class TargetMethods:
         start = names.index(self._fleet.find(cursor).standing.target.name) + 1 if cursor else 0
         most = max(1, min(limit, 500))
         page = members[start : start + most]
-        more = start + most < len(members)
-        rows = [answers.target(member.standing) for member in page]
-        return {"success": True, "targets": rows, "next_cursor": names[start + most - 1] if more else None}
+        rows = answers.fitting([answers.target(member.standing) for member in page])
+        more = start + len(rows) < len(members)
+        return {"success": True, "targets": rows, "next_cursor": rows[-1]["name"] if more else None}
 
     async def status(self, target: str) -> rpc.TargetStatus:
         """How one target stands."""
@@ -100,10 +100,11 @@ class TargetMethods:
     ) -> rpc.Verified:
         """Compares source, manifest and home, file by file; looks at home itself, and with `rehash` reads every byte of it."""
         member = self._fleet.find(target)
-        after = SourcePath(_decoded(cursor)) if cursor else None
+        after, problems = _place(cursor) if cursor else (None, 0)
 
         async def page() -> rpc.Verified:
-            return await _page(Comparison(member.runner.doors, rehash=rehash, after=after), same, max(1, min(limit, 500)))
+            comparison = Comparison(member.runner.doors, rehash=rehash, after=after, after_problems=problems)
+            return await _page(comparison, same, max(1, min(limit, 500)))
 
         return await member.work.in_turn("verify", page)
 
@@ -138,10 +139,12 @@ class TargetMethods:
             await self._clock.sleep(member.standing.target.settle.settle_s + 0.1)
 
 
-def _decoded(cursor: str) -> bytes:
+def _place(cursor: str) -> tuple[SourcePath | None, int]:
+    """Behind which path a page begins; or, after a slash, which no path begins with, behind how many problems."""
     try:
-        return base64.b64decode(cursor, validate=True)
-    except binascii.Error as e:
+        place = base64.b64decode(cursor, validate=True)
+        return (None, int(place[1:])) if place.startswith(b"/") else (source_path(place), 0)
+    except (binascii.Error, ValueError, BadPath) as e:
         raise ForgedError("this cursor is none of ours", hint="take `next_cursor` of the page before") from e
 
 
@@ -149,13 +152,15 @@ async def _page(comparison: Comparison, same: bool, most: int) -> rpc.Verified:
     """One page of a comparison. It ends early when it is full; the next one begins behind its last path."""
     rows: list[rpc.Compared] = []
     counts: dict[rpc.Symbol, int] = {"=": 0, "-": 0, "+": 0, "*": 0}
-    cursor = None
+    cursor, used_bytes = None, 0
     async for one in comparison.rows():
         counts[one.symbol.value] += 1
         if same or one.symbol is not Symbol.SAME or one.why:
             rows.append(answers.compared(one))
-        if len(rows) >= most:
-            cursor = base64.b64encode(one.path).decode("ascii")
+            used_bytes += answers.json_bytes(rows[-1])
+        if len(rows) >= most or used_bytes >= answers.ROOM_BYTES:
+            place = b"/%d" % comparison.problems_told if comparison.problems_told else one.path
+            cursor = base64.b64encode(place).decode("ascii")
             break
     return {"success": comparison.scan.error is None, "rows": rows, "counts": counts, "next_cursor": cursor}
 
@@ -174,6 +179,6 @@ def _drained(target: str, answer: Verdict, synced: bool, ingests_missing: bool) 
         "files_at_source": answer.files,
         "bytes_at_source": answer.size_bytes,
         "counts": counts,
-        "missing": missing[: answers.fitting(list(missing))],
-        "aside": aside[: answers.fitting(list(aside))],
+        "missing": answers.fitting(missing),
+        "aside": answers.fitting(aside),
     }

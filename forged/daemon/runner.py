@@ -67,6 +67,7 @@ class Runner:
         self._why: ForgedError | None = None
         self._leaving: ForgedError | None = None
         self._worked = False
+        self._told: ForgedError | None = None
         self._farewells: set[asyncio.Task[None]] = set()
 
     # --- asking -----------------------------------------------------------------------------------------------------------
@@ -112,7 +113,7 @@ class Runner:
             except SourceError as error:
                 if self._worked:
                     pauses, self._worked = self._pauses(), False
-                self.standing.lost(error)
+                self._tell(error)
                 await self._refuse_all(error)
                 await self._pause(next(pauses))
 
@@ -169,10 +170,23 @@ class Runner:
         if error is None:
             self._worked = True
             return
-        await wish.refuse(error if isinstance(error, ForgedError) else Fault())
-        if not isinstance(error, ForgedError) or _ends_connection(error):
+        if not isinstance(error, ForgedError):
+            await wish.refuse(Fault())
             raise error
-        if not work.cancelled() and error.scope in STAYING:
+        if not work.cancelled():
+            self._tell(error)  # first, so that who hears the refusal and looks at the status sees why
+        await wish.refuse(error)
+        if _ends_connection(error):
+            raise error
+
+    def _tell(self, error: ForgedError) -> None:
+        """What outlasts a wish is a condition of the target, told once for each time it is met."""
+        if error is self._told:
+            return
+        self._told = error
+        if isinstance(error, SourceError) and _ends_connection(error):
+            self.standing.lost(error)
+        elif error.scope in STAYING:
             self.standing.broken(error)
 
     async def _refuse_all(self, error: ForgedError) -> None:

@@ -44,6 +44,8 @@ class Work:
         self._jobs = jobs
         self._wishes: dict[ActiveJob, Wish] = {}
         """Of the syncs that wait or run."""
+        self._stopped: dict[ActiveJob, RoundResult] = {}
+        """Rounds that an error stopped, until their books are closed."""
         self._cleaning: asyncio.Task[None] | None = None
         self._again: asyncio.TimerHandle | None = None
 
@@ -97,7 +99,8 @@ class Work:
             await self._sync(active, urgent)
 
         async def refuse(error: ForgedError) -> None:
-            await self._cut_short(active, error, urgent)
+            result = self._stopped.pop(active, None)
+            await (self._finished(active, result, urgent) if result else self._cut_short(active, error, urgent))
 
         wish = Wish("sync", work, refuse, urgent)
         try:
@@ -109,14 +112,15 @@ class Work:
         return active
 
     async def _sync(self, active: ActiveJob, kept: bool) -> None:
-        """One round as a job. Raises what stopped it, when the books are closed."""
+        """One round as a job. Raises what stopped it; then the books are closed by whoever refuses the wish."""
         await self._jobs.begin(active, keep=kept)
         self.standing.round_began(active)
         doors = replace(self.doors, observer=active.beside(self.doors.observer))
         result = await run_round(doors, self.runner.looks, active.job, Tally(), self._paths(active.job.folders))
-        await to_the_end(self._finished(active, result, kept))
         if result.error is not None:
+            self._stopped[active] = result
             raise result.error
+        await to_the_end(self._finished(active, result, kept))
 
     def _paths(self, folders: Sequence[str]) -> list[SourcePath]:
         """The folders to look at: those asked for, else the configured ones; empty = everything. Raises BadPath."""
@@ -125,7 +129,7 @@ class Work:
 
     async def _finished(self, active: ActiveJob, result: RoundResult, kept: bool) -> None:
         self.standing.round_ended(result, everything=not active.job.folders)
-        self.standing.held(await self.doors.store.flags.hold(self.doors.target.manifest))
+        await self._look_at_hold()
         moved = result.tally.transferred or result.tally.adopted or result.tally.failed
         await self._close(active, result.job, keep=kept or bool(moved), result=result)
         again_s = result.waiting.look_again_s
@@ -149,6 +153,13 @@ class Work:
         status = JobStatus.CANCELLED if isinstance(error, Cancelled) else JobStatus.FAILED
         ended = replace(active.job, status=status, end_ns=self.doors.clock.now_ns(), result=result)
         await self._close(active, ended, keep=kept or landed > 0)
+
+    async def _look_at_hold(self) -> None:
+        """Rounds and looks at home put a hold into the store; here the standing learns of it."""
+        try:
+            self.standing.held(await self.doors.store.flags.hold(self.doors.target.manifest))
+        except StoreError as error:
+            self.standing.broken(error)
 
     async def _close(self, active: ActiveJob, ended: Job, *, keep: bool, result: RoundResult | None = None) -> None:
         """A job that cannot be remembered has ended all the same."""
@@ -179,7 +190,7 @@ class Work:
 
         async def work() -> CleanupResult:
             await check_home(self.doors)
-            self.standing.held(await self.doors.store.flags.hold(self.doors.target.manifest))
+            await self._look_at_hold()
             return await run_cleanup(self.doors, policy, dry_run=dry, missing_ingests=self.ingests_missing)
 
         result = await self.in_turn("cleanup", work, urgent=urgent)

@@ -48,16 +48,24 @@ class Preview:
             self.files.append(PlannedFile(change.entry, change.kind))
 
 
+async def preview_once(doors: Doors, folders: Sequence[SourcePath] = ()) -> Preview:
+    """Connects, and answers what `preview` does. Never raises for what can go wrong outside: that is in the answer."""
+    try:
+        async with doors.source:
+            return await preview(doors, folders)
+    except ForgedError as error:
+        return Preview(doors.target.name, error=error)
+
+
 async def preview(doors: Doors, folders: Sequence[SourcePath] = ()) -> Preview:
-    """Never raises for what can go wrong outside: that is in the answer."""
+    """What a round over one target, whose source is open, would do. Never raises for what can go wrong outside."""
     seen = Preview(doors.target.name)
     scan = Scan(doors, folders)
     try:
-        async with doors.source:
-            moment = settle.Moment(await doors.source.clock_ns(), doors.clock.monotonic_s())
-            async for changes in scan.changes():
-                for change in changes:
-                    _sort(doors, seen, change, moment)
+        moment = settle.Moment(await doors.source.clock_ns(), doors.clock.monotonic_s())
+        async for changes in scan.changes():
+            for change in changes:
+                _sort(doors, seen, change, moment)
         seen.error = scan.error
     except ForgedError as error:
         seen.error = error

@@ -73,21 +73,27 @@ class Verdict:
 
 
 class Comparison:
-    """Compares one target, whose source is open, from `after` on."""
+    """Compares one target, whose source is open, from `after` on. What could not be looked at comes last, without an order."""
 
-    def __init__(self, doors: Doors, *, rehash: bool, after: SourcePath | None = None) -> None:
+    def __init__(self, doors: Doors, *, rehash: bool, after: SourcePath | None = None, after_problems: int = 0) -> None:
+        """`after_problems`: so many of those at the end were told before, and with them all that is in order."""
         self._doors = doors
         self._rehash = rehash
         self._after = after or b""
+        self._only_problems = after_problems > 0
+        self.problems_told = after_problems
         self.scan = Scan(doors, ())
 
     async def rows(self) -> AsyncGenerator[Compared, None]:
         """Ascending by path; at the end what could not be looked at. Raises ForgedError; a listing that breaks raises, too."""
         moment = settle.Moment(await self._doors.source.clock_ns(), self._doors.clock.monotonic_s())
         async for entries, rows in self.scan.windows():
+            if self._only_problems:
+                continue
             for one in await self._window(entries, [row for row in rows if row.path > self._after], moment):
                 yield one
-        for problem in self.scan.problems:
+        for problem in self.scan.problems[self.problems_told :]:
+            self.problems_told += 1
             yield Compared(problem.path, Symbol.MISSING, "link" if problem.kind is ProblemKind.LINK else "unreadable")
 
     async def _window(self, entries: Sequence[Entry], rows: Sequence[ManifestRow], moment: settle.Moment) -> list[Compared]:

@@ -69,10 +69,11 @@ class PlannedFile(Path):
 
 
 class Changes(TypedDict):
-    """`manifest.changes`: the plan that a sync would carry out now, counted and by name."""
+    """`manifest.changes`: the plan that a sync would carry out now. `listed_files`: all that the source has."""
 
     success: bool
     changes: list[PlannedFile]
+    listed_files: int
     total_files: int
     total_bytes: int
     waiting: int

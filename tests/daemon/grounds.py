@@ -1,0 +1,176 @@
+"""A whole daemon's middle in memory and in virtual time: a fleet with real runners over memory boxes. No sockets, no threads."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import cast
+
+from forged.daemon.app import App
+from forged.daemon.fleet import Fleet, Member
+from forged.daemon.jobbook import ActiveJob, JobBook
+from forged.destination.memory import MemoryDestination
+from forged.metrics.metrics import Metrics
+from forged.model.jobs import Job
+from forged.model.observer import Observer
+from forged.model.settings import Config, DaemonSettings, IngestSettings, StateSettings
+from forged.model.target import SourceAddress, SourceKind, Target, TargetName, Timing
+from forged.rules.selection import Selector
+from forged.sources.memory import MemorySource
+from forged.sources.memory_box import MemoryBox
+from forged.sources.memory_faults import Fault
+from forged.sources.retrying import Retrying, RetryPolicy
+from forged.store.memory import MemoryStore
+from forged.sync.doors import Doors
+from tests.support.virtual import BEGAN_NS, LoopClock
+from tests.support.world import TARGET, Facts
+
+
+class LivingBox(MemoryBox):
+    """A box whose clock runs with the loop's."""
+
+    _ahead_ns = 0
+
+    @property  # type: ignore[override]
+    def clock_ns(self) -> int:
+        return LoopClock().now_ns() + self._ahead_ns
+
+    @clock_ns.setter
+    def clock_ns(self, value: int) -> None:
+        self._ahead_ns = 0 if value == BEGAN_NS else value - LoopClock().now_ns()
+
+
+@dataclass(slots=True)
+class Heard:
+    """A log that remembers what was said."""
+
+    lines: list[tuple[str, str, dict[str, object]]] = field(default_factory=list)
+
+    def debug(self, event: str, **fields: object) -> None:
+        self.lines.append(("debug", event, fields))
+
+    def info(self, event: str, **fields: object) -> None:
+        self.lines.append(("info", event, fields))
+
+    def warning(self, event: str, **fields: object) -> None:
+        self.lines.append(("warning", event, fields))
+
+    def error(self, event: str, **fields: object) -> None:
+        self.lines.append(("error", event, fields))
+
+    @property
+    def said(self) -> list[str]:
+        return [event for _, event, _ in self.lines]
+
+
+def target(name: str = "box", **changes: object) -> Target:
+    """A target of a memory box that is looked at every 30 s, and not watched unless asked."""
+    source = SourceAddress(SourceKind.SSH, "/out", name)
+    made = replace(TARGET, name=TargetName(name), manifest="", source=source, timing=Timing(poll_s=30.0, watch=False))
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+class Grounds:
+    """Boxes by target name; what is at home, and what was said and told."""
+
+    def __init__(self, *faults: Fault) -> None:
+        self.clock = LoopClock()
+        self.store = MemoryStore()
+        self.heard = Heard()
+        self.facts = Facts()
+        self.metrics = Metrics(self.clock, version="0")
+        self.faults = list(faults)
+        self.boxes: dict[str, MemoryBox] = {}
+        self.homes: dict[str, MemoryDestination] = {}
+        self.opened: list[str] = []
+        self.ended: list[tuple[Job, bool]] = []
+        self.told: list[Job] = []
+        self.capabilities: dict[str, bool] = {}
+        self.jobs = JobBook(self.store, self.clock, self._progressed, lambda job, kept: self.ended.append((job, kept)))
+        self.fleet = Fleet(cast(App, self), self.jobs, self.metrics, self.heard, self.facts)
+
+    def _progressed(self, active: ActiveJob, stage: Job) -> None:
+        self.told.append(stage)
+
+    # --- the face of an App -----------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def doors(self, target: Target, observer: Observer, *, patient_opening: bool) -> AsyncIterator[Doors]:
+        home = self.home(target.name)
+        source = Retrying(
+            lambda: self._made(target.name),
+            RetryPolicy(target.transfer.retry_attempts, delay_s=1.0, patient_opening=patient_opening),
+            target=target.name,
+            clock=self.clock,
+            observer=observer,
+            resume_points=home.resume_points,
+        )
+        yield Doors(target, Selector(target.selection), source, home, self.store, observer, self.clock)
+
+    def _made(self, name: str) -> MemorySource:
+        self.opened.append(name)
+        return MemorySource(self.box(name), *self.faults, **self.capabilities)
+
+    # --- for tests --------------------------------------------------------------------------------------------------------
+
+    def box(self, name: str = "box") -> MemoryBox:
+        return self.boxes.setdefault(name, LivingBox())
+
+    def home(self, name: str = "box") -> MemoryDestination:
+        return self.homes.setdefault(name, MemoryDestination())
+
+    def at_home(self, name: str = "box") -> dict[bytes, bytes]:
+        return {bytes(path): file.data for path, file in self.home(name).files.items()}
+
+    async def put(self, path: bytes, data: bytes, name: str = "box") -> None:
+        """A new file that has been left alone for long enough."""
+        self.box(name).write(path, data)
+        await asyncio.sleep(3)
+
+    def member(self, name: str = "box") -> Member:
+        return self.fleet.find(name)
+
+    async def apply(self, *targets: Target, ingests: tuple[IngestSettings, ...] = ()) -> None:
+        await self.fleet.apply(config(*targets, ingests=ingests))
+
+    async def synced(self, name: str = "box") -> Job:
+        """A person's sync, to its end."""
+        active = self.member(name).work.start_sync()
+        await active.ended.wait()
+        return active.job
+
+
+def config(*targets: Target, ingests: tuple[IngestSettings, ...] = ()) -> Config:
+    daemon = DaemonSettings(Path("/state"), Path("/state/forged.sock"))
+    return Config(Path("forged.toml"), daemon, StateSettings(Path("/state/forged.db")), targets=targets, ingests=ingests)
+
+
+@asynccontextmanager
+async def grounds(*targets: Target, faults: tuple[Fault, ...] = ()) -> AsyncIterator[Grounds]:
+    """A fleet with these targets, given a moment to begin; ended in order."""
+    made = Grounds(*faults)
+    await made.apply(*targets)
+    await asyncio.sleep(0.01)
+    try:
+        yield made
+    finally:
+        await made.fleet.stop()
+        assert made.jobs.active == {}, "a job without an end"
+
+
+class Gate:
+    """A home whose room is closed until it is opened: transfers stand still in the middle."""
+
+    def __init__(self) -> None:
+        self.open = asyncio.Event()
+        self.reached = asyncio.Event()
+
+    async def take(self, size_bytes: int) -> None:
+        self.reached.set()
+        await self.open.wait()
+
+    def give(self, size_bytes: int) -> None:
+        """Nothing to do."""
