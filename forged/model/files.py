@@ -89,13 +89,19 @@ class ListingEnd:
 
 @dataclass(frozen=True, slots=True)
 class ScanSummary:
-    """What one scan saw, in numbers. `complete` is False when the stream broke; `unknown` are folders that could not be read."""
+    """What one scan saw, in numbers. `complete` is False when the stream broke; `unknown` are paths that could not be looked at.
+
+    The root (b"") among them means that nothing is known.
+    """
 
     complete: bool
     files: int
     size_bytes: int
-    unknown: tuple[bytes, ...] = ()
+    unknown: frozenset[bytes] = frozenset()
 
     def knows(self, path: SourcePath) -> bool:
         """Whether the absence of `path` from the listing means that it is gone."""
-        return self.complete and not any(path == u or path.startswith(u + b"/") or u == b"" for u in self.unknown)
+        if not self.unknown:
+            return self.complete
+        parts = path.split(b"/")
+        return self.complete and not any(b"/".join(parts[:depth]) in self.unknown for depth in range(len(parts) + 1))

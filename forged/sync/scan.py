@@ -17,7 +17,7 @@ PAGE_ROWS = 4_096
 """Manifest rows read at once; as many as a listing part has entries, so the two sides of a window are of one size."""
 
 MOST_PROBLEMS = 10_000
-"""Problems of a listing kept by name: enough for a person, and little enough for a hostile box that has millions."""
+"""Problems of a listing kept by path: enough for a person, and little enough for a hostile box that has millions."""
 
 
 class Scan:
@@ -27,7 +27,7 @@ class Scan:
         self._doors = doors
         self._folders = folders
         self._end: ListingEnd | None = None
-        self._unknown: list[bytes] = []
+        self._unknown: set[bytes] = set()
         self._gone: list[SourcePath] = []
         self._size_bytes = 0
         self._began_ns = 0
@@ -51,7 +51,7 @@ class Scan:
 
     @property
     def summary(self) -> ScanSummary:
-        return ScanSummary(self._end is not None, self.plan.listed, self._size_bytes, tuple(self._unknown))
+        return ScanSummary(self._end is not None, self.plan.listed, self._size_bytes, frozenset(self._unknown))
 
     def vanished(self) -> list[SourcePath]:
         """What was remembered as present and is surely not there any more. Empty unless the listing was complete (promise 4)."""
@@ -95,10 +95,16 @@ class Scan:
 
     def _note(self, problem: Problem) -> None:
         if problem.kind is not ProblemKind.LINK:
-            self._unknown.append(problem.path)  # nothing is concluded from what is missing there
+            self._doubt(problem.path)
         if len(self.problems) < MOST_PROBLEMS:
             self.problems.append(problem)
         self._doors.observer.notice(FileTrouble(self._doors.target.name, problem))
+
+    def _doubt(self, path: bytes) -> None:
+        """Nothing is concluded from what is missing there; and from nothing at all, when there are too many such places to keep."""
+        self._unknown.add(path)
+        if len(self._unknown) > MOST_PROBLEMS:
+            self._unknown = {b""}
 
     async def _paged(
         self, entries: list[Entry], after: SourcePath | None, upto: SourcePath | None
