@@ -89,6 +89,9 @@ class Destination(Protocol):
         on their way to the disk: only a comparison with the source's hash proves a resumed file, so ask for it.
         """
 
+    async def room_bytes(self) -> int:
+        """How many more bytes may come in before less than min_free is left."""
+
     async def discard(self, stagings: Collection[str]) -> None:
         """Forgets staged files (a verification failed, a file was adopted). Missing ones are fine."""
 

@@ -64,6 +64,8 @@ class MemoryDestination:
         """What is said of every file that comes in whole."""
         self.id = str(uuid.uuid4())
         """What the marker says; another one is another disk."""
+        self.free_bytes = sys.maxsize
+        """More than this does not fit in one file."""
         self.closed: set[bytes] = set()
         """Folders that the owner has closed to us."""
         self.trouble: DestinationError | None = None
@@ -76,7 +78,7 @@ class MemoryDestination:
         if known_id is not None and known_id != self.id:
             raise MarkerMissing
         self._seen_id = self.id
-        return Readiness(self.id, sys.maxsize, NoReplace.RENAMEAT2)
+        return Readiness(self.id, self.free_bytes, NoReplace.RENAMEAT2)
 
     async def check(self) -> None:
         """What each method does first, as the contract says."""
@@ -94,6 +96,10 @@ class MemoryDestination:
     async def resume_points(self, stagings: Sequence[str]) -> Sequence[int]:
         await self.check()
         return [len(self.parts.get(staging, b"")) for staging in stagings]
+
+    async def room_bytes(self) -> int:
+        await self.check()
+        return self.free_bytes
 
     async def discard(self, stagings: Collection[str]) -> None:
         await self.check()

@@ -53,6 +53,9 @@ class PosixDestination:
     async def resume_points(self, stagings: Sequence[str]) -> Sequence[int]:
         return await self._do(self._writer, self._staging.resume_points, stagings)
 
+    async def room_bytes(self) -> int:
+        return await self._do(self._landers, self._root.room_bytes)
+
     async def discard(self, stagings: Collection[str]) -> None:
         await self._do(self._writer, self._staging.discard, stagings)
 

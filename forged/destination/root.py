@@ -87,6 +87,11 @@ class Root:
         if free_bytes < self._min_free_bytes:
             raise DiskFull(f"{self.where}: {free_bytes:,} bytes free, min_free is {self._min_free_bytes:,}")
 
+    def room_bytes(self) -> int:
+        """As the contract says."""
+        with self.enter() as place:
+            return max(_free_bytes(place.staging) - self._min_free_bytes, 0)
+
     @contextmanager
     def enter(self) -> Iterator[Place]:
         """Opens the place for one piece of work, after a look at its marker. Raises DestinationError for OSErrors within, too."""

@@ -16,9 +16,9 @@ from forged.kit.clock import Clock
 from forged.metrics import names
 from forged.metrics.names import Family, Kind
 from forged.model.errors import ForgedError
-from forged.model.files import HARMLESS, Problem, ProblemKind, ScanSummary
+from forged.model.files import HARMLESS, Problem, ScanSummary
 from forged.model.jobs import JobResult
-from forged.model.observer import BytesArrived, Fact, FileLanded, FileTrouble, Retried, ScanEnded
+from forged.model.observer import BytesArrived, Fact, FileLanded, FileTrouble, Retried, ScanEnded, VerifyFailed
 from forged.model.removal import KeptBecause
 from forged.model.transfer import LandedAs
 from forged.rules.safety import Doubt
@@ -98,6 +98,8 @@ class Metrics:
                 self._landed(fact)
             case FileTrouble(target=target, problem=problem):
                 self._trouble(target, problem)
+            case VerifyFailed(target=target):
+                self._add(names.VERIFY_FAILURES, target)
             case ScanEnded(target=target, summary=summary, duration_s=duration_s):
                 self._scanned(target, summary, duration_s)
             case Retried(target=target, error=error):
@@ -112,8 +114,6 @@ class Metrics:
             self._observe(names.ARRIVAL_LATENCY, fact.target, fact.latency_s)
 
     def _trouble(self, target: str, problem: Problem) -> None:
-        if problem.kind is ProblemKind.MISMATCH:
-            self._add(names.VERIFY_FAILURES, target)
         if problem.kind not in HARMLESS:
             self._add(names.ERRORS, target, 1, problem.kind.value)
 

@@ -58,6 +58,14 @@ class FileTrouble:
 
 
 @dataclass(frozen=True, slots=True)
+class VerifyFailed:
+    """The two ends hashed different bytes of a file. It is fetched again; only if that never helps it is a FileTrouble."""
+
+    target: str
+    path: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Retried:
     target: str
     error: ForgedError
@@ -81,7 +89,18 @@ class HomeReady:
     free_bytes: int
 
 
-Fact = HomeReady | ScanStarted | FilesWanted | ScanEnded | BytesArrived | FileLanded | FileTrouble | Retried | HostKeyPinned
+Fact = (
+    HomeReady
+    | ScanStarted
+    | FilesWanted
+    | ScanEnded
+    | BytesArrived
+    | FileLanded
+    | FileTrouble
+    | VerifyFailed
+    | Retried
+    | HostKeyPinned
+)
 
 
 class Observer(Protocol):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 from contextlib import aclosing
 
+from forged.kit.units import human_size
 from forged.model.files import Entry, Problem, ProblemKind
-from forged.model.observer import FilesWanted, FileTrouble
+from forged.model.observer import FilesWanted, FileTrouble, VerifyFailed
 from forged.model.transfer import Fetched, Landed, Receipt, Request
 from forged.rules import proof, resume, settle
 from forged.sync.counted import Counted
@@ -45,15 +46,17 @@ class Transfer:
         for _ in range(1 + target.transfer.retry_attempts):
             if not left:
                 break
-            mismatched: list[Entry] = []
+            mismatched: set[bytes] = set()
             async with aclosing(self._fetch(left)) as answers:
                 async for answer in answers:
                     if isinstance(answer, Receipt):
                         yield answer
                     elif answer.kind is ProblemKind.MISMATCH:
-                        mismatched += [entry for entry in left if entry.path == answer.path]
-            await self._doors.destination.discard([resume.staging_name(entry) for entry in mismatched])
-            left = mismatched
+                        mismatched.add(answer.path)
+            left = [entry for entry in left if entry.path in mismatched]
+            await self._doors.destination.discard([resume.staging_name(entry) for entry in left])
+        for entry in left:
+            self._trouble(Problem(entry.path, ProblemKind.MISMATCH, "the source and forged hash different bytes, again and again"))
 
     async def _fetch(self, entries: Sequence[Entry]) -> AsyncGenerator[Receipt | Problem, None]:
         moment = settle.Moment(await self._doors.source.clock_ns(), self._doors.clock.monotonic_s())
@@ -70,19 +73,33 @@ class Transfer:
         self.begun.update(stagings)
         self._looks.staging.update(stagings)  # before the destination is asked: a sweep that comes after this knows them
         resume_points = await self._doors.destination.resume_points(stagings)
+        room_bytes = await self._doors.destination.room_bytes()
         hashing, verify = self._doors.source.capabilities.hashing, self._doors.target.transfer.verify
         requests = []
         for entry, staging, staged_bytes in zip(entries, stagings, resume_points, strict=True):
             offset = resume.offset_bytes(entry, staged_bytes)
+            if entry.stat.size_bytes - offset > room_bytes:
+                self._too_large(entry, room_bytes)
+                continue
             # After a power cut the staged beginning may hold zeros: a resumed file is always proven by the source's hash.
             requests.append(Request(entry, staging, offset, hashing and (verify or offset > 0)))
         return requests
 
+    def _too_large(self, entry: Entry, room_bytes: int) -> None:
+        """Begun nevertheless, it would fill the disk and stop every target on it; a hostile box may claim any size."""
+        message = f"its {human_size(entry.stat.size_bytes)} do not fit: {human_size(room_bytes)} may still come home (min_free)"
+        self._trouble(Problem(entry.path, ProblemKind.HOME, message))
+
     def _verdict(self, answer: Fetched | Problem, moment: settle.Moment) -> Receipt | Problem:
         verdict = answer if isinstance(answer, Problem) else self._proven(answer, moment)
-        if isinstance(verdict, Problem):
-            self._doors.observer.notice(FileTrouble(self._doors.target.name, verdict))
+        if isinstance(verdict, Problem) and verdict.kind is ProblemKind.MISMATCH:
+            self._doors.observer.notice(VerifyFailed(self._doors.target.name, verdict.path))
+        elif isinstance(verdict, Problem):
+            self._trouble(verdict)
         return verdict
+
+    def _trouble(self, problem: Problem) -> None:
+        self._doors.observer.notice(FileTrouble(self._doors.target.name, problem))
 
     def _proven(self, answer: Fetched, moment: settle.Moment) -> Receipt | Problem:
         entry = answer.request.entry

@@ -378,6 +378,9 @@ class DestinationContract:
         assert await home.hash(home_path(b"x/a.png")) == hashlib.sha256(b"pixels").digest()
         assert await home.hash(home_path(b"x/b.png")) is None
 
+    async def test_the_room_at_home_is_told(self, home: Destination) -> None:
+        assert await home.room_bytes() > 1_000_000
+
     async def test_confirming_files_that_are_there_or_have_gone_is_fine(self, home: Destination, house: House) -> None:
         house.put(b"x/a.png", b"pixels")
         await home.confirm([home_path(b"x/a.png"), home_path(b"x/gone.png")])

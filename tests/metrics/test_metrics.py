@@ -16,7 +16,17 @@ from forged.metrics.names import Family, Kind
 from forged.model.errors import SourceUnreachable
 from forged.model.files import HARMLESS, Entry, Problem, ProblemKind, ScanSummary, Stat
 from forged.model.jobs import JobResult
-from forged.model.observer import BytesArrived, FileLanded, FilesWanted, FileTrouble, HostKeyPinned, Retried, ScanEnded, ScanStarted
+from forged.model.observer import (
+    BytesArrived,
+    FileLanded,
+    FilesWanted,
+    FileTrouble,
+    HostKeyPinned,
+    Retried,
+    ScanEnded,
+    ScanStarted,
+    VerifyFailed,
+)
 from forged.model.paths import home_path, source_path
 from forged.model.plan import PlanCount
 from forged.model.removal import KeptBecause
@@ -62,6 +72,7 @@ def everything(metrics: Metrics, target: str) -> None:
         BytesArrived(target, 1),
         FileLanded(target, landed().landed),
         FileTrouble(target, Problem(b"a", ProblemKind.MISMATCH, "no")),
+        VerifyFailed(target, b"a"),
         ScanEnded(target, ScanSummary(True, 1, 1), PlanCount(), 1.0),
         Retried(target, SourceUnreachable(), 1, 1.0),
     ):
@@ -159,7 +170,12 @@ def test_a_scan_that_broke_off_is_ignorance(metrics: Metrics) -> None:
 def test_trouble_with_a_file_is_an_error_unless_it_is_harmless(kind: ProblemKind, metrics: Metrics) -> None:
     metrics.notice(trouble(kind))
     assert value(metrics, names.ERRORS, "box", kind.value) == (None if kind in HARMLESS else 1)
-    assert value(metrics, names.VERIFY_FAILURES) == (kind is ProblemKind.MISMATCH)
+
+
+def test_different_bytes_at_both_ends_are_counted_although_they_are_fetched_again(metrics: Metrics) -> None:
+    metrics.notice(VerifyFailed("box", b"a.png"))
+    assert value(metrics, names.VERIFY_FAILURES) == 1
+    assert value(metrics, names.ERRORS, "box", "mismatch") is None
 
 
 def test_an_attempt_made_again_is_a_retry_and_an_error(metrics: Metrics) -> None:

@@ -10,11 +10,12 @@ import pytest
 from forged.model.errors import DiskFull, SourceLost
 from forged.model.files import ProblemKind
 from forged.model.manifest import AtSource
-from forged.model.observer import Retried
+from forged.model.observer import Retried, VerifyFailed
 from forged.model.paths import home_path, source_path
 from forged.model.target import Selection
 from forged.model.transfer import Wholeness
 from forged.sources.memory_faults import CutListing, DuringFetch, LoseAfterBytes, RefuseConnections
+from forged.sync import scan
 from tests.support.world import TARGET, World
 
 NASTY = [b"new\nline", b"a|b", b"'quoted\"", b"-rf", b"~", b"%41", b"\xff\xfe not utf-8", b"x" * 255, b"deep/er/" + b"y" * 250]
@@ -257,6 +258,53 @@ async def test_a_lost_connection_resumes_where_it_broke() -> None:
     assert sum(isinstance(fact, Retried) for fact in world.facts.seen) == 3
 
 
+async def begun_and_spoiled(data: bytes) -> World:
+    """A file whose beginning is home already, with zeros in it, as a power cut leaves them."""
+    world = World(LoseAfterBytes(200_000, times=100))
+    world.target = replace(TARGET, transfer=replace(TARGET.transfer, retry_attempts=0))
+    world.box.write(b"large", data)
+    world.age()
+    await world.round()
+    (part,) = world.destination.parts.values()
+    part[1_000:2_000] = bytes(1_000)
+    world.faults.clear()
+    return world
+
+
+async def test_a_spoiled_beginning_is_fetched_again_and_that_is_a_success() -> None:
+    data = bytes(range(1, 251)) * 2_000
+    world = await begun_and_spoiled(data)
+    world.target = replace(TARGET, transfer=replace(TARGET.transfer, retry_attempts=1))
+    result = await world.round()
+    assert result.success
+    assert world.home() == {b"large": data}
+    assert VerifyFailed("box", b"large") in world.facts.seen
+
+
+async def test_bytes_that_stay_different_are_told_once() -> None:
+    world = await begun_and_spoiled(bytes(range(1, 251)) * 2_000)
+    result = await world.round()
+    assert (result.success, result.tally.failed) == (False, 1)
+    assert [problem.kind for problem in result.tally.problems] == [ProblemKind.MISMATCH]
+    assert world.home() == {}
+    assert not world.destination.parts  # the next round begins anew
+
+
+async def test_a_file_larger_than_the_room_at_home_stops_no_other() -> None:
+    world = World()
+    world.destination.free_bytes = 1_000
+    world.box.write(b"huge", b"x" * 2_000)
+    world.box.write(b"small", b"1")
+    world.age()
+    result = await world.round()
+    assert result.error is None
+    assert world.facts.troubles() == {b"huge": ProblemKind.HOME}
+    assert set(world.home()) == {b"small"}
+    world.destination.free_bytes = 10_000
+    assert (await world.round()).success
+    assert set(world.home()) == {b"huge", b"small"}
+
+
 async def test_a_box_that_does_not_answer_is_tried_again_and_then_reported() -> None:
     world = World(RefuseConnections(2))
     world.box.write(b"a", b"1")
@@ -385,3 +433,18 @@ async def test_a_hostile_number_of_problems_is_counted_but_not_kept() -> None:
     assert len(result.tally.problems) == 100
     assert result.job.result is not None
     assert result.job.result.errors[-1] == "and 400 more"
+
+
+async def test_too_many_places_that_nobody_can_look_at_are_kept_as_ignorance_of_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scan, "MOST_PROBLEMS", 50)
+    world = World()
+    for name in (b"gone", b"here"):
+        world.box.write(name, b"x")
+    world.age()
+    await world.round()
+    world.box.delete(b"gone")
+    world.box.unreadable.update(source_path(b"folder%d" % n) for n in range(51))
+    await world.round()
+    (row,) = await world.store.manifest.current(world.target.manifest, [source_path(b"gone")])
+    assert row is not None
+    assert row.at_source is AtSource.PRESENT
