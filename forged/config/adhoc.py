@@ -107,7 +107,7 @@ def ad_hoc_target(table: Mapping[str, object], around: Surroundings, media: Medi
 
 
 def _name(target: Target) -> str:
-    work = f"{target.source}\0{os.path.normpath(target.home.dest)}"
+    work = f"{target.source}\0{target.home.dest}"
     return f"adhoc-{hashlib.sha256(os.fsencode(work)).hexdigest()[:8]}"
 
 

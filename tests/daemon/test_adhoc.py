@@ -240,12 +240,11 @@ async def test_cleanup_keeps_to_its_policy(bench: Bench) -> None:
 
 
 async def test_after_a_sync_that_failed_nothing_is_cleaned_up(bench: Bench) -> None:
-    bench.write("a.bin")
-    await bench.run()
-    (bench.home / ".forged" / "id").unlink()
+    bench.write("a.bin", "sub/b.bin")
+    (bench.home / "sub").write_text("a file where a folder should be")
     job = await bench.run(enable_cleanup=True, cleanup_age_hours=0)
-    assert job.status.value == "failed"
-    assert bench.at_source() == ["a.bin"]
+    assert (job.status.value, bench.at_home()) == ("failed", ["a.bin", "sub"])
+    assert bench.at_source() == ["a.bin", "b.bin"]
 
 
 async def test_a_hold_is_told_with_the_job(bench: Bench) -> None:
