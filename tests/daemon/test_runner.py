@@ -9,6 +9,7 @@ from forged.daemon.runner import LONGEST_PAUSE_S, Fault, Wish
 from forged.daemon.standing import State
 from forged.model.errors import AuthRefused, Cancelled, DestinationMissing, ForgedError, SourceLost
 from forged.model.jobs import JobStatus
+from forged.model.target import TransferPolicy
 from forged.sources.memory_box import MemoryBox
 from forged.sources.memory_faults import CutListing, RefuseConnections
 from forged.sources.memory_faults import Fault as BoxFault
@@ -107,14 +108,14 @@ async def test_a_box_that_refuses_us_is_refused_and_not_unreachable() -> None:
 @virtual
 async def test_a_connection_that_served_is_opened_anew_at_once() -> None:
     cut = CutListing(0, times=0)
-    async with grounds(target(), faults=(cut,)) as world:
+    async with grounds(target(transfer=TransferPolicy(retry_attempts=0)), faults=(cut,)) as world:
+        await world.put(b"a.png", b"A")
         await world.synced()
         cut.left = 1
-        await world.put(b"a.png", b"A")
-        began_s = world.clock.monotonic_s()
-        await world.synced()
-        assert (await world.synced()).status is JobStatus.COMPLETE
-        assert world.clock.monotonic_s() - began_s <= 1.0
+        assert (await world.synced()).status is JobStatus.FAILED
+        await asyncio.sleep(0.01)
+        assert world.opened == ["box", "box"]
+        assert world.member().standing.state is State.IDLE
 
 
 @virtual
