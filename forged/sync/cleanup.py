@@ -13,7 +13,7 @@ from forged.model.paths import SourcePath
 from forged.model.removal import KeptBecause, Removable, Removed
 from forged.model.target import CleanupPolicy
 from forged.rules import retention
-from forged.rules.selection import Preserved
+from forged.rules.selection import Preserved, folder_path
 from forged.rules.series import Newest
 from forged.sync.doors import Doors
 from forged.sync.home import ready
@@ -41,6 +41,8 @@ class CleanupResult:
     dry_run: bool
     removed: list[ManifestRow] = field(default_factory=list)
     kept: list[Kept] = field(default_factory=list)
+    folders: list[SourcePath] = field(default_factory=list)
+    """Folders that went because this run had emptied them."""
     kept_count: Counter[KeptBecause] = field(default_factory=Counter)
     error: ForgedError | None = None
 
@@ -64,12 +66,14 @@ async def run_cleanup(doors: Doors, policy: CleanupPolicy, *, dry_run: bool, mis
         if not doors.source.capabilities.guarded_removal:
             raise NotSupported(
                 "this source cannot remove a file without the risk of removing another",
-                hint="install python3 on it, or set cleanup.unguarded = true and accept the risk",
+                hint="install python3 (3.6 or newer) on it: forged's agent removes under guard",
             )
         await ready(doors)
         circumstances = await _circumstances(doors, policy, missing_ingests)
         async for rows in _pages(doors):
             await _clean(doors, policy, circumstances, rows, result)
+        if policy.remove_empty_dirs and not dry_run and result.removed:
+            result.folders = list(await doors.source.remove_empty_folders(emptied(result.removed, doors.target.selection.folders)))
     except ForgedError as error:
         result.error = error
     return result
@@ -155,3 +159,14 @@ async def _remove(doors: Doors, removables: Sequence[Removable], result: Cleanup
         if answer.kept is not None:
             result.keep(answer.path, answer.kept, answer.message)
     await doors.store.manifest.mark(doors.target.manifest, gone, AtSource.REMOVED)
+
+
+def emptied(removed: Sequence[ManifestRow], configured: Sequence[str]) -> list[SourcePath]:
+    """The folders that may be empty now: those of removed files and the ones above, but never a configured one or one above it."""
+    wanted = [folder_path(folder) for folder in configured]
+    above: set[bytes] = set()
+    for row in removed:
+        parts = row.path.split(b"/")[:-1]
+        above.update(b"/".join(parts[:depth]) for depth in range(1, len(parts) + 1))
+    stay = {folder for folder in above if any(want == folder or want.startswith(folder + b"/") for want in wanted)}
+    return [SourcePath(folder) for folder in sorted(above - stay, reverse=True)]

@@ -11,7 +11,7 @@ from forged.model.errors import DestinationMissing, MarkerMissing, NotSupported
 from forged.model.manifest import AtSource, Hold
 from forged.model.paths import home_path, source_path
 from forged.model.removal import KeptBecause
-from forged.model.target import CleanupPolicy
+from forged.model.target import CleanupPolicy, Selection
 from forged.sources.memory import MemorySource
 from forged.sync.cleanup import CleanupResult, run_cleanup
 from tests.support.world import World
@@ -195,5 +195,18 @@ async def test_a_source_without_guarded_removal_is_refused() -> None:
     async with unguarded.source:
         result = await run_cleanup(unguarded, POLICY, dry_run=False)
     assert isinstance(result.error, NotSupported)
-    assert "unguarded" in result.error.hint
+    assert "python3" in result.error.hint
     assert world.box.files
+
+
+async def test_folders_that_a_run_emptied_go_on_request_and_configured_ones_stay() -> None:
+    world = await grown(b"txt2img/2026-01-01/a.png", b"txt2img/2026-01-02/b.png", b"txt2img/2026-01-02/c.important", b"grids/d.png")
+    world.select(Selection(folders=("txt2img", "grids")))
+    result = await cleanup(world, replace(POLICY, remove_empty_dirs=True))
+    assert len(result.removed) == 3
+    assert result.folders == [b"txt2img/2026-01-01"]
+
+
+async def test_without_the_request_emptied_folders_stay() -> None:
+    world = await grown(b"folder/a.png")
+    assert (await cleanup(world)).folders == []
