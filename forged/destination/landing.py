@@ -105,7 +105,7 @@ class _Step:
         except OSError as e:
             if not spares(e):
                 raise
-            return self._problem(f"cannot land as {shown(home)}: {e.strerror}")
+            return self._problem(f"cannot land as {shown(home)}: {_IN_THE_WAY if e.errno == errno.ENOTDIR else e.strerror}")
         return self._problem(f"every name for {shown(landing.home)} is taken" if self._is_here else "its staged bytes are gone")
 
     def _try(self, home: HomePath) -> LandedAs | None:
@@ -186,6 +186,9 @@ def _make_durable(place: Place, landing: Landing) -> None:
             os.unlink(name, dir_fd=place.staging)
             raise
 
+
+_IN_THE_WAY = "a file or a link lies where its folder belongs; move it away"
+"""What ENOTDIR means to whoever can do something about it."""
 
 _NOTHING_THERE = frozenset({errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO, errno.EISDIR, errno.EINVAL, errno.EILSEQ})
 """What a name answers that is no regular file of ours: a link, a socket, a name that this file system cannot even hold."""

@@ -161,8 +161,10 @@ class SshChannel:
     async def write(self, data: bytes) -> None:
         """See Channel."""
         await self._session.writable()
-        if self._closed or self._chan.is_closing():
+        if self._closed:
             raise self._lost()
+        if self._chan.is_closing():
+            raise self._refusal() or self._lost()
         self._chan.write(data)
         await self._session.writable()
 

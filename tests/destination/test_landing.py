@@ -133,7 +133,9 @@ class TestThingsInTheWay:
 
     async def test_a_file_where_a_folder_should_be_is_a_problem(self, home: PosixDestination, dest: Path) -> None:
         (dest / "a").write_bytes(b"owner")
-        assert isinstance(await land_one(home, b"a/b.png"), Problem)
+        answer = await land_one(home, b"a/b.png")
+        assert isinstance(answer, Problem)
+        assert "move it away" in answer.message
         assert (dest / "a").read_bytes() == b"owner"
 
     async def test_a_folder_or_a_fifo_under_the_final_name_makes_a_version(self, home: PosixDestination, dest: Path) -> None:

@@ -107,6 +107,8 @@ class Lane:
             try:
                 await self._channel.write(data)
             except SourceError as error:
+                # A box that runs no agent may end before it has read all of the program; what it said then tells more.
+                await asyncio.wait(self._tasks[:1], timeout=CLOSE_LIMIT_S)
                 self.end(error)
                 return
 
@@ -121,7 +123,8 @@ class Lane:
             self.end(error)
         else:
             self.agent_ended = True
-            self.end(SourceLost("the agent at the source ended"))
+            said = shown(decoder.noise.strip()[-MAX_LAST_WORDS_BYTES:])
+            self.end(SourceLost("the agent at the source ended" + (f": {said}" if said else "")))
 
     def _dispatch(self, frame: Frame) -> None:
         call = self._calls.get(frame.call)

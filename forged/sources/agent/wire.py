@@ -115,6 +115,11 @@ class Decoder:
             at = self._data(data, at, frames) if self._data_left else self._other(data, at, frames)
         return frames
 
+    @property
+    def noise(self) -> bytes:
+        """What was said while no agent has spoken yet: perhaps why none came to run."""
+        return b"" if self._started else bytes(self._held)
+
     def _skip_noise(self, data: bytes) -> bytes:
         self._held += data
         begin = self._held.find(MAGIC, max(0, len(self._held) - len(data) - len(MAGIC)))

@@ -102,6 +102,24 @@ async def test_a_command_that_is_no_agent_is_not_supported_and_its_last_words_ar
             pass
 
 
+async def test_what_a_gateway_prints_instead_of_running_an_agent_is_told(tmp_path: Path) -> None:
+    fake = tmp_path / "python"
+    fake.write_text("#!/bin/sh\necho 'Error: this gateway needs a PTY \033[0m'\n")
+    fake.chmod(0o755)
+    with pytest.raises(NotSupported, match=r"this gateway needs a PTY \\x1b\[0m"):
+        async with AgentSource(lambda: piped_channel(str(fake)), bytes(tmp_path), transport="pipe"):
+            pass
+
+
+async def test_what_is_said_by_one_that_does_not_even_listen_is_told_too(tmp_path: Path) -> None:
+    fake = tmp_path / "python"
+    fake.write_text("#!/bin/sh\nexec <&-\nsleep 0.2\necho not on this box\n")
+    fake.chmod(0o755)
+    with pytest.raises(NotSupported, match="not on this box"):
+        async with AgentSource(lambda: piped_channel(str(fake)), bytes(tmp_path), transport="pipe"):
+            pass
+
+
 async def test_a_python_that_does_not_exist_is_unreachable(tmp_path: Path) -> None:
     with pytest.raises(SourceUnreachable):
         async with AgentSource(lambda: piped_channel("/no/such/python"), bytes(tmp_path), transport="pipe"):
