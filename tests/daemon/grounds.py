@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from forged.daemon.app import App
 from forged.daemon.fleet import Fleet, Member
@@ -15,6 +15,7 @@ from forged.daemon.jobbook import ActiveJob, JobBook
 from forged.destination.memory import MemoryDestination
 from forged.metrics.metrics import Metrics
 from forged.model.jobs import Job
+from forged.model.manifest import ManifestName
 from forged.model.observer import Observer
 from forged.model.settings import Config, DaemonSettings, IngestSettings, StateSettings
 from forged.model.target import SourceAddress, SourceKind, Target, TargetName, Timing
@@ -34,7 +35,7 @@ class LivingBox(MemoryBox):
 
     _ahead_ns = 0
 
-    @property  # type: ignore[override]
+    @property
     def clock_ns(self) -> int:
         return LoopClock().now_ns() + self._ahead_ns
 
@@ -66,11 +67,14 @@ class Heard:
         return [event for _, event, _ in self.lines]
 
 
-def target(name: str = "box", **changes: object) -> Target:
+def target(name: str = "box", **changes: Any) -> Target:
     """A target of a memory box that is looked at every 30 s, and not watched unless asked."""
     source = SourceAddress(SourceKind.SSH, "/out", name)
-    made = replace(TARGET, name=TargetName(name), manifest="", source=source, timing=Timing(poll_s=30.0, watch=False))
-    return replace(made, **changes)  # type: ignore[arg-type]
+    home = replace(TARGET.home, dest=Path(f"/home/{name}"))
+    made = replace(
+        TARGET, name=TargetName(name), manifest=ManifestName(""), source=source, home=home, timing=Timing(poll_s=30.0, watch=False)
+    )
+    return replace(made, **changes)
 
 
 class Grounds:
@@ -90,7 +94,7 @@ class Grounds:
         self.told: list[Job] = []
         self.capabilities: dict[str, bool] = {}
         self.jobs = JobBook(self.store, self.clock, self._progressed, lambda job, kept: self.ended.append((job, kept)))
-        self.fleet = Fleet(cast(App, self), self.jobs, self.metrics, self.heard, self.facts)
+        self.fleet = Fleet(cast("App", self), self.jobs, self.metrics, self.heard, self.facts)
 
     def _progressed(self, active: ActiveJob, stage: Job) -> None:
         self.told.append(stage)

@@ -172,7 +172,7 @@ async def test_a_fault_in_a_wish_is_said_loudly_and_the_target_begins_anew() -> 
         world.member().runner.ask(waits.wish)
         await asyncio.sleep(2)
         assert isinstance(stumbles.refused, Fault)
-        ((level, event, fields),) = [line for line in world.heard.lines if line[0] == "error"]
+        ((_, event, fields),) = [line for line in world.heard.lines if line[0] == "error"]
         assert (event, fields["task"]) == ("a task ended unexpectedly; it is started again", "target box")
         assert isinstance(fields["exc_info"], KeyError)
         await asyncio.sleep(BEGIN_ANEW_S + 2)

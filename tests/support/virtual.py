@@ -1,4 +1,4 @@
-"""Virtual time: an event loop whose clock leaps to the next timer as soon as nobody has anything to do. Hours pass in milliseconds."""
+"""Virtual time: a loop whose clock leaps to the next timer as soon as nobody has anything to do. Hours pass in milliseconds."""
 
 from __future__ import annotations
 

@@ -1,0 +1,180 @@
+"""Answers of the control socket stay below 1 MiB, whatever a hostile box calls its files, and pages add up to the whole."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from typing import Any
+
+import pytest
+from pydantic_core import to_json
+
+from forged.control.protocol import LINE_MOST_BYTES
+from forged.control.publisher import Publisher
+from forged.daemon import answers
+from forged.daemon.methods_files import FileMethods
+from forged.daemon.methods_service import RECENT_EVENTS, LiveEvents
+from forged.daemon.methods_target import TargetMethods
+from forged.kit.clock import HandClock
+from forged.model import rpc
+from forged.model.errors import ForgedError, SourceUnreachable
+from forged.model.files import Entry, Stat
+from forged.model.jobs import Job, JobResult, JobStatus, new_job_id
+from forged.model.observer import FileLanded
+from forged.model.paths import home_path, source_path
+from forged.model.target import CleanupPolicy
+from forged.model.transfer import Landed, LandedAs
+from forged.sources.memory_faults import RefuseConnections
+from tests.daemon.grounds import Grounds, grounds, target
+from tests.support.virtual import virtual
+
+HOSTILE = [b"\x1b" * 250, b"\xff" * 250, b'"\\' * 125, "\U000e0001".encode() * 62, "é".encode() * 125, b"\n" * 250]
+
+
+def hostile(number: int) -> bytes:
+    """A path of nearly 4,096 bytes, in which every character has to be escaped."""
+    part = HOSTILE[number % len(HOSTILE)]
+    return b"/".join([part] * 15 + [b"%06d" % number + part[:200]])
+
+
+def size(answer: object) -> int:
+    return len(to_json({"jsonrpc": "2.0", "id": "x" * 300, "result": answer}, inf_nan_mode="null"))
+
+
+async def a_hostile_box(world: Grounds, files: int) -> list[bytes]:
+    paths = sorted(hostile(n) for n in range(files))
+    for path in paths:
+        world.box().write(path, b"x")
+    await asyncio.sleep(3)
+    return paths
+
+
+def exact(row: Any) -> bytes:
+    """The name that a row means."""
+    return base64.b64decode(row["path_b64"]) if "path_b64" in row else row["path"].encode()
+
+
+@virtual
+async def test_pages_of_the_manifest_are_cut_where_they_are_full_and_name_every_file_once() -> None:
+    async with grounds(target()) as world:
+        await a_hostile_box(world, 120)
+        await world.synced()
+        methods = FileMethods(world.fleet, world.store)
+        files, cursor, pages = 0, None, 0
+        while True:
+            page = await methods.list_files("box", limit=500, cursor=cursor)
+            assert size(page) <= LINE_MOST_BYTES
+            files, pages, cursor = files + len(page["files"]), pages + 1, page["next_cursor"]
+            if cursor is None:
+                break
+        assert (files, page["total_files"]) == (120, 120)
+        assert pages > 1
+
+
+@virtual
+async def test_pages_of_changes_and_of_a_comparison_add_up_too() -> None:
+    async with grounds(target()) as world:
+        await world.synced()
+        paths = await a_hostile_box(world, 300)
+        for n in range(600):
+            world.box().link(b"link %d" % n)
+        files, targets = FileMethods(world.fleet, world.store), TargetMethods(world.fleet, world)  # type: ignore[arg-type]
+        seen, cursor = 0, None
+        while True:
+            page = await files.changes("box", limit=500, cursor=cursor)
+            assert size(page) <= LINE_MOST_BYTES
+            assert page["listed_files"] == 300
+            seen, cursor = seen + len(page["changes"]), page["next_cursor"]
+            if cursor is None:
+                break
+        assert seen == 300
+        rows: list[rpc.Compared] = []
+        counted, cursor = 0, None
+        while True:
+            compared = await targets.verify("box", limit=500, cursor=cursor)
+            assert size(compared) <= LINE_MOST_BYTES
+            rows, cursor = rows + compared["rows"], compared["next_cursor"]
+            counted += sum(compared["counts"].values())
+            if cursor is None:
+                break
+        assert counted == len(rows) == 900
+        assert {row["path"] for row in rows if row.get("why") == "link"} == {f"link {n}" for n in range(600)}
+        assert len({row["path"] for row in rows}) == 900 == len(paths) + 600
+        assert world.opened == ["box"], "looking does not cost the connection"
+
+
+@virtual
+async def test_a_cleanup_and_a_drain_name_what_fits_and_count_the_rest() -> None:
+    async with grounds(target(cleanup=CleanupPolicy(age_s=60.0, max_files_per_batch=10_000))) as world:
+        await a_hostile_box(world, 300)
+        await world.synced()
+        await asyncio.sleep(600)
+        methods = FileMethods(world.fleet, world.store)
+        dry = await methods.cleanup("box", dry_run=True)
+        assert size(dry) <= LINE_MOST_BYTES
+        assert dry["files_deleted"] == 300 > len(dry["removed"]) > 10
+        world.home().files.clear()
+        drained = await TargetMethods(world.fleet, world).drain("box")  # type: ignore[arg-type]
+        assert size(drained) <= LINE_MOST_BYTES
+        assert drained["safe_to_destroy"] is False
+
+
+def job(errors: int) -> Job:
+    sentences = tuple(f"{answers.path_of(hostile(n))['path']}: no permission" for n in range(errors))
+    return Job(new_job_id(), "box", JobStatus.FAILED, 0, (), 1, JobResult(False, 0, 0, 1.0, sentences))
+
+
+def test_a_job_says_what_went_wrong_in_sentences_of_bearable_length() -> None:
+    shown = answers.job(job(100))
+    assert shown["result"] is not None
+    errors = shown["result"]["errors"]
+    assert len(errors) == 100
+    assert all(len(error) <= answers.SENTENCE_CHARS and error.endswith(": no permission") for error in errors)
+    assert answers.clipped("short") == "short"
+
+
+@virtual
+async def test_targets_with_long_troubles_come_on_pages() -> None:
+    trouble = SourceUnreachable("\U0001f4a5" * 40_000, hint="\U0001f4a5" * 40_000)
+    names = [f"box{n}" for n in range(500)]
+    async with grounds(*(target(name) for name in names), faults=(RefuseConnections(10**9, trouble),)) as world:
+        methods = TargetMethods(world.fleet, world)  # type: ignore[arg-type]
+        found: list[str] = []
+        cursor = None
+        while True:
+            page = await methods.list_targets(cursor=cursor)
+            assert size(page) <= LINE_MOST_BYTES
+            found += [row["name"] for row in page["targets"]]
+            if (cursor := page["next_cursor"]) is None:
+                break
+        assert found == names
+
+
+def test_recent_events_fit_and_the_newest_are_told() -> None:
+    events, failed = LiveEvents(Publisher(), HandClock()), job(20)
+    for _ in range(2 * RECENT_EVENTS):
+        events.job_ended(failed)
+    assert len(events.recent) == RECENT_EVENTS
+    newest_first = answers.fitting(list(reversed(events.recent)), 2 * answers.ROOM_BYTES)
+    assert RECENT_EVENTS > len(newest_first) > 10
+    assert newest_first[0]["id"] == 2 * RECENT_EVENTS
+    assert size(newest_first) <= LINE_MOST_BYTES
+
+
+def test_an_event_of_a_landed_file_has_a_readable_name_and_the_exact_one() -> None:
+    events = LiveEvents(Publisher(), HandClock())
+    path = hostile(1)
+    landed = Landed(Entry(source_path(path), Stat(1, 1)), home_path(b"a.png"), b"s" * 32, LandedAs.NEW)
+    events.notice(FileLanded("box", landed, moved_bytes=1, latency_s=0.5))
+    (event,) = events.recent
+    assert event["kind"] == "file_synced"
+    assert exact(event["body"]) == path
+
+
+@virtual
+async def test_a_cursor_that_is_none_of_ours_is_said_to_be_so() -> None:
+    async with grounds(target()) as world:
+        await world.synced()
+        for cursor in ("?", "Ly8=", "L3g="):
+            with pytest.raises(ForgedError, match="cursor"):
+                await TargetMethods(world.fleet, world).verify("box", cursor=cursor)  # type: ignore[arg-type]

@@ -1,0 +1,93 @@
+"""How a target stands: its state, its backlog and lag, and what the answers say of it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from forged.daemon import answers
+from forged.model.errors import SourceMissing
+from forged.model.manifest import Hold, Pause
+from forged.sources.memory_faults import RefuseConnections
+from tests.daemon.grounds import Gate, grounds, target
+from tests.support.virtual import virtual
+
+
+@virtual
+async def test_from_the_first_connection_to_rest() -> None:
+    async with grounds() as world:
+        world.home().room = gate = Gate()
+        await world.put(b"film.mp4", b"F" * 70_000)
+        await world.put(b"a.png", b"A")
+        await world.apply(target())
+        standing = world.member().standing
+        assert standing.state.value == "waiting"
+        await gate.reached.wait()
+        assert standing.state.value == "transferring"
+        assert standing.backlog == (2, 70_001)
+        await asyncio.sleep(40)
+        assert 39 < standing.lag_s < 41
+        shown = answers.target(standing)
+        assert (shown["state"], shown["backlog_files"], shown["last_sync"], shown["watch"]) == ("transferring", 2, None, False)
+        gate.open.set()
+        await asyncio.sleep(1)
+        shown = answers.target(standing)
+        assert (shown["state"], shown["backlog_files"], shown["backlog_bytes"], shown["lag_seconds"]) == ("idle", 0, 0, 0.0)
+        assert shown["last_sync"] is not None and shown["last_sync"].endswith("+00:00")
+        assert shown["guarded_removal"] is True
+        assert shown["free_bytes"] is not None
+
+
+@virtual
+async def test_what_could_not_come_home_ages_until_it_does() -> None:
+    refusals = RefuseConnections(0)
+    async with grounds(target(), faults=(refusals,)) as world:
+        world.box().write(b"growing.png", b"G")
+        await world.synced()
+        await asyncio.sleep(1.5)
+        assert 1.4 < world.member().standing.lag_s < 1.6
+        await asyncio.sleep(1)
+        assert world.member().standing.lag_s == 0.0
+
+
+@virtual
+async def test_a_box_without_the_folder_can_be_reached_and_is_waited_for() -> None:
+    async with grounds(target(), faults=(RefuseConnections(5, SourceMissing("/out does not exist")),)) as world:
+        standing = world.member().standing
+        assert standing.state.value == "waiting"
+        assert [problem.kind for problem in standing.conditions.problems] == ["source_missing"]
+        await asyncio.sleep(600)
+        assert standing.state.value == "idle"
+
+
+@virtual
+async def test_pauses_and_holds_are_shown_and_measured() -> None:
+    async with grounds(target()) as world:
+        standing = world.member().standing
+        standing.paused(Pause(1))
+        standing.held(Hold("emptied", "the source shows no file at all", 1))
+        shown = answers.target(standing)
+        assert (shown["paused"], shown["held"]) == (True, True)
+        (problem,) = shown["problems"]
+        assert problem["kind"] == "held" and "forgectl release box" in problem["hint"]
+        sample = world.metrics.registry.get_sample_value
+        assert sample("forged_target_paused", {"target": "box"}) == 1
+        assert sample("forged_target_held", {"target": "box", "reason": "emptied"}) == 1
+        standing.paused(None)
+        standing.held(None)
+        assert answers.target(standing)["problems"] == []
+        assert sample("forged_target_held", {"target": "box", "reason": "emptied"}) == 0
+
+
+@virtual
+async def test_the_page_is_told_what_is_so_right_before_it_is_read() -> None:
+    async with grounds() as world:
+        world.home().room = gate = Gate()
+        await world.put(b"film.mp4", b"F" * 1_000)
+        await world.apply(target())
+        await gate.reached.wait()
+        world.fleet.refresh_metrics()
+        sample = world.metrics.registry.get_sample_value
+        assert sample("forged_backlog_files", {"target": "box"}) == 1
+        assert sample("forged_backlog_bytes", {"target": "box"}) == 1_000
+        assert sample("forged_target_up", {"target": "box"}) == 1
+        gate.open.set()
