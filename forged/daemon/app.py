@@ -18,7 +18,7 @@ from forged.destination.posix import PosixDestination
 from forged.kit.clock import Clock, SystemClock
 from forged.kit.lock import LockHeld, hold_lock
 from forged.media.completeness import inspect
-from forged.model.errors import ConfigError, HostKeyUnknown, NotSupported, StateDirectoryBusy
+from forged.model.errors import ConfigError, ForgedError, HostKeyUnknown, NotSupported, StateDirectoryBusy, StoreError
 from forged.model.jobs import Job, JobStatus, new_job_id
 from forged.model.observer import Nobody, Observer
 from forged.model.paths import SourcePath, source_path
@@ -32,7 +32,7 @@ from forged.sources.retrying import Retrying, RetryPolicy
 from forged.sources.ssh import ssh_source
 from forged.store.base import Store
 from forged.store.sqlite import open_store
-from forged.sync.cycle import RoundResult, sync_once
+from forged.sync.cycle import RoundResult, never_began, sync_once
 from forged.sync.doors import Doors, Looks
 from forged.sync.preview import Preview, preview_once
 
@@ -58,6 +58,9 @@ class App:
                 stack.enter_context(hold_lock(state_dir / "forged.lock"))
             except LockHeld as held:
                 raise StateDirectoryBusy(f"{state_dir} is used by another forged ({held})") from held
+            except OSError as e:
+                hint = "check that state_dir is a folder this user may write to"
+                raise StoreError(f"{state_dir}: {e.strerror or e}", hint=hint) from e
             store = await open_store(config.state.sqlite)
             stack.push_async_callback(store.close)
             app = cls(config, store, observer, clock or SystemClock(), ssh_home)
@@ -93,11 +96,15 @@ class App:
         return await asyncio.gather(*(one(target) for target in self.targets(names)))
 
     async def _sync(self, target: Target, folders: Sequence[str]) -> RoundResult:
+        """Never raises for what can go wrong outside: one that did would leave its siblings behind, on a store that closes."""
         job = Job(new_job_id(), target.name, JobStatus.SCANNING, self.clock.now_ns(), tuple(folders))
-        await self.store.jobs.save(job)
-        async with self.doors(target) as doors:
-            result = await sync_once(doors, Looks(), job, _paths(target, folders))
-        await self.store.jobs.save(result.job)
+        try:
+            await self.store.jobs.save(job)
+            async with self.doors(target) as doors:
+                result = await sync_once(doors, Looks(), job, _paths(target, folders))
+            await self.store.jobs.save(result.job)
+        except ForgedError as error:
+            return never_began(job, error, self.clock.now_ns())
         return result
 
     @asynccontextmanager

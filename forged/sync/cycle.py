@@ -167,3 +167,10 @@ def ended(
     result = tally.result(error, doors.clock.monotonic_s() - started_s)
     status = JobStatus.COMPLETE if result.success else JobStatus.FAILED
     return RoundResult(replace(job, status=status, end_ns=doors.clock.now_ns(), result=result), tally, error, waiting)
+
+
+def never_began(job: Job, error: ForgedError, now_ns: int) -> RoundResult:
+    """A job that something kept from even beginning, or from being remembered."""
+    tally = Tally()
+    result = tally.result(error, 0.0)
+    return RoundResult(replace(job, status=JobStatus.FAILED, end_ns=now_ns, result=result), tally, error, NOTHING_WAITS)

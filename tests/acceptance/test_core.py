@@ -190,3 +190,12 @@ def test_links_at_the_source_lead_nowhere(site: Site) -> None:
     answer = site.once()
     assert set(tree(site.home)) == {b"real.png"}
     assert {problem["kind"] for problem in answer["problems"]} == {"link"}
+
+
+def test_a_state_directory_that_cannot_be_used_is_told_in_words(site: Site) -> None:
+    (site.root / "state").write_bytes(b"a file")
+    process = site.start("once")
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "state_dir is a folder" in told
+    assert "Traceback" not in told
