@@ -123,9 +123,9 @@ class _Daemon:
             await server.start(listening)
             stack.push_async_callback(server.stop, ANSWER_LIMIT_S)
             tasks.start("telling progress", jobs.keep_telling())
-            tasks.start("telling systemd", self._keep_telling_systemd(fleet))
+            tasks.start("telling systemd", self._keep_telling_systemd(fleet, reloader))
             tasks.start("reloading", self._keep_reloading(reloader, log))
-            self._notifier.ready(_status(fleet))
+            self._notifier.ready(_status(fleet, reloader))
             log.info("forged runs", version=forged.__version__, targets=len(config.targets), socket=str(config.daemon.socket))
             await self._stopping.wait()
             self._notifier.stopping()
@@ -197,15 +197,19 @@ class _Daemon:
         await stack.enter_async_context(page)
         return f"http://{page.address.host}:{page.address.port}/metrics"
 
-    async def _keep_telling_systemd(self, fleet: Fleet) -> None:
+    async def _keep_telling_systemd(self, fleet: Fleet, reloader: Reloader) -> None:
         """The watchdog lives as long as the loop turns; the status line says how the targets stand."""
         every_s = min(self._notifier.watchdog_s / 2, 10.0) if self._notifier.watchdog_s else 10.0
         while True:
             self._notifier.watchdog()
-            self._notifier.status(_status(fleet))
+            self._notifier.status(_status(fleet, reloader))
             await asyncio.sleep(every_s)
 
 
-def _status(fleet: Fleet) -> str:
+def _status(fleet: Fleet, reloader: Reloader) -> str:
+    """A refused configuration stays in sight until one is accepted (promise 8)."""
+    names = [member.standing.target.name for member in fleet.members]
     troubled = [member.standing.target.name for member in fleet.members if member.standing.conditions.problems]
-    return f"{len(fleet.members)} targets" + (f"; in trouble: {', '.join(troubled)}" if troubled else ", all well")
+    how_many = f"{len(names)} target" + ("" if len(names) == 1 else "s")
+    refused = f"{reloader.last.message}; " if reloader.last is not None and not reloader.last.success else ""
+    return refused + how_many + (f"; in trouble: {', '.join(troubled)}" if troubled else ", all well")

@@ -102,7 +102,8 @@ class Reloader:
         difference = self._fleet.difference(kept)
         await self._store.propose(kept)
         message = _sentence(difference, later)
-        self._log.info(message, added=difference.added, removed=difference.removed, changed=difference.changed)
+        names = {"added": difference.added, "removed": difference.removed, "changed": difference.changed}
+        self._log.info(message, **{word: " ".join(which) for word, which in names.items() if which})
         return Reloaded(self._clock.now_ns(), True, message, (), difference, later)
 
 
