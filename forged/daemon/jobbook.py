@@ -11,7 +11,7 @@ from forged.daemon.progress import Progress, TargetProgress
 from forged.kit.clock import Clock
 from forged.model.jobs import Job, JobId, JobStatus, new_job_id
 from forged.model.observer import Everyone, Observer
-from forged.store.base import Store
+from forged.store.base import JOBS_KEPT, Store
 from forged.sync.cycle import RoundResult
 
 TELL_EVERY_S = 0.25
@@ -90,9 +90,15 @@ class JobBook:
         return self._rounds.get(id)
 
     async def find(self, id: JobId) -> Job | None:
-        """The job, active or recent."""
-        active = self.active.get(id)
-        return self.status_of(active) if active else await self._store.jobs.get(id)
+        """The job of this id or sync_id, active or recent."""
+        for active in self.active.values():
+            if id in (active.job.id, active.job.sync_id):
+                return self.status_of(active)
+        found = await self._store.jobs.get(id)
+        if found is None and id.startswith("sync_"):
+            recent = await self._store.jobs.recent(JOBS_KEPT)
+            found = next((job for job in recent if job.sync_id == id), None)
+        return found
 
     async def recent(self, limit: int, before: Job | None = None) -> Sequence[Job]:
         """Jobs of the store, newest first."""

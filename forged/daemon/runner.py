@@ -11,12 +11,11 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import chain
 
 from forged.daemon.standing import Standing
 from forged.daemon.watching import Watching
 from forged.kit.backoff import backoff
-from forged.model.errors import Cancelled, ForgedError, NotSupported, Scope, SourceError
+from forged.model.errors import Cancelled, ForgedError, NotSupported, Scope, SourceError, SourceLost
 from forged.sync.doors import Doors, Looks
 
 FIRST_PAUSE_S = 2.0
@@ -111,15 +110,18 @@ class Runner:
                     self.standing.reached(self.doors.source.capabilities)
                     await self._serve()
             except SourceError as error:
-                if self._worked:
-                    pauses, self._worked = self._pauses(), False
+                worked, self._worked = self._worked, False
+                if worked:
+                    pauses = self._pauses()
+                if worked and isinstance(error, SourceLost) and error is not self._told:
+                    self.standing.cut(error)  # a line over which something was done is worth another one at once
+                    continue
                 self._tell(error)
                 await self._refuse_all(error)
                 await self._pause(next(pauses))
 
     def _pauses(self) -> Iterator[float]:
-        """A connection over which something was done is worth another one at once."""
-        return chain([0.0], backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S, self._chance))
+        return backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S, self._chance)
 
     async def _pause(self, seconds: float) -> None:
         """Waits, unless a person asks for something."""

@@ -60,7 +60,8 @@ class Standing:
     """Since when something settled has been waiting to come home."""
     _began_s: float = 0.0
     _unreached: State | None = None
-    _waiting: bool = False
+    waiting: bool = False
+    """Home, or the state database, is in trouble and waited for."""
 
     def notice(self, fact: Fact) -> None:
         """An observer, too: what the rooms report."""
@@ -86,6 +87,12 @@ class Standing:
         self.watch_lives(False)
         self.broken(error)
 
+    def cut(self, error: SourceError) -> None:
+        """The line broke, and another one is being opened: counted, and news only if that fails."""
+        self.capabilities = None
+        self.metrics.failed(self.target.name, error)
+        self.watch_lives(False)
+
     def watch_lives(self, alive: bool, *, partly: bool = False) -> None:
         self.watching, self.partly_watched = alive, partly
         self.metrics.watch_active(self.target.name, alive)
@@ -93,7 +100,7 @@ class Standing:
     def broken(self, error: ForgedError) -> None:
         """A condition of its scope: logged once, shown until it heals."""
         self.metrics.failed(self.target.name, error)
-        self._waiting = self._waiting or error.scope in (Scope.DESTINATION, Scope.STORE)
+        self.waiting = self.waiting or error.scope in (Scope.DESTINATION, Scope.STORE)
         self.conditions.failed(error)
 
     def round_began(self, active: ActiveJob) -> None:
@@ -112,14 +119,15 @@ class Standing:
         if result.job.result is not None:
             self.metrics.sync_ended(self.target.name, result.job.result, self.clock.now_ns())
         if result.error is None:
-            self._waiting = False
+            self.waiting = False
             self.last_sync_ns = self.clock.now_ns()
             self.seen_s = self._began_s if everything else self.seen_s
             for scope in (Scope.SOURCE, Scope.DESTINATION, Scope.STORE):
                 self.conditions.well(scope)
-            self._left(result.waiting.files, 0)
+            self._left(result.waiting.files, 0, settled=result.tally.failed > 0)
         elif numbers is not None:
-            self._left(numbers.total_files - numbers.landed_files, numbers.wanted_bytes - numbers.done_bytes)
+            files = numbers.total_files - numbers.landed_files
+            self._left(files, numbers.wanted_bytes - numbers.done_bytes, settled=files > 0)
 
     def held(self, hold: Hold | None) -> None:
         self.hold = hold
@@ -134,9 +142,10 @@ class Standing:
         self.pause = pause
         self.metrics.paused(self.target.name, pause is not None)
 
-    def _left(self, files: int, size_bytes: int) -> None:
+    def _left(self, files: int, size_bytes: int, *, settled: bool) -> None:
+        """`settled`: some of it is not being written any more, and should have come."""
         self.left_files, self.left_bytes = files, size_bytes
-        if not files:
+        if not settled:
             self.behind_since_s = None
         elif self.behind_since_s is None:
             self.behind_since_s = self.clock.monotonic_s()
@@ -149,7 +158,7 @@ class Standing:
             return self._unreached
         if self.active is not None and self.active.job.status is JobStatus.SCANNING:
             return State.TRANSFERRING if self.active.numbers.wanted_files else State.SCANNING
-        return State.WAITING if self._waiting or self.capabilities is None else State.IDLE
+        return State.WAITING if self.waiting or self.capabilities is None else State.IDLE
 
     @property
     def backlog(self) -> tuple[int, int]:

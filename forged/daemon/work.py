@@ -17,7 +17,7 @@ from forged.model.jobs import Job, JobResult, JobStatus
 from forged.model.paths import SourcePath, source_path
 from forged.rules.selection import folder_path
 from forged.sync.cleanup import CleanupResult, run_cleanup
-from forged.sync.cycle import RoundResult, run_round
+from forged.sync.cycle import RoundResult, run_round, sync_patiently
 from forged.sync.doors import Doors
 from forged.sync.homecheck import check_home
 from forged.sync.tally import Tally
@@ -83,13 +83,15 @@ class Work:
 
     def _seen_lately(self) -> bool:
         standing = self.standing
-        if not standing.watching or standing.partly_watched or standing.seen_s is None or standing.left_files:
+        if not standing.watching or standing.partly_watched or standing.waiting:
+            return False
+        if standing.seen_s is None or standing.left_files:
             return False
         return self.doors.clock.monotonic_s() - standing.seen_s < STRETCH * self.doors.target.timing.poll_s
 
     def cancel(self, active: ActiveJob, why: ForgedError | None = None) -> None:
         """Ends a job, running or waiting. What landed stays; the rest resumes with the next sync."""
-        if (wish := self._wishes.get(active)) is not None:
+        if wish := self._wishes.get(active):
             self.runner.cancel(wish, why or Cancelled())
 
     def _ask(self, folders: Sequence[str], *, urgent: bool) -> ActiveJob:
@@ -112,11 +114,12 @@ class Work:
         return active
 
     async def _sync(self, active: ActiveJob, kept: bool) -> None:
-        """One round as a job. Raises what stopped it; then the books are closed by whoever refuses the wish."""
+        """One sync as a job. Raises what stopped it; then the books are closed by whoever refuses the wish."""
         await self._jobs.begin(active, keep=kept)
         self.standing.round_began(active)
         doors = replace(self.doors, observer=active.beside(self.doors.observer))
-        result = await run_round(doors, self.runner.looks, active.job, Tally(), self._paths(active.job.folders))
+        sync = sync_patiently if kept else run_round  # a person wants what was made a second ago, too
+        result = await sync(doors, self.runner.looks, active.job, Tally(), self._paths(active.job.folders))
         if result.error is not None:
             self._stopped[active] = result
             raise result.error
@@ -146,12 +149,11 @@ class Work:
         """It never began, or did not come to its end. What has landed is counted: it is home."""
         if self.standing.active is active:
             self.standing.round_cut_short()
-        landed = active.numbers.landed_files
-        began = active.job.status is not JobStatus.PENDING
-        duration_s = (self.doors.clock.now_ns() - active.job.start_ns) / 1e9 if began else 0.0
+        landed, now_ns = active.numbers.landed_files, self.doors.clock.now_ns()
+        duration_s = (now_ns - active.job.start_ns) / 1e9 if active.job.status is not JobStatus.PENDING else 0.0
         result = JobResult(False, landed, active.numbers.landed_bytes, max(duration_s, 0.0), (error.message,))
         status = JobStatus.CANCELLED if isinstance(error, Cancelled) else JobStatus.FAILED
-        ended = replace(active.job, status=status, end_ns=self.doors.clock.now_ns(), result=result)
+        ended = replace(active.job, status=status, end_ns=now_ns, result=result)
         await self._close(active, ended, keep=kept or landed > 0)
 
     async def _look_at_hold(self) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from forged.kit.flow import line
 from forged.model.errors import ForgedError
-from forged.model.files import Entry
+from forged.model.files import Entry, Stat
 from forged.model.jobs import Job, JobStatus
 from forged.model.manifest import AtSource, Hold
 from forged.model.paths import SourcePath
@@ -30,7 +30,7 @@ FETCHES_AT_ONCE = 2
 """While one batch ends, the next one's requests are already on the line."""
 
 MOST_LOOKS = 5
-"""Looks of one `sync_once` at files that were still being written; what goes on growing waits for the next sync."""
+"""Looks of one sync at files that were still being written; what goes on growing waits for the next sync."""
 
 LANDING_BATCH = 256
 """Files that share one fsync of their folder and one transaction, when that many wait."""
@@ -78,19 +78,24 @@ async def run_round(doors: Doors, looks: Looks, job: Job, tally: Tally, folders:
 
 
 async def sync_once(doors: Doors, looks: Looks, job: Job, folders: Sequence[SourcePath] = ()) -> RoundResult:
-    """Connects, and looks again while files are about to settle, so that what was made a second ago comes home, too."""
+    """Connects, and syncs as `sync_patiently` does."""
     tally, started_s = Tally(), doors.clock.monotonic_s()
-    patience_s = doors.target.settle.settle_s + 1.0
     try:
         async with doors.source:
-            for look in range(1, MOST_LOOKS + 1):
-                result = await run_round(doors, looks, job, tally, folders)
-                again_s = result.waiting.look_again_s
-                if result.error is not None or again_s is None or again_s > patience_s or look == MOST_LOOKS:
-                    break
-                await doors.clock.sleep(again_s)
+            return await sync_patiently(doors, looks, job, tally, folders)
     except ForgedError as failure:
         return ended(doors, job, tally, failure, started_s)
+
+
+async def sync_patiently(doors: Doors, looks: Looks, job: Job, tally: Tally, folders: Sequence[SourcePath] = ()) -> RoundResult:
+    """Rounds over one target, whose source is open, while files are about to settle: what was made a second ago comes, too."""
+    started_s, patience_s = doors.clock.monotonic_s(), doors.target.settle.settle_s + 1.0
+    for look in range(1, MOST_LOOKS + 1):
+        result = await run_round(doors, looks, job, tally, folders)
+        again_s = result.waiting.look_again_s
+        if result.error is not None or again_s is None or again_s > patience_s or look == MOST_LOOKS:
+            break
+        await doors.clock.sleep(again_s)
     return ended(doors, job, tally, result.error, started_s, result.waiting)
 
 
@@ -115,7 +120,21 @@ async def _look_and_bring(doors: Doors, looks: Looks, folders: Sequence[SourcePa
     await _close_the_books(doors, scan, unlanded, looks, bool(folders))
     if scan.error is not None:
         raise scan.error  # what it showed before it broke is home; the rest is unknown, and that is no success
+    while sift.elsewhere:
+        sift = await _after_the_others(doors, looks, sift)
     return Waiting(len(sift.waiting), min(sift.waiting.values(), default=None))
+
+
+async def _after_the_others(doors: Doors, looks: Looks, before: Sift) -> Sift:
+    """What notices were bringing when the listing passed by is part of this round's work: it is home, or it is brought now."""
+    paths = [entry.path for entry in before.elsewhere]
+    await looks.freed(paths)
+    seen = zip(paths, await doors.source.look(paths), strict=True)
+    entries = [Entry(path, look) for path, look in seen if isinstance(look, Stat)]
+    sift = Sift(doors, looks)
+    sift.waiting.update(before.waiting)
+    await _bring(doors, looks, noticed(doors, entries), sift)
+    return sift
 
 
 async def _bring(doors: Doors, looks: Looks, changes: AsyncGenerator[list[Change], None], sift: Sift) -> set[str]:

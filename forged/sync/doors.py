@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -46,17 +47,27 @@ class Looks:
     staging: set[str] = field(default_factory=set)
     """What the lines of this target are staging now: a round that sweeps must leave alone what a notice is bringing beside it."""
     _claimed: set[SourcePath] = field(default_factory=set)
+    _released: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def claim(self, path: SourcePath) -> bool:
-        """Whether this file is now the caller's to bring: a round and a notice must not bring the same one side by side."""
-        if path in self._claimed:
-            return False
+    def is_claimed(self, path: SourcePath) -> bool:
+        """Whether a line is bringing this file: a round and a notice must not bring the same one side by side."""
+        return path in self._claimed
+
+    def claim(self, path: SourcePath) -> None:
+        """From now on it is the caller's to bring, until it is released."""
         self._claimed.add(path)
-        return True
 
     def release(self, paths: Iterable[SourcePath]) -> None:
         """They are home, or not to be had now."""
         self._claimed.difference_update(paths)
+        self._released.set()
+
+    async def freed(self, paths: Iterable[SourcePath]) -> None:
+        """Returns when nobody is bringing any of these."""
+        awaited = set(paths)
+        while awaited & self._claimed:
+            self._released.clear()
+            await self._released.wait()
 
     def earlier(self, path: SourcePath) -> settle.Look | None:
         return self._fresh.get(path) or self._seen.get(path)

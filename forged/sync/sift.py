@@ -29,6 +29,8 @@ class Sift:
         """What this line brings; no other line of the target touches it meanwhile."""
         self.waiting: dict[SourcePath, float] = {}
         """Files that cannot be brought yet, and after how many seconds another look makes sense."""
+        self.elsewhere: list[Entry] = []
+        """Of a listing: what another line, of a notice, is bringing already."""
 
     async def wanted(self, changes: AsyncIterable[list[Change]]) -> AsyncGenerator[list[Entry], None]:
         """NEW and MODIFIED files that are settled; DOUBTFUL ones whose content is another."""
@@ -38,30 +40,37 @@ class Sift:
             chosen = [change for change in batch if change.entry and self._doors.selector.wants(change.entry)]
             await self._welcome_back([c.row.path for c in chosen if c.kind is ChangeKind.BACK and c.row])
             changed = [change for change in chosen if change.kind is not ChangeKind.BACK]
-            settled = [change for change in changed if self._settled(change, moment) and self._claim(change)]
+            settled = [change for change in changed if self._claim(change, moment)]
             doubtful = [change for change in settled if change.kind is ChangeKind.DOUBTFUL]
             others = await self._other_content(doubtful) if doubtful else set()
             yield [c.entry for c in settled if c.entry and (c.kind is not ChangeKind.DOUBTFUL or c.entry.path in others)]
 
-    def _claim(self, change: Change) -> bool:
+    def _claim(self, change: Change, moment: settle.Moment) -> bool:
         """Only what goes on is claimed, and not what is still being written: its writer may close it while this line goes on."""
         assert change.entry is not None
         path = change.entry.path
-        if self._looks.claim(path):
-            self.claimed.add(path)
-            return True
+        if self._looks.is_claimed(path):
+            self._leave_to_the_other(change.entry)
+            return False
+        if not self._settled(change.entry, moment):
+            return False
+        self._looks.claim(path)
+        self.claimed.add(path)
+        return True
+
+    def _leave_to_the_other(self, entry: Entry) -> None:
         if self._noticed:
-            self.waiting[path] = OTHER_LINE_S
-        return False
+            self.waiting[entry.path] = OTHER_LINE_S
+        else:
+            self.elsewhere.append(entry)
 
     def release(self, paths: Sequence[SourcePath]) -> None:
         """They are home, or not to be had now: another line may bring what becomes of them."""
         self.claimed.difference_update(paths)
         self._looks.release(paths)
 
-    def _settled(self, change: Change, moment: settle.Moment) -> bool:
-        assert change.entry is not None
-        entry, target = change.entry, self._doors.target
+    def _settled(self, entry: Entry, moment: settle.Moment) -> bool:
+        target = self._doors.target
         if self._closed and not target.selection.min_age_s:
             return True
         earlier = self._looks.earlier(entry.path)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 
 from forged.daemon.fleet import BEGIN_ANEW_S
-from forged.daemon.runner import LONGEST_PAUSE_S, Fault, Wish
+from forged.daemon.runner import FIRST_PAUSE_S, LONGEST_PAUSE_S, Fault, Wish
 from forged.daemon.standing import State
 from forged.model.errors import AuthRefused, Cancelled, DestinationMissing, ForgedError, SourceLost
 from forged.model.jobs import JobStatus
-from forged.model.target import TransferPolicy
+from forged.model.target import Timing, TransferPolicy
 from forged.sources.memory_box import MemoryBox
-from forged.sources.memory_faults import CutListing, RefuseConnections
+from forged.sources.memory_faults import CutListing, CutWatch, RefuseConnections
 from forged.sources.memory_faults import Fault as BoxFault
 from tests.daemon.grounds import Gate, Grounds, grounds, target
 from tests.support.virtual import virtual
@@ -106,16 +106,34 @@ async def test_a_box_that_refuses_us_is_refused_and_not_unreachable() -> None:
 
 
 @virtual
-async def test_a_connection_that_served_is_opened_anew_at_once() -> None:
+async def test_a_line_that_breaks_in_the_middle_of_a_sync_fails_it_and_is_opened_anew() -> None:
     cut = CutListing(0, times=0)
     async with grounds(target(transfer=TransferPolicy(retry_attempts=0)), faults=(cut,)) as world:
         await world.put(b"a.png", b"A")
         await world.synced()
         cut.left = 1
         assert (await world.synced()).status is JobStatus.FAILED
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(FIRST_PAUSE_S)
         assert world.opened == ["box", "box"]
         assert world.member().standing.state is State.IDLE
+        assert len(world.heard.said) == 2, "once when it broke, once when it healed"
+
+
+@virtual
+async def test_a_line_that_breaks_while_idle_is_news_only_if_the_next_one_cannot_be_opened() -> None:
+    cut, refusal = CutWatch(0), RefuseConnections(0)
+    async with grounds(target(timing=Timing(watch=True)), faults=(cut, refusal)) as world:
+        await world.synced()
+        cut.left = 1
+        world.box().write(b"a.png", b"A")
+        await asyncio.sleep(5)
+        assert (world.opened, world.heard.said) == (["box", "box"], [])
+        assert world.member().standing.state is State.IDLE
+        cut.left, refusal.left = 1, 10_000
+        world.box().write(b"b.png", b"B")
+        await asyncio.sleep(60)
+        assert world.heard.said == ["connection refused"]
+        assert world.member().standing.state.value == "unreachable"
 
 
 @virtual

@@ -7,6 +7,7 @@ import asyncio
 from forged.daemon import answers
 from forged.model.errors import SourceMissing
 from forged.model.manifest import Hold, Pause
+from forged.model.paths import source_path
 from forged.sources.memory_faults import RefuseConnections
 from tests.daemon.grounds import Gate, grounds, target
 from tests.support.virtual import virtual
@@ -38,14 +39,19 @@ async def test_from_the_first_connection_to_rest() -> None:
 
 
 @virtual
-async def test_what_could_not_come_home_ages_until_it_does() -> None:
-    refusals = RefuseConnections(0)
-    async with grounds(target(), faults=(refusals,)) as world:
+async def test_what_should_have_come_ages_until_it_does_and_what_is_being_written_does_not() -> None:
+    async with grounds(target()) as world:
         world.box().write(b"growing.png", b"G")
-        await world.synced()
+        world.member().work.look()
         await asyncio.sleep(1.5)
-        assert 1.4 < world.member().standing.lag_s < 1.6
-        await asyncio.sleep(1)
+        assert (world.member().standing.left_files, world.member().standing.lag_s) == (1, 0.0)
+        world.box().unreadable.add(source_path(b"closed.png"))
+        await world.put(b"closed.png", b"C")
+        await world.synced()
+        await asyncio.sleep(100)
+        assert 99 < world.member().standing.lag_s < 103
+        world.box().unreadable.clear()
+        await world.synced()
         assert world.member().standing.lag_s == 0.0
 
 

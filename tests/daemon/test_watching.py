@@ -167,10 +167,9 @@ async def test_after_a_cut_connection_nothing_is_missed_though_a_look_was_taken_
         await asyncio.sleep(4)
         assert world.at_home() == {b"a.png": b"A"}
         assert world.member().standing.watching
-        assert world.heard.said == [
-            "the line broke in the middle of a watch",
-            "well again: the line broke in the middle of a watch",
-        ]
+        assert world.heard.said == [], "the next line works, so nobody needs to know"
+        cuts = {"target": "box", "kind": "source_lost"}
+        assert world.metrics.registry.get_sample_value("forged_errors_total", cuts) == 1
 
 
 @virtual
@@ -205,12 +204,45 @@ async def test_a_round_does_not_sweep_away_what_a_notice_is_bringing() -> None:
         assert len(begun) == 1
         for name in begun:
             world.home().parts[name] = bytearray(b"F" * 10)
-        assert (await world.synced()).status is JobStatus.COMPLETE
+        sync = world.member().work.start_sync()
+        await asyncio.sleep(1)
         assert set(world.home().parts) == begun
         gate.open.set()
-        await asyncio.sleep(1)
+        await sync.ended.wait()
         assert len(world.at_home()[b"film.mp4"]) == 300_000
         assert world.member().runner.looks.staging == set()
+
+
+@virtual
+async def test_a_sync_ends_when_what_notices_were_bringing_is_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with grounds(watched()) as world:
+        await asyncio.sleep(5)
+        world.home().room = gate = Gate()
+        await world.put(b"film.mp4", b"F" * 300_000)
+        await gate.reached.wait()
+        sync = world.member().work.start_sync()
+        await asyncio.sleep(60)
+        assert not sync.ended.is_set()
+        gate.open.set()
+        await sync.ended.wait()
+        assert sync.job.status is JobStatus.COMPLETE
+        assert b"film.mp4" in world.at_home()
+        assert world.facts.landed() == [b"film.mp4"], "once"
+
+
+@virtual
+async def test_a_sync_brings_what_a_notice_began_and_gave_up() -> None:
+    async with grounds(watched()) as world:
+        await asyncio.sleep(5)
+        world.home().room = gate = Gate()
+        await world.put(b"film.mp4", b"F" * 300_000)
+        await gate.reached.wait()
+        sync = world.member().work.start_sync()
+        await asyncio.sleep(1)
+        world.member().runner.watching.interrupt()
+        gate.open.set()
+        await sync.ended.wait()
+        assert (sync.job.status, sync.job.result and sync.job.result.files_transferred) == (JobStatus.COMPLETE, 1)
 
 
 @virtual
