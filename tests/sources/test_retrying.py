@@ -266,3 +266,14 @@ async def test_removing_empty_folders_is_asked_once() -> None:
     assert box.folders == {b"other"}
     async with Retrying(Made(box), POLICY, clock=HandClock()) as source:
         assert await source.remove_empty_folders([source_path(b"other")]) == [b"other"]
+
+
+async def test_opening_is_tried_once_for_who_has_a_patience_of_his_own_and_later_breaks_are_healed_all_the_same() -> None:
+    clock, ears, made = HandClock(), Ears(), Made(a_box(), RefuseConnections(1), CutListing(0))
+    coat = Retrying(made, RetryPolicy(attempts=3, delay_s=5.0, patient_opening=False), clock=clock, observer=ears)
+    with pytest.raises(SourceUnreachable):
+        await coat.__aenter__()
+    assert (made.count, clock.slept_s) == (1, [])
+    async with coat:
+        assert [part async for part in coat.list()]
+    assert [type(fact) for fact in ears.facts] == [Retried]
