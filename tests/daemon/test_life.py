@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -41,7 +42,8 @@ def own_sshd() -> Iterator[Sshd]:
 def freeze(server: Sshd) -> None:
     """The box hangs: its connections stay, and nobody answers on them."""
     for pid in hung(server):
-        os.kill(pid, signal.SIGSTOP)
+        with contextlib.suppress(ProcessLookupError):  # a connection that was just ending
+            os.kill(pid, signal.SIGSTOP)
 
 
 def thaw(server: Sshd) -> None:

@@ -93,14 +93,15 @@ async def test_a_file_that_is_renamed_into_place_is_one_notice_for_its_final_nam
         assert ears.heard.all[1:] == [Notices((entry(root, "picture.png"),), gone=(source_path(b"picture.png.tmp"),))]
 
 
-async def test_many_writes_within_a_moment_are_one_notice(root: Path) -> None:
+async def test_many_writes_within_a_moment_are_few_notices(root: Path) -> None:
     async with watched(root) as ears:
         with ears.asleep():
             for number in range(100):
                 write(root, "file", bytes(number))
         await ears.heard.entry(entry(root, "file"))
         await ears.fence()
-        assert sum(len(notices.entries) for notices in ears.heard.all) == 1
+        told = sum(len(notices.entries) for notices in ears.heard.all)
+        assert 1 <= told < 10  # one, unless a busy machine makes the agent read the kernel's queue in pieces
 
 
 async def test_a_hard_link_is_found_though_nobody_closes_it(root: Path) -> None:
