@@ -90,8 +90,12 @@ class Runner:
             farewell.add_done_callback(self._farewells.discard)
 
     def leave(self, why: ForgedError) -> None:
-        """From now on nothing is taken, and what is under way will have ended for this reason. Then `run` is to be cancelled."""
+        """From now on nothing is taken, and what is under way will have ended for this reason. Then `run` is to be cancelled.
+
+        It ends even if some library loses that cancellation.
+        """
         self._leaving = why
+        self._news.set()
 
     async def left(self) -> None:
         """After `run` has ended for good: tells those that still wait."""
@@ -146,6 +150,8 @@ class Runner:
 
     async def _next(self) -> None:
         """Does one wish, or waits for news."""
+        if self._leaving is not None:
+            raise asyncio.CancelledError
         if self._wishes:
             await self._do(self._wishes.popleft())
         else:

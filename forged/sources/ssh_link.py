@@ -81,10 +81,14 @@ class LinkSettings:
     rekey_bytes: int = 64 << 30
     """RFC 4344 section 3.2: 2^32 blocks of AES. asyncssh's 1 GiB would stop every large file once or twice."""
 
-    def as_options(self) -> dict[str, float]:
-        """The part asyncssh takes when connecting."""
+    def as_options(self) -> dict[str, float | None]:
+        """The part asyncssh takes when connecting.
+
+        No `connect_timeout`: it becomes asyncio.wait_for, which before Python 3.12 loses a cancellation that comes in the moment in
+        which the connection stands (python/cpython#86296), and whoever cancelled then waits for ever. `open_channel` has the limit.
+        """
         return {
-            "connect_timeout": self.connect_s,
+            "connect_timeout": None,
             "login_timeout": self.connect_s,
             "keepalive_interval": self.keepalive_s,
             "keepalive_count_max": self.keepalive_count,

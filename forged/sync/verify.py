@@ -13,6 +13,7 @@ from forged.model.manifest import ManifestRow
 from forged.model.paths import SourcePath
 from forged.rules import settle
 from forged.sync.doors import Doors
+from forged.sync.home import ready
 from forged.sync.scan import Scan
 
 
@@ -86,6 +87,7 @@ class Comparison:
 
     async def rows(self) -> AsyncGenerator[Compared, None]:
         """Ascending by path; at the end what could not be looked at. Raises ForgedError; a listing that breaks raises, too."""
+        await ready(self._doors)
         moment = settle.Moment(await self._doors.source.clock_ns(), self._doors.clock.monotonic_s())
         async for entries, rows in self.scan.windows():
             if self._only_problems:

@@ -126,16 +126,16 @@ class Daemon:
         self.told("READY=1")
         return self
 
-    def told(self, field: str, within_s: float = PATIENCE_S) -> str:
+    def told(self, field: str, within_s: float | None = None) -> str:
         """Waits until systemd is told this; answers the whole message."""
-        self._notify.settimeout(within_s)
-        while True:
-            try:
+        deadline_s = time.monotonic() + (within_s or PATIENCE_S)
+        while (left_s := deadline_s - time.monotonic()) > 0:
+            self._notify.settimeout(left_s)
+            with contextlib.suppress(TimeoutError):
                 message = self._notify.recv(4096).decode()
-            except TimeoutError:
-                raise AssertionError(f"systemd was not told {field}:\n{self.log()[-3000:]}") from None
-            if field in message:
-                return message
+                if field in message:
+                    return message
+        raise AssertionError(f"systemd was not told {field}:\n{self.log()[-3000:]}")
 
     def send(self, number: signal.Signals) -> None:
         assert self.process is not None
