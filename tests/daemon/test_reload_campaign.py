@@ -221,10 +221,12 @@ def reloaded(house: Daemon, right: bool) -> float:
 
 def nothing_is_lost_and_nothing_comes_twice(house: Daemon) -> None:
     for name in STUDIOS:
-        until(lambda name=name: tree(house.home(name)) == tree(house.box(name)), house.log)  # type: ignore[misc]
+        assert house.call("target.drain", target=name, timeout="60s")["safe_to_destroy"]
+        assert tree(house.home(name)) == tree(house.box(name)), name
         until(lambda name=name: staged(house.home(name)) == [])  # type: ignore[misc]
         answer = house.call("target.verify", target=name, rehash=True)
         assert answer["counts"] == {"=": len(tree(house.box(name))), "-": 0, "+": 0, "*": 0}
+        assert house.call("manifest.list", target=name)["total_files"] == len(tree(house.box(name)))
     for line in house.lines(level="error"):
         assert line["event"] == NOT_CHANGED, line
         assert line["problems"]
