@@ -169,8 +169,7 @@ class Figures:
     size_bytes: int = 0
     slowest_reload_s: float = 0.0
     duration_s: float = 0.0
-    polls_skipped: float = 0.0
-    landed: float = 0.0
+    transferred: float = 0.0
     log_levels: Counter[str] = field(default_factory=Counter)
 
 
@@ -195,6 +194,7 @@ def campaign(house: Daemon, edits: int, seed: int, pause_s: float) -> Figures:
     figures.files, figures.size_bytes = writers.files, writers.size_bytes
     nothing_is_lost_and_nothing_comes_twice(house)
     figures.duration_s = time.monotonic() - began_s
+    figures.transferred = sum(house.metric("forged_files_transferred_total", target=name) for name in STUDIOS)
     figures.log_levels.update(line["level"] for line in house.lines())
     house.stop()
     return figures
