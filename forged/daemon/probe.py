@@ -11,7 +11,7 @@ from pathlib import Path
 from forged.config.presets import KnownFolder, known_folders
 from forged.kit.clock import Clock, SystemClock
 from forged.model.errors import NotSupported, SourceMissing
-from forged.model.files import ListingEnd, Problem, ProblemKind
+from forged.model.files import ListingEnd, ListingPart, Problem, ProblemKind
 from forged.model.manifest import HostKeyPin, ManifestName
 from forged.model.observer import Nobody
 from forged.model.paths import SourcePath, source_path
@@ -151,6 +151,7 @@ class Probe:
                     async for part in parts:
                         if isinstance(part, ListingEnd):
                             return Found(kind, path, files, size_bytes, free_bytes)
+                        assert isinstance(part, ListingPart)  # no digest was given
                         files += len(part.entries)
                         size_bytes += sum(entry.stat.size_bytes for entry in part.entries)
                         if files >= MOST_FILES:

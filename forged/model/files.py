@@ -76,6 +76,15 @@ class ListingPart:
 
     entries: tuple[Entry, ...]
     problems: tuple[Problem, ...] = ()
+    digest: bytes | None = None
+    """Names the whole content of this part, where the source can: a part of equal digest has equal entries and no problems."""
+
+
+@dataclass(frozen=True, slots=True)
+class SamePart:
+    """In the place of a part whose digest the caller said he knows: at the source everything in it is still so."""
+
+    digest: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +92,7 @@ class ListingEnd:
     """The last word of a listing that went through. A stream without it was cut off, and then it is ignorance (promise 4)."""
 
     entries: int
+    """How many files the parts had, those of a SamePart included."""
     clock_ns: int
     """The source's clock when the listing began: ages are measured against it, never against ours."""
 

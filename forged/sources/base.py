@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
-from forged.model.files import Entry, ListingEnd, ListingPart, Problem, Stat
+from forged.model.files import Entry, ListingEnd, ListingPart, Problem, SamePart, Stat
 from forged.model.paths import SourcePath
 from forged.model.removal import Removable, Removed
 from forged.model.transfer import Fetched, Request, Sink
@@ -76,13 +76,18 @@ class Source(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    def list(self, folders: Sequence[SourcePath] = ()) -> AsyncGenerator[ListingPart | ListingEnd, None]:
+    def list(
+        self, folders: Sequence[SourcePath] = (), known: Collection[bytes] = ()
+    ) -> AsyncGenerator[ListingPart | SamePart | ListingEnd, None]:
         """Every regular file below the root (or below `folders`), in ascending byte order of whole paths.
 
         Parts are bounded (at most 4,096 entries), so a tree of any size streams. The last item is a ListingEnd; a stream that
         ends in an error instead (SourceError) was cut off, and nothing may be concluded from what is missing in it. What cannot
         be looked at (unreadable folders, names forged does not use) comes as problems, links and special files likewise.
         A folder of `folders` that does not exist is an empty one with a problem. The root itself missing raises SourceMissing.
+
+        `known` are digests of parts that an earlier listing of the same folders gave: instead of such a part a source may answer
+        SamePart, and then sends nothing of it. A source that has no digests ignores them.
         """
 
     def fetch(self, batch: Sequence[Request], sink: Sink) -> AsyncGenerator[Fetched | Problem, None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import aclosing, closing
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from forged.model.errors import SourceLost
-from forged.model.files import Entry, ListingEnd, ListingPart, Problem, ProblemKind, Stat
+from forged.model.files import Entry, ListingEnd, ListingPart, Problem, ProblemKind, SamePart, Stat
 from forged.model.paths import SourcePath
 from forged.model.removal import KeptBecause, Removable, Removed
 from forged.model.transfer import Fetched, Request, Sink
@@ -81,7 +81,9 @@ class LocalSource:
             raise SourceLost("the source is not open")
         return self._inside
 
-    async def list(self, folders: Sequence[SourcePath] = ()) -> AsyncGenerator[ListingPart | ListingEnd, None]:
+    async def list(
+        self, folders: Sequence[SourcePath] = (), known: Collection[bytes] = ()
+    ) -> AsyncGenerator[ListingPart | SamePart | ListingEnd, None]:
         inside = self._opened()
         async with aclosing(inside.threads.stream(partial(walk, inside.tree, folders))) as parts:
             async for part in parts:

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from types import TracebackType
 from typing import Self
 
 from forged.model.errors import NotSupported, SourceLost, SourceMissing
-from forged.model.files import Entry, ListingEnd, ListingPart, Problem, ProblemKind, Stat
+from forged.model.files import Entry, ListingEnd, ListingPart, Problem, ProblemKind, SamePart, Stat
 from forged.model.paths import SourcePath
 from forged.model.removal import KeptBecause, Removable, Removed
 from forged.model.transfer import Fetched, Piece, Request, Sink
@@ -59,7 +59,9 @@ class MemorySource:
 
     # --- listing ----------------------------------------------------------------------------------------------------------
 
-    async def list(self, folders: Sequence[SourcePath] = ()) -> AsyncGenerator[ListingPart | ListingEnd, None]:
+    async def list(
+        self, folders: Sequence[SourcePath] = (), known: Collection[bytes] = ()
+    ) -> AsyncGenerator[ListingPart | SamePart | ListingEnd, None]:
         self._check_open()
         if self.box.missing:
             raise SourceMissing("the root folder does not exist")

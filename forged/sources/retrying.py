@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -18,7 +18,7 @@ from typing import Self, TypeVar
 from forged.kit.backoff import backoff
 from forged.kit.clock import Clock, SystemClock
 from forged.model.errors import SourceBroken, SourceError, SourceLost, SourceUnreachable
-from forged.model.files import Entry, ListingEnd, ListingPart, Problem, Stat
+from forged.model.files import Entry, ListingEnd, ListingPart, Problem, SamePart, Stat
 from forged.model.observer import Nobody, Observer, Retried
 from forged.model.paths import SourcePath
 from forged.model.removal import Removable, Removed
@@ -164,13 +164,15 @@ class Retrying:
 
     # --- the calls --------------------------------------------------------------------------------------------------------
 
-    async def list(self, folders: Sequence[SourcePath] = ()) -> AsyncGenerator[ListingPart | ListingEnd, None]:
+    async def list(
+        self, folders: Sequence[SourcePath] = (), known: Collection[bytes] = ()
+    ) -> AsyncGenerator[ListingPart | SamePart | ListingEnd, None]:
         patience, began = self._patience(), False
         while True:
             source = None
             try:
                 source = await self._connected()
-                async with aclosing(source.list(folders)) as parts:
+                async with aclosing(source.list(folders, known)) as parts:
                     async for part in parts:
                         began = True
                         yield part

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
 from forged.model.errors import SourceError
-from forged.model.files import Entry, ListingEnd, ListingPart, Problem, ProblemKind, ScanSummary
+from forged.model.files import Entry, ListingEnd, ListingPart, Problem, ProblemKind, SamePart, ScanSummary
 from forged.model.manifest import AtSource, ManifestRow
 from forged.model.observer import FileTrouble, ScanEnded, ScanStarted
 from forged.model.paths import SourcePath
@@ -72,6 +72,7 @@ class Scan:
         """Ranges of paths: what the source shows in each, and what we remember. Raises SourceError when the listing breaks."""
         after: SourcePath | None = None
         async for part in self._doors.source.list(self._folders):
+            assert not isinstance(part, SamePart), "no digest was given"
             if isinstance(part, ListingEnd):
                 entries: list[Entry] = []
                 upto = None  # whatever is remembered behind the last entry belongs to the last window

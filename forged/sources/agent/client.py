@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterable, Sequence
 from contextlib import aclosing
 from types import TracebackType
 from typing import Self, TypeVar
 
 from forged.model.errors import NotSupported
-from forged.model.files import Entry, ListingEnd, ListingPart, Problem, Stat
+from forged.model.files import Entry, ListingEnd, ListingPart, Problem, SamePart, Stat
 from forged.model.paths import SourcePath
 from forged.model.removal import Removable, Removed
 from forged.model.transfer import Fetched, Request, Sink
@@ -75,7 +75,9 @@ class AgentSource:
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self._lanes.close()
 
-    async def list(self, folders: Sequence[SourcePath] = ()) -> AsyncGenerator[ListingPart | ListingEnd, None]:
+    async def list(
+        self, folders: Sequence[SourcePath] = (), known: Collection[bytes] = ()
+    ) -> AsyncGenerator[ListingPart | SamePart | ListingEnd, None]:
         lane, wanted = self._lanes.first, outermost(folders)
         call = ListingCall(wanted, self._root)
         number = lane.ask(call, Kind.LIST, list_payload(wanted))
