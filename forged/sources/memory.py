@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, Collection, Sequence
+import zlib
+from collections.abc import AsyncGenerator, Collection, Iterator, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -22,6 +23,9 @@ from forged.sources.memory_watch import MemoryWatch
 
 PART_ENTRIES = 100
 """Small for the same reason; the contract allows 4,096."""
+
+PART_ENDS = 32
+"""One path of so many ends a part, whatever stands before it: so a new file changes its own part and none behind it."""
 
 
 class MemorySource:
@@ -65,16 +69,19 @@ class MemorySource:
         self._check_open()
         if self.box.missing:
             raise SourceMissing("the root folder does not exist")
-        began_ns = self.box.clock_ns
-        entries, problems = self._seen(folders)
-        for start in range(0, max(len(entries), len(problems)), PART_ENTRIES):
+        began_ns, sent, unsaid = self.box.clock_ns, 0, set(known)
+        for part in _parts(*self._seen(folders)):
             await asyncio.sleep(0)
             for fault in self.faults:
-                fault.before_part(self.box, start)
+                fault.before_part(self.box, sent)
             self._check_open()
-            here = slice(start, start + PART_ENTRIES)
-            yield ListingPart(tuple(entries[here]), tuple(problems[here]))
-        yield ListingEnd(len(entries), began_ns)
+            sent += len(part.entries)
+            if part.digest is not None and part.digest in unsaid:
+                unsaid.remove(part.digest)
+                yield SamePart(part.digest)
+            else:
+                yield part
+        yield ListingEnd(sent, began_ns)
 
     def _seen(self, folders: Sequence[SourcePath]) -> tuple[Sequence[Entry], Sequence[Problem]]:
         box = self.box
@@ -209,6 +216,22 @@ class MemorySource:
         if not self._capabilities.guarded_removal:
             raise NotSupported("this memory source was told not to remove")
         return [folder for folder in sorted(set(folders), reverse=True) if self.box.remove_folder(folder)]
+
+
+def _parts(entries: Sequence[Entry], problems: Sequence[Problem]) -> Iterator[ListingPart]:
+    """Problems in parts of their own, so that all others have a digest."""
+    for start in range(0, len(problems), PART_ENTRIES):
+        yield ListingPart((), tuple(problems[start : start + PART_ENTRIES]))
+    part: list[Entry] = []
+    for at, entry in enumerate(entries, 1):
+        part.append(entry)
+        if at == len(entries) or len(part) == PART_ENTRIES or zlib.crc32(entry.path) % PART_ENDS == 0:
+            yield ListingPart(tuple(part), digest=_digest(part))
+            part = []
+
+
+def _digest(part: Sequence[Entry]) -> bytes:
+    return hashlib.blake2b(repr(part).encode(), digest_size=16).digest()
 
 
 def _below(path: SourcePath, folders: Sequence[SourcePath]) -> bool:

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import Sequence
 
-from forged.model.files import Entry, ListingEnd, Problem, ProblemKind
+from forged.model.files import Entry, ListingEnd, ListingPart, Problem, ProblemKind, SamePart
 from forged.model.manifest import ManifestRow
 from forged.model.paths import HomePath, source_path
 from forged.model.removal import Removable
@@ -23,7 +23,7 @@ async def listed(source: Source, folders: Sequence[bytes] = ()) -> tuple[list[En
     end = items.pop()
     assert isinstance(end, ListingEnd)
     for part in items:
-        assert not isinstance(part, ListingEnd)
+        assert isinstance(part, ListingPart)
         assert len(part.entries) <= MAX_PART_ENTRIES
         entries += part.entries
         problems += part.problems
@@ -67,3 +67,39 @@ async def still_works(box: Box, source: Source) -> None:
         await fetched(source, requests_of([entry]), sink)
     assert sink.content("0000") == b"yes"
     assert b"still works" in [entry.path for entry in (await listed(source))[0]]
+
+
+class Memory:
+    """A reader that remembers the parts it can name, and puts listings together again from what it knows and what it is told."""
+
+    def __init__(self) -> None:
+        self.parts: dict[bytes, ListingPart] = {}
+        self.same = 0
+        """How many parts of the last listing were not sent."""
+
+    async def listed(self, source: Source, folders: Sequence[bytes] = ()) -> tuple[list[Entry], list[Problem], ListingEnd]:
+        known, answered = dict(self.parts), set[bytes]()
+        entries: list[Entry] = []
+        problems: list[Problem] = []
+        async for item in source.list([source_path(folder) for folder in folders], list(known)):
+            match item:
+                case ListingEnd():
+                    assert item.entries == len(entries)
+                    self.same = len(answered)
+                    return entries, problems, item
+                case SamePart(digest):
+                    assert digest not in answered
+                    answered.add(digest)
+                    part = known[digest]
+                case ListingPart():
+                    part = item
+                    self._remember(part)
+            entries += part.entries
+            problems += part.problems
+        raise AssertionError("a listing ended without its end")
+
+    def _remember(self, part: ListingPart) -> None:
+        if part.digest is not None:
+            assert part.entries
+            assert not part.problems
+            assert self.parts.setdefault(part.digest, part) == part

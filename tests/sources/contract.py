@@ -13,11 +13,11 @@ from contextlib import aclosing
 import pytest
 
 from forged.model.errors import SourceError, SourceMissing
-from forged.model.files import Entry, Problem, ProblemKind, Stat
+from forged.model.files import Entry, ListingPart, Problem, ProblemKind, Stat
 from forged.model.paths import source_path
 from forged.model.removal import KeptBecause
 from forged.sources.base import MAX_PART_ENTRIES, Hashed, Source
-from tests.sources.asking import bytes_of, fetched, kind_of, listed, removable, requests_of, still_works
+from tests.sources.asking import Memory, bytes_of, fetched, kind_of, listed, removable, requests_of, still_works
 from tests.sources.boxes import Box
 from tests.sources.contract_fetch import FetchContract
 from tests.sources.contract_watch import WatchContract
@@ -155,6 +155,41 @@ class SourceContract(FetchContract, WatchContract):
         before_ns = await source.clock_ns()
         _, _, end = await listed(source)
         assert before_ns <= end.clock_ns <= await source.clock_ns()
+
+    async def test_a_listing_that_leaves_out_what_is_known_says_the_same(self, box: Box, source: Source) -> None:
+        for number in range(1500):
+            box.write(b"%d/%04d" % (number % 3, number), b"")
+        memory, first = Memory(), await listed(source)
+        assert (await memory.listed(source))[:2] == first[:2]
+        assert memory.same == 0
+        assert (await memory.listed(source))[:2] == first[:2]
+        assert memory.same == len(memory.parts)
+
+    async def test_whatever_happened_meanwhile_is_not_left_out(self, box: Box, source: Source) -> None:
+        for number in range(600):
+            box.write(b"%d/%04d" % (number % 3, number), b"x")
+        memory = Memory()
+        await memory.listed(source)
+        box.write(b"0/0000", b"grown")
+        box.touch(b"1/0301")
+        box.replace(b"1/0304", b"y", box.entry(b"1/0304").stat.mtime_ns)
+        box.delete(b"2/0599")
+        box.write(b"1/0300 is new", b"")
+        box.link(b"1/a link", b"0304")
+        assert (await memory.listed(source))[:2] == (await listed(source))[:2]
+
+    async def test_what_a_listing_of_some_folders_knows_is_not_left_out_of_the_others(self, box: Box, source: Source) -> None:
+        for number in range(300):
+            box.write(b"%d/%04d" % (number % 3, number), b"")
+        memory = Memory()
+        for folders in ((), (b"1",), (), (b"2", b"0"), (b"nowhere",)):
+            assert (await memory.listed(source, folders))[:2] == (await listed(source, folders))[:2]
+
+    async def test_digests_of_nothing_are_ignored(self, box: Box, source: Source) -> None:
+        entry = box.write(b"a", b"")
+        odd = [b"", b"short", bytes(16), bytes(64)]
+        items = [item async for item in source.list((), odd)]
+        assert [item.entries for item in items if isinstance(item, ListingPart)] == [(entry,)]
 
     # --- hashing ----------------------------------------------------------------------------------------------------------
 

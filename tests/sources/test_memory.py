@@ -38,7 +38,8 @@ async def test_a_cut_listing_has_a_beginning_and_no_end() -> None:
         with pytest.raises(SourceLost):
             async for part in source.list():
                 seen.append(part)  # noqa: PERF401 - what came before the break is the point
-    assert [isinstance(part, ListingPart) for part in seen] == [True, True]
+    assert all(isinstance(part, ListingPart) for part in seen)
+    assert 200 <= sum(len(part.entries) for part in seen if isinstance(part, ListingPart)) < 300
 
 
 async def test_a_line_lost_in_the_middle_of_a_file_leaves_reservations_even() -> None:
