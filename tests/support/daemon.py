@@ -90,12 +90,13 @@ class Daemon:
             "name": f'"{name}"',
             "source": f'"{self.url(name)}"',
             "dest": f'"{self.home(name)}"',
-            "identity_file": f'"{self.sshd.identity}"',
             "poll": '"1s"',
             "settle": '"100ms"',
             "retry_delay": '"100ms"',
             "names": '"exact"',
         }
+        if self.url(name).startswith("ssh:"):
+            plain["identity_file"] = f'"{self.sshd.identity}"'
         given = {line.split("=")[0].strip() for line in lines.splitlines()}
         ours = "\n".join(f"{key} = {value}" for key, value in plain.items() if key not in given)
         return f"[[target]]\n{ours}\n{lines}\n"
@@ -224,9 +225,9 @@ class Daemon:
 
 
 @contextlib.contextmanager
-def daemon(sshd: Sshd, **targets: str) -> Iterator[Daemon]:
-    """A daemon that is not started yet, and gone afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix="forged-d-", dir=_quick_place()))
+def daemon(sshd: Sshd, place: str | None = None, **targets: str) -> Iterator[Daemon]:
+    """A daemon that is not started yet, and gone afterwards. `place`: the folder for its folder, where that matters."""
+    folder = Path(tempfile.mkdtemp(prefix="forged-d-", dir=place or _quick_place()))
     folder.chmod(0o755)
     made = Daemon(folder, sshd, **targets)
     try:

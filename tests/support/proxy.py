@@ -115,9 +115,13 @@ class Proxy:
                 writer.write(passed)
                 await writer.drain()
 
-    async def close(self) -> None:
+    def cut(self) -> None:
+        """Cuts every connection there is now; new ones are passed on as ever."""
         for task in list(self._tasks):
             task.cancel()
+
+    async def close(self) -> None:
+        self.cut()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
