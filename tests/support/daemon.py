@@ -49,6 +49,8 @@ class Daemon:
         self.daemon_lines = 'metrics = "127.0.0.1:0"'
         self.transfer_lines = 'min_free = "1MB"'
         self.sources: dict[str, str] = {}
+        self.within: Callable[[list[str]], list[str]] = list
+        """Makes a command one that runs elsewhere, in a network namespace say, and becomes the same process."""
         self.process: subprocess.Popen[bytes] | None = None
         self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._notify.bind(str(root / "notify"))
@@ -118,7 +120,7 @@ class Daemon:
         """Starts it and does not wait."""
         command = [sys.executable, "-m", "forged", "-c", str(self.config), "run"]
         with (self.root / "log").open("ab") as log:
-            self.process = subprocess.Popen(command, env=self.environment, stderr=log, stdout=log)
+            self.process = subprocess.Popen(self.within(command), env=self.environment, stderr=log, stdout=log)
         return self.process
 
     def start(self) -> Daemon:

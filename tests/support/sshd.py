@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,7 +24,7 @@ SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/usr/bin:/opt/homebr
 
 CONFIG = """\
 Port {port}
-ListenAddress 127.0.0.1
+ListenAddress {address}
 PidFile none
 AuthorizedKeysFile {folder}/authorized_keys
 StrictModes no
@@ -67,13 +67,18 @@ def fingerprint(public_key: Path) -> str:
 
 @dataclass(slots=True)
 class Sshd:
-    """One server. `extra` are lines of sshd_config; the first value of a keyword wins, so they come first."""
+    """One server. `extra` are lines of sshd_config; the first value of a keyword wins, so they come first.
+
+    `within` makes a command one that runs elsewhere, in a network namespace say, and becomes the same process.
+    """
 
     folder: Path
     port: int
     extra: str = ""
     host_keys: tuple[Path, ...] = ()
     user: str = field(default_factory=getpass.getuser)
+    address: str = "127.0.0.1"
+    within: Callable[[list[str]], list[str]] = list
     _server: subprocess.Popen[bytes] | None = None
 
     @property
@@ -91,10 +96,10 @@ class Sshd:
         return fingerprint(self.host_key)
 
     def url(self, path: str | Path) -> str:
-        return f"ssh://{self.user}@127.0.0.1:{self.port}{path}"
+        return f"ssh://{self.user}@{self.address}:{self.port}{path}"
 
     def known_hosts_line(self) -> str:
-        return f"[127.0.0.1]:{self.port} {' '.join(self.host_key.read_text().split()[:2])}\n"
+        return f"[{self.address}]:{self.port} {' '.join(self.host_key.read_text().split()[:2])}\n"
 
     def authorize(self, public_key: Path) -> None:
         with (self.folder / "authorized_keys").open("a") as file:
@@ -108,24 +113,38 @@ class Sshd:
 
     def start(self) -> None:
         """Answers once the port accepts connections."""
-        config = self.folder / "sshd_config"
-        keys = "".join(f"HostKey {key}\n" for key in self.host_keys)
-        config.write_text(self.extra + "\n" + keys + CONFIG.format(port=self.port, folder=self.folder, path=BOX_PATH))
+        config = self._configured()
         if os.getuid() == 0:
             Path("/run/sshd").mkdir(exist_ok=True)
         with (self.folder / "sshd.log").open("ab") as log:
-            self._server = subprocess.Popen([SSHD, "-D", "-e", "-f", str(config)], stderr=log, start_new_session=True)
-        self._await_port()
+            told_bytes = log.tell()
+            command = self.within([SSHD, "-D", "-e", "-f", str(config)])
+            self._server = subprocess.Popen(command, stderr=log, start_new_session=True)
+        self._await_listening(told_bytes)
 
-    def _await_port(self) -> None:
+    def _configured(self) -> Path:
+        config = self.folder / "sshd_config"
+        keys = "".join(f"HostKey {key}\n" for key in self.host_keys)
+        lines = CONFIG.format(address=self.address, port=self.port, folder=self.folder, path=BOX_PATH)
+        config.write_text(f"{self.extra}\n{keys}{lines}")
+        return config
+
+    def _await_listening(self, told_bytes: int) -> None:
+        """Until it says so in its log: elsewhere it could not be asked from here."""
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
-            with contextlib.suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", self.port), 1):
+            if b"Server listening on" in (self.folder / "sshd.log").read_bytes()[told_bytes:]:
                 return
             assert self._server is not None
             assert self._server.poll() is None, f"sshd ended: {self.log()[-2000:]}"
             time.sleep(0.01)
         raise AssertionError(f"sshd does not listen: {self.log()[-2000:]}")
+
+    @property
+    def pid(self) -> int:
+        """Of the listener, while it runs."""
+        assert self._server is not None
+        return self._server.pid
 
     def log(self) -> str:
         return (self.folder / "sshd.log").read_text(errors="replace")
@@ -166,11 +185,16 @@ def descendants(pid: int) -> list[int]:
 
 
 @contextlib.contextmanager
-def sshd(extra: str = "", host_key_kinds: tuple[str, ...] = ("ed25519",)) -> Iterator[Sshd]:
+def sshd(
+    extra: str = "",
+    host_key_kinds: tuple[str, ...] = ("ed25519",),
+    address: str = "127.0.0.1",
+    within: Callable[[list[str]], list[str]] = list,
+) -> Iterator[Sshd]:
     """A running server in a folder of its own, gone afterwards with all it ran."""
     folder = Path(tempfile.mkdtemp(prefix="forged-sshd-", dir="/tmp"))
     folder.chmod(0o755)
-    server = Sshd(folder, free_port(), extra)
+    server = Sshd(folder, free_port(), extra, address=address, within=within)
     server.host_keys = tuple(make_key(folder / f"host_{kind}", kind) for kind in host_key_kinds)
     make_key(server.identity)
     server.authorize(server.identity.with_suffix(".pub"))
