@@ -9,22 +9,31 @@ Nothing of the machine's own network is touched. What a namespace does not have 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from subprocess import PIPE
+
+from tests.bench.wire import DEVICE
 
 WIRE = Path(__file__).with_name("wire.py")
-DEVICE = "wire"
+PROGRAMS = {"unshare": "util-linux", "nsenter": "util-linux", "ip": "iproute2", "sysctl": "procps"}
+"""What is needed, and the Debian packages that have it."""
+
 MINIMUM_AND_DEFAULT = {"tcp_rmem": "4096 131072", "tcp_wmem": "4096 16384"}
 """What Linux has had since 4.20; only the maxima differ between the kinds of buffers."""
 
+ADDRESSES = ("198.18.0.1", "198.18.0.2")
+"""Near and far. RFC 2544 sets them aside for benchmarks."""
+
 DEVICE_QUEUE_PACKETS = 10_000
-"""Where packets wait until the wire looks again. So many that it is always the wire's own queue that drops: the longest holds 2,100."""
+"""Where packets wait until the wire looks again. So many that it is always the wire's own, bounded queue that drops."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +65,7 @@ class Buffers(Enum):
     """The most that TCP takes for a connection's buffers, receiving and sending."""
 
     STOCK = (6 * 2**20, 4 * 2**20)
-    """As Linux had them from 2.6.17 to 6.15 on every machine with 4 GB or more."""
+    """As Linux sets them up to 6.15. From 6.16 on it receives with up to 32 MiB, which changes nothing: sending limits."""
     LARGE = (64 * 2**20, 64 * 2**20)
 
     @property
@@ -68,7 +77,10 @@ class Buffers(Enum):
 
 @dataclass(frozen=True)
 class Wire:
-    """Bytes of IP packets that each end has sent since the link is up, those that were lost included."""
+    """Bytes of IP packets that each end has sent since the link is up, headers and what was lost included.
+
+    On loopback, where the ends cannot be told apart, all of it counts as near to far.
+    """
 
     near_to_far_bytes: int
     far_to_near_bytes: int
@@ -76,16 +88,17 @@ class Wire:
 
 @dataclass(frozen=True)
 class Ends:
-    """The two ends of a link that is up."""
+    """The two ends of a link that is up. They differ from the rest of the machine in the network only: the files are the same."""
 
     near_pid: int
     far_pid: int
     near_address: str
     far_address: str
-    device: str
     congestion: str
-    """The TCP congestion control of both ends: the machine's. A namespace may choose only among what the machine allows to everybody."""
+    """The TCP congestion control of both: the machine's. A namespace could choose only what the machine allows to everybody."""
     buffers: str
+    wire: Callable[[], Wire]
+    """Says what has been sent up to now. Raises OSError when the link has broken."""
 
     def near(self, argv: list[str]) -> list[str]:
         """This command, run at the near end. It becomes that program: the process that is started is the program's own."""
@@ -95,16 +108,14 @@ class Ends:
         """This command, run at the far end."""
         return within(self.far_pid, argv)
 
-    def wire(self) -> Wire:
-        """What has been sent up to now. On loopback every byte has been sent by both."""
-        return Wire(sent_bytes(self.near_pid, self.device), sent_bytes(self.far_pid, self.device))
-
 
 def why_not() -> str | None:
-    """What keeps this machine from having such a link; None if nothing does."""
+    """What keeps this machine from such a link, for a person to read; None if nothing does."""
     if os.geteuid() != 0:
         return "a link between two network namespaces needs root"
-    if not os.path.exists("/dev/net/tun"):
+    if missing := [f"{name} (in {package})" for name, package in PROGRAMS.items() if shutil.which(name) is None]:
+        return f"a link between two network namespaces needs {', '.join(missing)}"
+    if not Path("/dev/net/tun").exists():
         return "a link between two network namespaces needs /dev/net/tun (modprobe tun)"
     return None
 
@@ -114,59 +125,70 @@ def link(spec: LinkSpec | None, buffers: Buffers) -> Iterator[Ends]:
     """Two ends with this link between them; without a spec, one namespace that is both and has only its loopback.
 
     When the block ends, whatever still runs at either end is killed.
-    Raises PermissionError without root, OSError and CalledProcessError if the machine refuses.
+    Raises OSError where `why_not` has something to say or the link does not come up.
     """
     if problem := why_not():
-        raise PermissionError(problem)
+        raise OSError(problem)
     with ExitStack() as stack:
         near = stack.enter_context(namespace())
         far = near if spec is None else stack.enter_context(namespace())
         for pid in {near, far}:
             tune(pid, buffers)
-        control = run(within(near, ["sysctl", "-n", "net.ipv4.tcp_congestion_control"]))
+        congestion = run(within(near, ["sysctl", "-n", "net.ipv4.tcp_congestion_control"]))
         if spec is None:
-            yield Ends(near, far, "127.0.0.1", "127.0.0.1", "lo", control, buffers.text)
-            return
-        stack.enter_context(wire(spec, near, far))
-        addresses = "198.18.0.1", "198.18.0.2"  # RFC 2544: set aside for benchmarks
-        for pid, own, other in ((near, *addresses), (far, *reversed(addresses))):
-            connect(pid, spec, own, other)
-        yield Ends(near, far, *addresses, DEVICE, control, buffers.text)
+            yield Ends(near, far, "127.0.0.1", "127.0.0.1", congestion, buffers.text, lambda: Wire(loopback_bytes(near), 0))
+        else:
+            process = stack.enter_context(wire(spec, near, far))
+            connect(near, spec, ADDRESSES[0], ADDRESSES[1])
+            connect(far, spec, ADDRESSES[1], ADDRESSES[0])
+            yield Ends(near, far, *ADDRESSES, congestion, buffers.text, lambda: ask(process))
 
 
 @contextmanager
 def namespace() -> Iterator[int]:
     """A new network namespace with its loopback up, as the id of the process that keeps it."""
-    keeper = "ip link set lo up && echo up && exec cat"
-    argv = ["unshare", "--net", "--", "sh", "-c", keeper]
-    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True) as process:
-        wait_for_word(process)
-        try:
-            yield process.pid
-        finally:
-            for pid in inhabitants(process.pid):
-                os.kill(pid, signal.SIGKILL)
-            process.stdin.close()
+    with beside(["unshare", "--net", "--", "sh", "-c", "ip link set lo up && echo up && exec cat"]) as keeper:
+        with open(f"/proc/{keeper.pid}/ns/net", "rb"):  # held, or its number might become another namespace's
+            home = os.readlink(f"/proc/{keeper.pid}/ns/net")
+            assert home != os.readlink("/proc/self/ns/net")
+            try:
+                yield keeper.pid
+            finally:
+                kill_all(home)
 
 
 @contextmanager
-def wire(spec: LinkSpec, near: int, far: int) -> Iterator[None]:
+def wire(spec: LinkSpec, near: int, far: int) -> Iterator[subprocess.Popen[bytes]]:
     """The program between the two namespaces. It holds both devices: they are gone when it ends."""
     figures = [spec.rtt_s / 2, spec.rate_bit_per_s, spec.queue_bytes, spec.loss]
-    argv = [sys.executable, str(WIRE), str(near), str(far), *map(str, figures)]
-    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True) as process:
-        wait_for_word(process)
+    with beside([sys.executable, "-I", str(WIRE), str(near), str(far), *map(str, figures)]) as process:
+        yield process
+
+
+@contextmanager
+def beside(argv: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A program that has said "up", until the block ends. When we die instead, it sees its standard input closed."""
+    with subprocess.Popen(argv, stdin=PIPE, stdout=PIPE, bufsize=0, start_new_session=True) as process:
         try:
-            yield
+            if answer(process) != b"up\n":
+                raise OSError(f"no link: {argv} has failed")
+            yield process
         finally:
-            process.stdin.close()
+            process.kill()
 
 
-def wait_for_word(process: subprocess.Popen[bytes]) -> None:
-    """Until it says that it is up."""
+def ask(process: subprocess.Popen[bytes]) -> Wire:
+    assert process.stdin is not None
+    process.stdin.write(b"\n")
+    figures = answer(process).split()
+    if len(figures) != 2:
+        raise BrokenPipeError("the link has broken")
+    return Wire(int(figures[0]), int(figures[1]))
+
+
+def answer(process: subprocess.Popen[bytes]) -> bytes:
     assert process.stdout is not None
-    if process.stdout.readline() != b"up\n":
-        raise OSError(f"no link: {process.args!r} has failed")
+    return process.stdout.readline()
 
 
 def tune(pid: int, buffers: Buffers) -> None:
@@ -189,24 +211,25 @@ def within(pid: int, argv: list[str]) -> list[str]:
     return ["nsenter", f"--net=/proc/{pid}/ns/net", "--", *argv]
 
 
-def inhabitants(keeper: int) -> list[int]:
-    """The processes in this one's network namespace, but for itself."""
-    home = os.readlink(f"/proc/{keeper}/ns/net")
-    return [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) != keeper and lives_in(name, home)]
+def kill_all(home: str) -> None:
+    """Every process in this network namespace, its keeper included."""
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if os.readlink(f"/proc/{name}/ns/net") == home:
+                os.kill(int(name), signal.SIGKILL)
+        except OSError:  # has just ended, or is not to be looked at, which no program of ours is
+            pass
 
 
-def lives_in(pid: str, home: str) -> bool:
-    try:
-        return os.readlink(f"/proc/{pid}/ns/net") == home
-    except OSError:  # has just ended
-        return False
-
-
-def sent_bytes(pid: int, device: str) -> int:
-    """What this device has sent, from the kernel's own table: name, eight figures of receiving, then sent bytes."""
-    rows = Path(f"/proc/{pid}/net/dev").read_text().splitlines()
-    return next(int(row.split(":")[1].split()[8]) for row in rows if row.split(":")[0].strip() == device)
+def loopback_bytes(pid: int) -> int:
+    """From the kernel's table of that process's devices: a name, eight figures of receiving, then the bytes sent."""
+    rows = (line.split(":") for line in Path(f"/proc/{pid}/net/dev").read_text().splitlines() if ":" in line)
+    return next(int(figures.split()[8]) for name, figures in rows if name.strip() == "lo")
 
 
 def run(argv: list[str]) -> str:
-    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip()
+    """What it prints. Raises OSError with what it complains of."""
+    done = subprocess.run(argv, capture_output=True, text=True)
+    if done.returncode:
+        raise OSError(f"{argv}: {done.stderr.strip()}")
+    return done.stdout.strip()
