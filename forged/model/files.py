@@ -30,12 +30,21 @@ class Stat:
         )
 
 
+Outline = tuple[SourcePath, int, int, int | None, int | None]
+"""A path, and the four numbers of its stat in their order: comparing 100,000 of them costs next to nothing, unlike objects."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One regular file of a listing."""
 
     path: SourcePath
     stat: Stat
+
+    @property
+    def outline(self) -> Outline:
+        stat = self.stat
+        return (self.path, stat.size_bytes, stat.mtime_ns, stat.inode, stat.ctime_ns)
 
 
 class ProblemKind(enum.Enum):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from forged.model.events import Event, EventId, NewEvent
-from forged.model.files import Stat
+from forged.model.files import Outline, Stat
 from forged.model.jobs import Job, JobId
 from forged.model.manifest import AtSource, Hold, ManifestName, ManifestRow, Pause, PinKeeper
 from forged.model.paths import SourcePath
@@ -15,13 +16,18 @@ JOBS_KEPT = 1_000
 """DESIGN section 6, `sync.list`."""
 
 
-class Manifest(Protocol):
+class Rows(Protocol):
     """What we brought home. One current version for each path of a manifest; older versions are history."""
 
     async def between(
         self, name: ManifestName, after: SourcePath | None, upto: SourcePath | None, limit: int
     ) -> Sequence[ManifestRow]:
         """Current rows with `after < path <= upto` (None = no bound), ascending by path bytes, at most `limit`."""
+
+    async def outlines(
+        self, name: ManifestName, after: SourcePath | None, upto: SourcePath | None, limit: int
+    ) -> Sequence[Outline]:
+        """As `between`, but only of the rows that are PRESENT, and only what a listing can tell of them: much quicker."""
 
     async def current(self, name: ManifestName, paths: Sequence[SourcePath]) -> Sequence[ManifestRow | None]:
         """The current rows of these paths, in the order asked."""
@@ -53,6 +59,28 @@ class Manifest(Protocol):
 
     async def homes(self, name: ManifestName, path: SourcePath, sha256: bytes) -> ManifestRow | None:
         """The version of `path` with this content, if one ever landed: the newest of them, current or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Whose rows were written to since a mark, and the mark to ask from the next time."""
+
+    mark: int
+    paths: Sequence[SourcePath] | None
+    """In no order, perhaps some of them twice. None: nobody can tell any more, so all may have been."""
+
+
+class Manifest(Rows, Protocol):
+    """The rows, and a memory of which of them were written to lately (`journal.Journaled`, around the rows of any body)."""
+
+    def written(self, name: ManifestName, since: int) -> Written:
+        """The paths whose rows were written to since `since`, the mark of an earlier answer (0 = there was none). Never waits.
+
+        When `record`, `restat`, `mark`, `entomb` or `forget` returns or raises, its paths are in it, whether or not they changed.
+        Kept in memory, as long as the store is open, for one asker a manifest: what lies before `since` is forgotten, and
+        everything is when it becomes too much; to marks from before that the answer is None. A body whose rows another process
+        writes, too, has to answer None every time.
+        """
 
 
 class Jobs(Protocol):

@@ -10,12 +10,12 @@ from sqlalchemy import bindparam
 
 from forged.kit.sql import Bulk
 from forged.model.events import NewEvent
-from forged.model.files import Stat
+from forged.model.files import Outline, Stat
 from forged.model.manifest import AtSource, ManifestName, ManifestRow
 from forged.model.paths import SourcePath
 from forged.store.border import Border
 from forged.store.outbox import append
-from forged.store.rows import Values, key_values, row_of, row_values, stat_values
+from forged.store.rows import Values, key_values, outlines_of, row_of, row_values, stat_values
 from forged.store.schema import versions
 
 STEP_ROWS = 1_000
@@ -53,6 +53,15 @@ _page = (
 )
 _PAGE = Bulk(_page)
 _PAGE_UPTO = Bulk(_page.where(versions.c.path <= bindparam("b_upto", type_=sa.LargeBinary)))
+_outline_page = (
+    sa.select(versions.c.path, *_STAT)
+    .where(_OF_MANIFEST, _IS_CURRENT, versions.c.at_source == AtSource.PRESENT.value)
+    .where(versions.c.path > bindparam("b_after", type_=sa.LargeBinary))
+    .order_by(versions.c.path)
+    .limit(bindparam("b_limit", type_=sa.Integer))
+)
+_OUTLINES = Bulk(_outline_page)
+_OUTLINES_UPTO = Bulk(_outline_page.where(versions.c.path <= bindparam("b_upto", type_=sa.LargeBinary)))
 _AMONG = sa.select(*_ROW).where(_OF_MANIFEST, _IS_CURRENT, versions.c.path.in_(bindparam("b_paths", expanding=True)))
 _COUNT = Bulk(sa.select(sa.func.count(), sa.func.sum(versions.c.size_bytes)).where(_OF_MANIFEST, _IS_CURRENT))
 
@@ -103,7 +112,7 @@ _FORGET_ALL_OLDER = Bulk(sa.delete(versions).where(_OF_MANIFEST))
 
 
 class SqlManifest:
-    """The promises are in store/base.Manifest."""
+    """The promises are in store/base.Rows."""
 
     def __init__(self, border: Border) -> None:
         self._border = border
@@ -123,6 +132,14 @@ class SqlManifest:
                     break
                 asked["b_after"] = rows[-1].path
         return rows
+
+    async def outlines(
+        self, name: ManifestName, after: SourcePath | None, upto: SourcePath | None, limit: int
+    ) -> Sequence[Outline]:
+        page = _OUTLINES if upto is None else _OUTLINES_UPTO
+        asked: Values = {"b_manifest": name, "b_after": after or b"", "b_upto": upto, "b_limit": limit}
+        async with self._border.reading() as connection:
+            return outlines_of(await page.fetch(connection, asked))
 
     async def current(self, name: ManifestName, paths: Sequence[SourcePath]) -> Sequence[ManifestRow | None]:
         found: dict[SourcePath, ManifestRow] = {}

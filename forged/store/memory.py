@@ -9,11 +9,12 @@ from itertools import count
 
 from forged.model.errors import StoreError
 from forged.model.events import Event, EventId, NewEvent
-from forged.model.files import Stat
+from forged.model.files import Entry, Outline, Stat
 from forged.model.jobs import Job, JobId
 from forged.model.manifest import AtSource, Hold, HostKeyPin, ManifestName, ManifestRow, Pause
 from forged.model.paths import SourcePath
 from forged.store.base import JOBS_KEPT
+from forged.store.journal import Journaled
 
 
 class _Open:
@@ -55,8 +56,8 @@ class MemoryOutbox:
         return before - len(self._events)
 
 
-class MemoryManifest:
-    """See store/base.Manifest. Versions of a path lie oldest first; paths are kept in order beside them."""
+class MemoryRows:
+    """See store/base.Rows. Versions of a path lie oldest first; paths are kept in order beside them."""
 
     def __init__(self, open: _Open, outbox: MemoryOutbox) -> None:
         self._open = open
@@ -72,6 +73,12 @@ class MemoryManifest:
         start = 0 if after is None else bisect_right(paths, after)
         end = len(paths) if upto is None else bisect_right(paths, upto)
         return [versions[path][-1] for path in paths[start : min(end, start + limit)]]
+
+    async def outlines(
+        self, name: ManifestName, after: SourcePath | None, upto: SourcePath | None, limit: int
+    ) -> Sequence[Outline]:
+        rows = await self.between(name, after, upto, len(self._paths.get(name, [])))
+        return [Entry(row.path, row.stat).outline for row in rows if row.at_source is AtSource.PRESENT][:limit]
 
     async def current(self, name: ManifestName, paths: Sequence[SourcePath]) -> Sequence[ManifestRow | None]:
         self._open.check()
@@ -240,7 +247,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self._open = _Open()
         self.outbox = MemoryOutbox(self._open)
-        self.manifest = MemoryManifest(self._open, self.outbox)
+        self.manifest = Journaled(MemoryRows(self._open, self.outbox))
         self.jobs = MemoryJobs(self._open)
         self.flags = MemoryFlags(self._open)
         self.limits = MemoryLimits(self._open)

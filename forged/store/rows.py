@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from forged.kit.sql import Plain
-from forged.model.files import Stat
+from forged.model.files import Entry, Outline, Stat
 from forged.model.manifest import AtSource, ManifestName, ManifestRow
 from forged.model.paths import SourcePath
 
@@ -70,6 +70,14 @@ def row_of(plain: Sequence[Any]) -> ManifestRow:
     path, size_bytes, mtime_ns, inode, ctime_ns, exact, sha256, home, landed_at_ns, incomplete, at_source, tombstone_at_ns = plain
     stat = Stat(size_bytes, mtime_ns, inode, ctime_ns) if exact is None else _exact_stat(exact)
     return ManifestRow(path, stat, sha256, home, landed_at_ns, bool(incomplete), _AT_SOURCE[at_source], tombstone_at_ns)
+
+
+def outlines_of(found: Iterable[Sequence[Any]]) -> list[Outline]:
+    """The outlines, from paths and the five values of a stat."""
+    return [
+        (path, size_bytes, mtime_ns, inode, ctime_ns) if exact is None else Entry(path, _exact_stat(exact)).outline
+        for path, size_bytes, mtime_ns, inode, ctime_ns, exact in found
+    ]
 
 
 def _exact_stat(text: str) -> Stat:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from forged.store.border import Border
 from forged.store.flags import SqlDestinations, SqlFlags, SqlLimits, SqlPins
 from forged.store.jobs import SqlJobs
+from forged.store.journal import Journaled
 from forged.store.manifest import SqlManifest
 from forged.store.outbox import SqlOutbox
 from forged.store.schema import identity
@@ -19,7 +20,7 @@ class SqlStore:
 
     def __init__(self, border: Border) -> None:
         self._border = border
-        self.manifest = SqlManifest(border)
+        self.manifest = Journaled(SqlManifest(border))
         self.jobs = SqlJobs(border)
         self.outbox = SqlOutbox(border)
         self.flags = SqlFlags(border)

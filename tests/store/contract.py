@@ -8,11 +8,12 @@ import pytest
 
 from forged.model.errors import StoreError
 from forged.model.events import EventId
-from forged.model.files import Stat
+from forged.model.files import Entry, Stat
 from forged.model.jobs import JobId, JobResult, JobStatus
 from forged.model.manifest import AtSource, Hold, HostKeyPin, ManifestRow, Pause
 from forged.model.paths import SourcePath, source_path
 from forged.store.base import JOBS_KEPT, Store
+from forged.store.journal import MOST_PATHS
 from tests.store.samples import COMFY, FORGE, event, job, row
 
 A, B, C = source_path(b"a.png"), source_path(b"b.png"), source_path(b"c.png")
@@ -89,6 +90,22 @@ class ManifestContract:
                 pages += page
                 after = page[-1].path
             assert pages == rows
+
+    async def test_outlines_are_those_of_the_rows_that_are_present(self, store: Store) -> None:
+        huge = Stat(1, 2**80, 2**64 - 1, None)
+        rows = [row(b"a.png"), replace(row(b"b.png"), stat=huge), row(b"c.png"), row(b"d.png"), row(b"e.png")]
+        await store.manifest.record(FORGE, [row(b"a.png", b"older"), *rows])
+        await store.manifest.mark(FORGE, [C], AtSource.REMOVED)
+        await store.manifest.mark(FORGE, [source_path(b"d.png")], AtSource.GONE)
+        await store.manifest.entomb(FORGE, [A], 1)
+        a, b, e = (Entry(rows[n].path, rows[n].stat).outline for n in (0, 1, 4))
+        assert b == (B, 1, 2**80, 2**64 - 1, None)
+        outlines = store.manifest.outlines
+        assert list(await outlines(FORGE, None, None, 10)) == [a, b, e]
+        assert list(await outlines(FORGE, A, source_path(b"e.png"), 10)) == [b, e]
+        assert list(await outlines(FORGE, None, B, 1)) == [a]
+        assert list(await outlines(FORGE, B, source_path(b"d.png"), 10)) == []
+        assert list(await outlines(COMFY, None, None, 10)) == []
 
     async def test_current_rows_come_in_the_order_asked(self, store: Store) -> None:
         await store.manifest.record(FORGE, [row(b"a.png", b"old"), row(b"c.png")])
@@ -182,6 +199,67 @@ class ManifestContract:
         await store.manifest.entomb(FORGE, [], 1)
         assert await store.manifest.current(FORGE, []) == []
         assert await store.manifest.forget(FORGE, []) == 0
+
+
+class JournalContract:
+    async def written(self, store: Store, since: int) -> list[SourcePath] | None:
+        paths = store.manifest.written(FORGE, since).paths
+        return None if paths is None else list(paths)
+
+    async def test_before_the_first_mark_nobody_can_tell(self, store: Store) -> None:
+        assert store.manifest.written(FORGE, 0).paths is None
+        assert store.manifest.written(FORGE, 99).paths is None
+
+    async def test_every_way_to_write_is_in_the_journal_of_its_manifest(self, store: Store) -> None:
+        mark = store.manifest.written(FORGE, 0).mark
+        assert await self.written(store, mark) == []
+        manifest = store.manifest
+        await manifest.record(FORGE, [row(b"a.png"), row(b"b.png")])
+        await manifest.record(COMFY, [row(b"c.png")])
+        await manifest.record(FORGE, [], [event()])
+        assert await self.written(store, mark) == [A, B]
+        await manifest.restat(FORGE, [(A, Stat(1, 1))])
+        await manifest.mark(FORGE, [B], AtSource.GONE)
+        await manifest.entomb(FORGE, [A], 1)
+        assert await manifest.forget(FORGE, [B, C]) == 1
+        assert await self.written(store, mark) == [A, B, A, B, A, B, C]
+
+    async def test_marks_cut_the_journal(self, store: Store) -> None:
+        first = store.manifest.written(FORGE, 0).mark
+        await store.manifest.record(FORGE, [row(b"a.png")])
+        second = store.manifest.written(FORGE, first).mark
+        await store.manifest.record(FORGE, [row(b"b.png")])
+        assert await self.written(store, first) == [A, B]
+        assert await self.written(store, second) == [B]
+        assert await self.written(store, second) == [B]
+        assert await self.written(store, first) is None  # forgotten, when the second was asked from
+
+    async def test_forgetting_everything_is_more_than_can_be_told(self, store: Store) -> None:
+        mark = store.manifest.written(FORGE, 0).mark
+        await store.manifest.record(FORGE, [row(b"a.png")])
+        await store.manifest.forget(FORGE)
+        unknown = store.manifest.written(FORGE, mark)
+        assert unknown.paths is None
+        assert await self.written(store, unknown.mark) == []
+
+    async def test_the_journal_is_bounded(self, store: Store) -> None:
+        mark = store.manifest.written(FORGE, 0).mark
+        many = [source_path(b"%d" % n) for n in range(MOST_PATHS)]
+        await store.manifest.mark(FORGE, many, AtSource.GONE)
+        assert await self.written(store, mark) == many
+        await store.manifest.mark(FORGE, [A], AtSource.GONE)
+        for earlier in range(mark, mark + MOST_PATHS + 1):
+            assert await self.written(store, earlier) is None
+        later = store.manifest.written(FORGE, mark).mark
+        await store.manifest.mark(FORGE, [B], AtSource.GONE)
+        assert await self.written(store, later) == [B]
+
+    async def test_what_could_not_be_written_counts_as_written(self, store: Store) -> None:
+        mark = store.manifest.written(FORGE, 0).mark
+        await store.close()
+        with pytest.raises(StoreError):
+            await store.manifest.record(FORGE, [row(b"a.png")])
+        assert await self.written(store, mark) == [A]
 
 
 class OutboxContract:
@@ -339,5 +417,5 @@ class ClosingContract:
                 await call
 
 
-class StoreContract(ManifestContract, OutboxContract, JobsContract, NamesContract, ClosingContract):
+class StoreContract(ManifestContract, JournalContract, OutboxContract, JobsContract, NamesContract, ClosingContract):
     """The whole suite. Inherit it beside a fixture `store` that opens an empty one."""

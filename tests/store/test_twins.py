@@ -70,8 +70,9 @@ class Twins(RuleBasedStateMachine):
 
     @rule(name=names, after=st.none() | samples.paths, upto=st.none() | samples.paths, limit=st.integers(0, 4))
     def between(self, name: samples.ManifestName, after: SourcePath | None, upto: SourcePath | None, limit: int) -> None:
-        async def ask(store: Store) -> list[ManifestRow]:
-            return list(await store.manifest.between(name, after, upto, limit))
+        async def ask(store: Store) -> object:
+            rows = await store.manifest.between(name, after, upto, limit)
+            return list(rows), list(await store.manifest.outlines(name, after, upto, limit))
 
         self.same(ask)
 
