@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -29,8 +29,11 @@ class Landing:
 
     receipt: Receipt
     home: HomePath
-    versions: tuple[HomePath, ...]
-    """`stem~<first 8 of sha256>.ext`, then longer prefixes of the hash; the last one cannot be taken by other content."""
+    versions: Iterable[HomePath]
+    """`stem~<first 8 of sha256>.ext`, then longer prefixes of the hash; the last one cannot be taken by other content.
+
+    May be looked through more than once, and makes the names only then: nearly no file needs one.
+    """
     replaces_sha256: bytes | None = None
     """For `mutable` files: replace what is under `home`, if it is still what forged put there."""
 

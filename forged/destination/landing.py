@@ -12,6 +12,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 from forged.destination.base import Closed, HomeLook, Landing
 from forged.destination.carrying import carry_across, rename_claimed
@@ -98,7 +99,7 @@ class _Step:
         """Tries its names in turn. Raises OSError when the place as a whole is in trouble."""
         landing, receipt = self._landing, self._landing.receipt
         try:
-            for home in (landing.home, *landing.versions):
+            for home in chain((landing.home,), landing.versions):
                 how = self._try(home)
                 if how is not None:
                     return Landed(receipt.entry, home, self._staged.sha256, how, receipt.incomplete)

@@ -1,7 +1,7 @@
 """Paths as bytes. A name at the source is whatever the box says it is, so it stays bytes from end to end.
 
-`SourcePath` and `HomePath` are made only by `source_path` and `home_path`: whoever holds one may rely on it being relative,
-normal and free of NUL, which is what keeps a hostile listing inside the destination.
+`SourcePath` and `HomePath` are made only by `source_path`, `home_path` and `below`: whoever holds one may rely on it being
+relative, normal and free of NUL, which is what keeps a hostile listing inside the destination.
 """
 
 from __future__ import annotations
@@ -41,6 +41,18 @@ def source_path(raw: bytes) -> SourcePath:
 def home_path(raw: bytes) -> HomePath:
     """As `source_path`, for a place below the destination. Raises BadPath."""
     return HomePath(_checked(raw))
+
+
+def below(folder: bytes, name: bytes) -> HomePath:
+    """A name in a folder at home: as `home_path`, where `folder` is a HomePath already, or empty for the destination itself.
+
+    Raises BadPath.
+    """
+    if not 0 < len(name) <= MAX_COMPONENT_BYTES or name in (b".", b"..") or b"/" in name or b"\0" in name:
+        raise BadPath(f"not a usable name: {shown(name[:200])!r}")
+    if len(folder) + 1 + len(name) > MAX_PATH_BYTES:
+        raise BadPath(f"not a usable path: {shown(folder[:200])!r}")
+    return HomePath(folder + b"/" + name if folder else name)
 
 
 def shown(raw: bytes) -> str:

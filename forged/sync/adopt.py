@@ -12,7 +12,7 @@ from forged.model.transfer import Landed, LandedAs
 from forged.rules import resume
 from forged.sources.base import Hashed
 from forged.sync.doors import Doors, Looks
-from forged.sync.home import place
+from forged.sync.home import placement
 from forged.sync.remember import remember
 
 BATCH_FILES = 512
@@ -28,6 +28,7 @@ class Adoption:
     def __init__(self, doors: Doors, looks: Looks) -> None:
         self._doors = doors
         self._looks = looks
+        self._placement = placement(doors.target)
 
     async def missing(self, wanted: AsyncIterable[list[Entry]]) -> AsyncGenerator[list[Entry], None]:
         """The entries that are not already home, cut into the batches that the transfer takes in turn."""
@@ -41,7 +42,7 @@ class Adoption:
 
     async def _candidates(self, entries: Sequence[Entry]) -> list[tuple[Entry, HomePath]]:
         """Entries whose wanted name holds a file of the right size."""
-        homes = [place(self._doors, entry) for entry in entries]
+        homes = [self._placement.place(entry.path, entry.stat.mtime_ns) for entry in entries]
         looks = await self._doors.destination.look(homes)
         pairs = zip(entries, homes, looks, strict=True)
         return [(e, home) for e, home, look in pairs if isinstance(look, HomeLook) and look.size_bytes == e.stat.size_bytes]

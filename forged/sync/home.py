@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from forged.model.files import Entry
 from forged.model.observer import HomeReady
-from forged.model.paths import HomePath
-from forged.rules import placement
+from forged.model.target import Target
+from forged.rules.placement import Placement
 from forged.sync.doors import Doors
 
 
@@ -22,8 +21,6 @@ async def ready(doors: Doors) -> None:
         await doors.store.destinations.remember(dest, readiness.id)
 
 
-def place(doors: Doors, entry: Entry) -> HomePath:
-    """The final name that this entry should get: `rules.placement`, with the words of its target."""
-    target = doors.target
-    home, folders = target.home, target.selection.folders
-    return placement.place(target.name, home.layout, home.names, entry.path, folders, entry.stat.mtime_ns)
+def placement(target: Target) -> Placement:
+    """Which final name each file of this target should get."""
+    return Placement(target.name, target.home.layout, target.home.names, target.selection.folders)

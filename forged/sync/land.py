@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable
+from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 
 from forged.destination.base import Landing
 from forged.model.files import Problem
+from forged.model.manifest import ManifestRow
 from forged.model.observer import FileTrouble
+from forged.model.paths import SourcePath
 from forged.model.transfer import Landed, Receipt
-from forged.rules import names
+from forged.rules.names import VersionNames
 from forged.sync.doors import Doors, Looks
-from forged.sync.home import place
+from forged.sync.home import placement
 from forged.sync.remember import remember
 
 
@@ -20,12 +22,12 @@ class Land:
     def __init__(self, doors: Doors, looks: Looks) -> None:
         self._doors = doors
         self._looks = looks
+        self._placement = placement(doors.target)
 
     async def landed(self, receipts: AsyncIterable[list[Receipt]]) -> AsyncGenerator[list[Landed], None]:
         """Batch by batch; what is yielded is durable at home and in the manifest."""
         async for batch in receipts:
-            landings = [await self._landing(receipt) for receipt in batch]
-            answers = await self._doors.destination.land(landings)
+            answers = await self._doors.destination.land(await self._landings(batch))
             landed = [answer for answer in answers if isinstance(answer, Landed)]
             await remember(self._doors, self._looks, landed)
             for answer in answers:
@@ -33,11 +35,19 @@ class Land:
                     self._doors.observer.notice(FileTrouble(self._doors.target.name, answer))
             yield landed
 
-    async def _landing(self, receipt: Receipt) -> Landing:
+    async def _landings(self, receipts: Sequence[Receipt]) -> list[Landing]:
+        known = await self._replaceable([r.entry.path for r in receipts if self._doors.selector.is_mutable(r.entry.path)])
+        return [self._landing(receipt, known.get(receipt.entry.path)) for receipt in receipts]
+
+    async def _replaceable(self, mutable: Sequence[SourcePath]) -> dict[SourcePath, ManifestRow]:
+        """What forged itself put home under these names."""
+        rows = await self._doors.store.manifest.current(self._doors.target.manifest, mutable) if mutable else ()
+        return {row.path: row for row in rows if row is not None}
+
+    def _landing(self, receipt: Receipt, row: ManifestRow | None) -> Landing:
         """Where it should go. A `mutable` file that came home before replaces what forged itself put there."""
-        home, replaces = place(self._doors, receipt.entry), None
-        if self._doors.selector.is_mutable(receipt.entry.path):
-            (row,) = await self._doors.store.manifest.current(self._doors.target.manifest, [receipt.entry.path])
-            if row is not None:
-                home, replaces = row.home, row.sha256
-        return Landing(receipt, home, names.version_names(home, receipt.staged.sha256), replaces)
+        if row is None:
+            home, replaces = self._placement.place(receipt.entry.path, receipt.entry.stat.mtime_ns), None
+        else:
+            home, replaces = row.home, row.sha256
+        return Landing(receipt, home, VersionNames(home, receipt.staged.sha256), replaces)

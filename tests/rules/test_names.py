@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from unittest import mock
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 from forged.model.errors import BadPath
 from forged.model.paths import HomePath, SourcePath, home_path, source_path
 from forged.model.target import NamesMode
-from forged.rules.names import MAX_HOME_BYTES, from_home, path_from_home, path_to_home, to_home, version_names
+from forged.rules import names
+from forged.rules.names import MAX_HOME_BYTES, VersionNames, from_home, path_from_home, path_to_home, to_home
 
 PORTABLE, EXACT = NamesMode.PORTABLE, NamesMode.EXACT
 SHA = bytes(range(32))
@@ -91,10 +93,20 @@ def test_a_name_at_home_is_possible_and_never_one_of_ours(raw: bytes, mode: Name
 @given(components, modes)
 def test_a_sidecar_of_the_source_never_takes_the_name_of_one_of_ours(raw: bytes, mode: NamesMode) -> None:
     home = to_home(raw, mode)
-    for name in (home, *version_names(HomePath(home.replace(b"\0", b"0")), SHA)):
+    for name in (home, *VersionNames(HomePath(home.replace(b"\0", b"0")), SHA)):
         # Ours are <name at home>.xmp, and no name at home ends in ~source.
         assert not name.lower().endswith(b"~source")
         assert not name.lower().endswith(b".xmp") or name.lower().endswith(b"~source.xmp")
+
+
+plain_or_nearly = st.text("conaux1.mp-_~ X", min_size=1, max_size=8).map(str.encode)
+
+
+@given(components | plain_or_nearly, modes)
+def test_a_plain_name_is_found_out_at_once_and_gets_the_same_home(raw: bytes, mode: NamesMode) -> None:
+    quick = to_home(raw, mode)
+    with mock.patch.object(names, "_PLAIN", re.compile(rb"(?!)")):
+        assert quick == to_home(raw, mode)
 
 
 @given(components)
@@ -173,7 +185,7 @@ def test_a_path_never_gets_too_long(part: bytes, count: int, mode: NamesMode) ->
     path = source_path(b"/".join([part] * count)[:4095].rstrip(b"/"))
     home = path_to_home(path, mode)
     assert len(home) <= MAX_HOME_BYTES
-    assert len(version_names(home, SHA)) == 3
+    assert len(list(VersionNames(home, SHA))) == 3
 
 
 def test_two_paths_that_are_cut_short_stay_two() -> None:
@@ -200,7 +212,7 @@ def test_a_path_without_a_name_is_refused() -> None:
     ],
 )
 def test_a_version_lands_beside_under(home: bytes, first: bytes) -> None:
-    names = version_names(home_path(home), SHA)
-    assert names[0] == first
-    assert [len(re.findall(rb"~([0-9a-f]+)", name)[-1]) for name in names] == [8, 16, 64]
-    assert max(len(name.rpartition(b"/")[2]) for name in names) <= 255
+    beside = tuple(VersionNames(home_path(home), SHA))
+    assert beside[0] == first
+    assert [len(re.findall(rb"~([0-9a-f]+)", name)[-1]) for name in beside] == [8, 16, 64]
+    assert max(len(name.rpartition(b"/")[2]) for name in beside) <= 255
