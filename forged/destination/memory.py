@@ -50,7 +50,7 @@ class _Pouring:
 
     def restarts(self, piece: Piece) -> bool:
         again = piece.offset_bytes == piece.request.offset_bytes and len(self.data) > piece.offset_bytes
-        return again or piece.request != self.request
+        return again or piece.request is not self.request
 
 
 class MemoryDestination:

@@ -120,9 +120,9 @@ class Pouring:
         return self._hash.digest()
 
     def restarts(self, piece: Piece) -> bool:
-        """Whether this piece is the first of another attempt at the same file."""
+        """Whether this piece is the first of another attempt at the same file; that may be any piece of it."""
         again = piece.offset_bytes == piece.request.offset_bytes and self._begun > piece.offset_bytes
-        return again or (piece.request is not self.request and piece.request != self.request)
+        return again or piece.request is not self.request
 
     def add(self, folder: int, piece: Piece) -> None:
         """Writes one piece. Raises SourceBroken when it overlaps what is there or lies behind the end, and OSError."""

@@ -32,7 +32,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Consecutive bytes of one request, in the chunks they came in. `last` closes the file (its data may be empty)."""
+    """Consecutive bytes of one request, in the chunks they came in. `last`: the file ends where they end (there may be none).
+
+    Pieces of one attempt carry one Request object; an equal one that is another object begins another attempt.
+    """
 
     request: Request
     offset_bytes: int
@@ -73,7 +76,10 @@ class Sink(Protocol):
         """Gives back a reservation whose bytes will not come."""
 
     async def write(self, pieces: Sequence[Piece]) -> Sequence[Staged]:
-        """Takes pieces, in one go for all of them; answers those that `last` completed, in order. Raises DestinationError."""
+        """Takes pieces, in one go for all of them; answers the files that they made whole, each once. Raises DestinationError.
+
+        A file is whole when its last piece and all before it have come, whichever comes latest.
+        """
 
 
 @runtime_checkable

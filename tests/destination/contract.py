@@ -7,6 +7,7 @@ import hashlib
 import random
 from abc import abstractmethod
 from contextlib import aclosing
+from dataclasses import replace
 
 import pytest
 
@@ -120,6 +121,28 @@ class DestinationContract:
         await home.land([landing(Receipt(wanted.entry, staged[0]))])
         assert house.get(b"a.png") == data
         assert house.staged() == 0
+
+    async def test_a_file_whose_end_comes_first_is_answered_when_its_gap_closes(self, home: Destination) -> None:
+        data = random.Random(1).randbytes(3000)
+        first, middle, last = pieces(request(b"a.png", data), data, 1000)
+        end = Piece(first.request, 3000, (), last=True)
+        async with aclosing(home.sink()) as sink:
+            await sink.reserve(len(data))
+            assert await sink.write([replace(last, last=False), end]) == []
+            assert await sink.write([first]) == []
+            (done,) = await sink.write([middle])
+        assert done.sha256 == hashlib.sha256(data).digest()
+
+    async def test_another_attempt_in_the_same_sink_may_begin_with_any_piece(self, home: Destination) -> None:
+        data = random.Random(1).randbytes(3000)
+        async with aclosing(home.sink()) as sink:
+            await sink.reserve(2 * len(data))
+            await sink.write(pieces(request(b"a.png", data), data, 1000)[1:])
+            first, middle, last = pieces(request(b"a.png", data), data, 1000)
+            assert await sink.write([middle, last]) == []
+            (done,) = await sink.write([first])
+            sink.refund(1000)
+        assert done.sha256 == hashlib.sha256(data).digest()
 
     async def test_bytes_that_come_twice_are_refused(self, home: Destination) -> None:
         data = bytes(3000)
