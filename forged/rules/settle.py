@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from forged.model.files import Stat
@@ -56,6 +57,14 @@ def wait_s(stat: Stat, earlier: Look | None, moment: Moment, policy: SettlePolic
         needed = max(needed, policy.settle_max_s)
     age = max((moment.source_ns - stat.mtime_ns) / 1e9, _watched_s(stat, earlier, moment))
     return max(needed - quiet, min_age_s - age, 0.0)
+
+
+def surely_settled_ns(moment: Moment, policy: SettlePolicy, min_age_s: float) -> int:
+    """What was touched last at or before this time of the source's (mtime and ctime) is settled at that moment.
+
+    The same as asking `wait_s`, for all files at once; only one that was found `broken` has to be asked about by itself.
+    """
+    return moment.source_ns - math.ceil(max(policy.settle_s, min_age_s) * 1e9)
 
 
 def may_come_unfinished(stat: Stat, earlier: Look | None, moment: Moment, policy: SettlePolicy) -> bool:

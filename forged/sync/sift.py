@@ -31,31 +31,36 @@ class Sift:
         """Files that cannot be brought yet, and after how many seconds another look makes sense."""
         self.elsewhere: list[Entry] = []
         """Of a listing: what another line, of a notice, is bringing already."""
+        self._long_ago_ns = 0
 
     async def wanted(self, changes: AsyncIterable[list[Change]]) -> AsyncGenerator[list[Entry], None]:
         """NEW and MODIFIED files that are settled; DOUBTFUL ones whose content is another."""
-        moment = settle.Moment(await self._doors.source.clock_ns(), self._doors.clock.monotonic_s())
-        self._looks.source_ahead_ns = moment.source_ns - self._doors.clock.now_ns()
+        moment = await self._begin()
         async for batch in changes:
             chosen = [change for change in batch if change.entry and self._doors.selector.wants(change.entry)]
             await self._welcome_back([c.row.path for c in chosen if c.kind is ChangeKind.BACK and c.row])
-            changed = [change for change in chosen if change.kind is not ChangeKind.BACK]
-            settled = [change for change in changed if self._claim(change, moment)]
-            doubtful = [change for change in settled if change.kind is ChangeKind.DOUBTFUL]
+            ours = [c for c in chosen if c.entry and c.kind is not ChangeKind.BACK and self._claim(c.entry, moment)]
+            doubtful = [change for change in ours if change.kind is ChangeKind.DOUBTFUL]
             others = await self._other_content(doubtful) if doubtful else set()
-            yield [c.entry for c in settled if c.entry and (c.kind is not ChangeKind.DOUBTFUL or c.entry.path in others)]
+            yield [c.entry for c in ours if c.entry and (c.kind is not ChangeKind.DOUBTFUL or c.entry.path in others)]
 
-    def _claim(self, change: Change, moment: settle.Moment) -> bool:
+    async def _begin(self) -> settle.Moment:
+        """Compares the clocks, once for all files that come."""
+        moment = settle.Moment(await self._doors.source.clock_ns(), self._doors.clock.monotonic_s())
+        target = self._doors.target
+        self._long_ago_ns = settle.surely_settled_ns(moment, target.settle, target.selection.min_age_s)
+        self._looks.source_ahead_ns = moment.source_ns - self._doors.clock.now_ns()
+        return moment
+
+    def _claim(self, entry: Entry, moment: settle.Moment) -> bool:
         """Only what goes on is claimed, and not what is still being written: its writer may close it while this line goes on."""
-        assert change.entry is not None
-        path = change.entry.path
-        if self._looks.is_claimed(path):
-            self._leave_to_the_other(change.entry)
+        if self._looks.is_claimed(entry.path):
+            self._leave_to_the_other(entry)
             return False
-        if not self._settled(change.entry, moment):
+        if not self._settled(entry, moment):
             return False
-        self._looks.claim(path)
-        self.claimed.add(path)
+        self._looks.claim(entry.path)
+        self.claimed.add(entry.path)
         return True
 
     def _leave_to_the_other(self, entry: Entry) -> None:
@@ -70,11 +75,13 @@ class Sift:
         self._looks.release(paths)
 
     def _settled(self, entry: Entry, moment: settle.Moment) -> bool:
-        target = self._doors.target
+        stat, target = entry.stat, self._doors.target
         if self._closed and not target.selection.min_age_s:
             return True
         earlier = self._looks.earlier(entry.path)
-        wait_s = settle.wait_s(entry.stat, earlier, moment, target.settle, target.selection.min_age_s)
+        if earlier is None and stat.mtime_ns <= self._long_ago_ns and (stat.ctime_ns or 0) <= self._long_ago_ns:
+            return True
+        wait_s = settle.wait_s(stat, earlier, moment, target.settle, target.selection.min_age_s)
         if wait_s > 0:
             self._looks.remember(entry, moment)
             self.waiting[entry.path] = wait_s

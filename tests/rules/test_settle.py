@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from forged.model.files import Stat
 from forged.model.target import SettlePolicy
-from forged.rules.settle import Look, Moment, look_again, may_come_unfinished, quiet_s, wait_s
+from forged.rules.settle import Look, Moment, look_again, may_come_unfinished, quiet_s, surely_settled_ns, wait_s
 
 S = 1_000_000_000
 POLICY = SettlePolicy(settle_s=2.0, settle_max_s=600.0)
@@ -51,6 +51,27 @@ def test_a_broken_file_waits_for_settle_max_unless_it_changes() -> None:
     broken = Look(stat, NOW.ours_s - 10, broken=True)
     assert wait_s(stat, broken, NOW, POLICY, 0) == 590
     assert wait_s(written(3), broken, NOW, POLICY, 0) == 0
+
+
+seconds = st.floats(0, 10_000)
+stats = st.builds(Stat, st.just(10), st.integers(0, 2_000 * S), st.none(), st.none() | st.integers(0, 2_000 * S))
+
+
+@given(stats, st.none() | st.builds(Look, stats, seconds), seconds, seconds)
+def test_what_was_touched_long_ago_is_settled_without_asking_for_each_file(
+    stat: Stat, earlier: Look | None, settle_s: float, min_age_s: float
+) -> None:
+    policy = SettlePolicy(settle_s, settle_max_s=20_000)
+    long_ago_ns = surely_settled_ns(NOW, policy, min_age_s)
+    if max(stat.mtime_ns, stat.ctime_ns or 0) <= long_ago_ns:
+        assert wait_s(stat, earlier, NOW, policy, min_age_s) <= 1e-9  # a nanosecond is lost in the division
+
+
+@given(st.floats(1, 10_000), seconds)
+def test_long_ago_is_no_longer_ago_than_it_has_to_be(settle_s: float, min_age_s: float) -> None:
+    policy = SettlePolicy(settle_s, settle_max_s=20_000)
+    later = Stat(10, surely_settled_ns(NOW, policy, min_age_s) + 1_000)
+    assert wait_s(later, None, NOW, policy, min_age_s) > 0
 
 
 def test_an_unfinished_file_may_come_after_settle_max() -> None:
