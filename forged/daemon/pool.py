@@ -5,17 +5,31 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 
-from forged.kit.budget import Budget, Room
+from forged.kit.budget import Budget, Room, Share
 from forged.kit.clock import Clock
 from forged.kit.rate import LimitedRoom, RateLimit
 from forged.model.settings import TransferSettings
 from forged.model.target import Bandwidth, Target
 from forged.rules.bandwidth import rate_at
 
+MINUTE_S = 60
+"""Steps of a timetable are minutes of local time, and every zone of today is whole minutes away from UTC."""
+
 TICK_S = 15.0
-"""How late a step of the timetable may be: its steps are minutes."""
+"""How late a step may be where the clock was set, or the machine slept, meanwhile."""
+
+
+@dataclass(slots=True, eq=False)
+class _Bound:
+    """One limit: for whom (None = all together), as it is configured, and what is in flight behind it."""
+
+    name: str | None
+    limit: RateLimit
+    configured: Bandwidth
+    behind: Budget | Share
 
 
 class Pool:
@@ -24,28 +38,26 @@ class Pool:
     def __init__(self, settings: TransferSettings, clock: Clock) -> None:
         self._clock = clock
         self._budget = Budget(settings.in_flight_bytes)
-        self._all = RateLimit(clock)
-        self._bandwidths: dict[RateLimit, Bandwidth] = {self._all: settings.bandwidth}
-        self._own: dict[str, RateLimit] = {}
+        self._all = _Bound(None, RateLimit(clock), settings.bandwidth, self._budget)
+        self._bounds = [self._all]
         self._overrides: dict[str | None, Bandwidth] = {}
         self.set_rates()
 
     @contextmanager
     def room(self, target: Target) -> Iterator[Room]:
         """The room of one target, for as long as it is used."""
-        own = RateLimit(self._clock)
-        self._bandwidths[own], self._own[target.name] = target.transfer.bandwidth, own
+        share = self._budget.share(target.name)
+        own = _Bound(target.name, RateLimit(self._clock), target.transfer.bandwidth, share)
+        self._bounds.append(own)
         self.set_rates()
         try:
-            yield LimitedRoom(self._budget.share(target.name), self._all, own)
+            yield LimitedRoom(share, own.limit.payer(), self._all.limit.payer())
         finally:
-            del self._bandwidths[own]
-            if self._own.get(target.name) is own:
-                del self._own[target.name]
+            self._bounds.remove(own)
 
     def limit(self, name: str | None, bandwidth: Bandwidth) -> None:
         """Another configured bandwidth, for one target or (None) for all together. KeyError for a target that has no room now."""
-        self._bandwidths[self._all if name is None else self._own[name]] = bandwidth
+        {bound.name: bound for bound in self._bounds}[name].configured = bandwidth
         self.set_rates()
 
     def override(self, name: str | None, bandwidth: Bandwidth | None) -> None:
@@ -60,29 +72,28 @@ class Pool:
 
     def limits(self) -> dict[str | None, tuple[Bandwidth, int | None]]:
         """Each limit: its timetable, and the bytes a second that it allows now."""
-        return {name: (self._overrides.get(name, self._bandwidths[limit]), limit.bytes_per_s) for name, limit in self._named()}
+        return {bound.name: (self._bandwidth(bound), bound.limit.bytes_per_s) for bound in self._bounds}
 
     def resize(self, in_flight_bytes: int) -> None:
         """Another bound for what is in flight."""
         self._budget.resize(in_flight_bytes)
 
-    @property
-    def held_bytes(self) -> int:
-        """What is in flight now."""
-        return self._budget.held_bytes
+    def held_bytes(self, name: str | None = None) -> int:
+        """What is in flight now, for one target or (None) for all together; 0 for a target that has no room."""
+        return next((bound.behind.held_bytes for bound in self._bounds if bound.name == name), 0)
 
     def set_rates(self) -> None:
         """Gives each limit the rate that its timetable has for now, in local time."""
-        now = datetime.fromtimestamp(self._clock.now_ns() / 1e9).astimezone()
-        overridden = {limit: self._overrides[name] for name, limit in self._named() if name in self._overrides}
-        for limit, bandwidth in (self._bandwidths | overridden).items():
-            limit.change(rate_at(bandwidth, now.weekday(), now.hour * 60 + now.minute))
+        now = datetime.fromtimestamp(self._clock.now_ns() / 1e9)
+        for bound in self._bounds:
+            rate = rate_at(self._bandwidth(bound), now.weekday(), now.hour * 60 + now.minute)
+            bound.limit.change(rate, bound.behind.held_bytes)
 
-    def _named(self) -> list[tuple[str | None, RateLimit]]:
-        return [(None, self._all), *self._own.items()]
+    def _bandwidth(self, bound: _Bound) -> Bandwidth:
+        return self._overrides.get(bound.name, bound.configured)
 
     async def keep_time(self) -> None:
-        """Runs as long as the pool is used: follows the timetable."""
+        """Runs as long as the pool is used: follows the timetable, which has its steps at full minutes."""
         while True:
-            await asyncio.sleep(TICK_S)
+            await asyncio.sleep(min(TICK_S, MINUTE_S - self._clock.now_ns() / 1e9 % MINUTE_S))
             self.set_rates()

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
-from dataclasses import dataclass
+import sys
 from typing import Protocol
 from weakref import WeakValueDictionary
+
+from forged.kit.turns import Turns
+
+KEPT_FREE = 4
+"""Who holds something leaves free a quarter of what he then holds. So one may take four fifths of all, and whoever comes next finds
+room, even while the lines of all that came before hang; with dynamic thresholds switches share their buffers in the same way
+(Choudhury and Hahne 1998)."""
+
+ANY_PORTION_BYTES = sys.maxsize
+"""A portion without a bound."""
 
 
 class Room(Protocol):
     """Somewhere bytes need leave to go: a share of a budget, a bandwidth limit, or both."""
+
+    @property
+    def portion_bytes(self) -> int:
+        """What to take at once at most, if a limit is to be kept smoothly. More is granted all the same, later and in one lump."""
 
     async def take(self, size_bytes: int) -> None:
         """Returns when that many bytes may be held. Cancelled, it leaves nothing taken."""
@@ -22,6 +34,8 @@ class Room(Protocol):
 class Unbounded:
     """Room without a bound."""
 
+    portion_bytes = ANY_PORTION_BYTES
+
     async def take(self, size_bytes: int) -> None:
         """Returns at once."""
 
@@ -29,27 +43,20 @@ class Unbounded:
         """Nothing to do."""
 
 
-@dataclass(slots=True, eq=False)
-class _Waiter:
-    size_bytes: int
-    granted: asyncio.Future[None]
-    number: int  # who asked first, over all shares
-
-
-class Budget:
+class Budget(Turns["Share"]):
     """A number of bytes that many may hold together.
 
     Fair: first come, first served within a share; between shares that wait, the one holding least goes first, and of equals the
     one that waits longest. Nobody is passed over because its wish is large: the next in turn waits until it fits, and the others
-    behind it. A wish larger than the whole budget is granted when nothing else is held, so that it cannot wait for ever.
+    behind it. A wish larger than the whole budget is granted when nothing else is held, so that it cannot wait for ever. No share
+    ever takes the last of it: see KEPT_FREE.
     """
 
     def __init__(self, total_bytes: int) -> None:
+        super().__init__()
         self._total_bytes = total_bytes
         self._held_bytes = 0
-        self._numbers = 0
         self._shares: WeakValueDictionary[str, Share] = WeakValueDictionary()
-        self._waiting: set[Share] = set()
 
     @property
     def held_bytes(self) -> int:
@@ -63,7 +70,7 @@ class Budget:
     def resize(self, total_bytes: int) -> None:
         """Changes the bound. What is held above it stays held; nothing more is granted until it fits again."""
         self._total_bytes = total_bytes
-        self._grant()
+        self._serve()
 
     def share(self, name: str) -> Share:
         """The share of that name: the same one for as long as somebody keeps it."""
@@ -72,32 +79,31 @@ class Budget:
             share = self._shares[name] = Share(self)
         return share
 
-    def _fits(self, size_bytes: int) -> bool:
-        return self._held_bytes == 0 or self._held_bytes + size_bytes <= self._total_bytes
+    def _rank(self, party: Share) -> int:
+        return party.held_bytes
 
-    def _grant(self) -> None:
-        while self._waiting:
-            share = min(self._waiting, key=lambda s: (s.held_bytes, s._queue[0].number))
-            if not self._fits(share._queue[0].size_bytes):
-                return
-            waiter = share._queue.popleft()
-            if not share._queue:
-                self._waiting.discard(share)
-            self._hold(share, waiter.size_bytes)
-            waiter.granted.set_result(None)
+    def _may_go(self, party: Share, size_bytes: int) -> bool:
+        free_bytes = self._total_bytes - self._held_bytes - size_bytes
+        is_modest = party.held_bytes == 0 or party.held_bytes + size_bytes <= KEPT_FREE * free_bytes
+        return self._held_bytes == 0 or (free_bytes >= 0 and is_modest)
 
-    def _hold(self, share: Share, size_bytes: int) -> None:
-        share._held_bytes += size_bytes
+    def _enter(self, party: Share, size_bytes: int) -> None:
+        party._held_bytes += size_bytes
         self._held_bytes += size_bytes
+
+    def _give_back(self, party: Share, size_bytes: int) -> None:
+        self._enter(party, -size_bytes)
+        self._serve()
 
 
 class Share:
     """One party's part of a budget; made by `Budget.share`. A Room."""
 
+    portion_bytes = ANY_PORTION_BYTES
+
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
         self._held_bytes = 0
-        self._queue: deque[_Waiter] = deque()
 
     @property
     def held_bytes(self) -> int:
@@ -106,33 +112,11 @@ class Share:
 
     async def take(self, size_bytes: int) -> None:
         """Returns when `size_bytes` are held. Cancelled, it leaves nothing taken."""
-        budget = self._budget
-        if not budget._waiting and budget._fits(size_bytes):
-            budget._hold(self, size_bytes)
-            return
-        budget._numbers += 1
-        waiter = _Waiter(size_bytes, asyncio.get_running_loop().create_future(), budget._numbers)
-        self._queue.append(waiter)
-        budget._waiting.add(self)
-        budget._grant()
-        try:
-            await waiter.granted
-        except asyncio.CancelledError:
-            self._withdraw(waiter)
-            raise
+        if not self._budget._goes_at_once(self, size_bytes):
+            await self._budget._wait(self, size_bytes)
 
     def give(self, size_bytes: int) -> None:
         """Gives back what was taken. ValueError when more is given than held: the books of someone are wrong."""
         if size_bytes > self._held_bytes:
             raise ValueError(f"{size_bytes} bytes given back, but only {self._held_bytes} are held")
-        self._budget._hold(self, -size_bytes)
-        self._budget._grant()
-
-    def _withdraw(self, waiter: _Waiter) -> None:
-        if waiter in self._queue:
-            self._queue.remove(waiter)
-            if not self._queue:
-                self._budget._waiting.discard(self)
-            self._budget._grant()  # it may have been the one that the others waited behind
-        else:  # granted in the same moment
-            self.give(waiter.size_bytes)
+        self._budget._give_back(self, size_bytes)

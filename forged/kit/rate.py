@@ -3,91 +3,140 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 
-from forged.kit.budget import Room
+from forged.kit.budget import ANY_PORTION_BYTES, Room
 from forged.kit.clock import Clock
+from forged.kit.turns import Turns
 
-BURST_S = 0.25
-"""How long an idle limit saves up: bridges late wake-ups of a busy loop, and stays under 3 % of the figure over ten seconds."""
+WINDOW_S = 10.0
+"""Over so long the figure holds, within 5 %."""
 
-SLICE_S = 0.05
-"""A large wish is paid in slices of this much time, so that a small one waits for one slice of each other, not for all of it."""
+SAVED_S = 0.1
+"""How long an idle limit saves up: 1 % of the window."""
 
-LEAST_SLICE_BYTES = 4096
-"""Below that the waking costs more than the fairness is worth."""
+OWED_S = 0.4
+"""How long it saves up for somebody who waits: bridges late wake-ups of a busy loop, and stays under 5 % of the window."""
+
+PORTION_S = 0.05
+"""Wishes of this much time or less: the last one of a window, which overdraws it, is 0.5 % of it at most."""
+
+LEAST_PORTION_BYTES = 4096
+"""Below that the waking costs more than the smoothness is worth."""
 
 SHORTEST_NAP_S = 0.001
 """What no event loop can time better; a debt of less than a rounding error must not keep it spinning."""
 
-LONGEST_NAP_S = 0.25
-"""A waiter looks again after that, since the rate may have been changed."""
+
+class Payer:
+    """One party at a limit; made by `RateLimit.payer`."""
+
+    def __init__(self, limit: RateLimit) -> None:
+        self.limit = limit
+        self._served_upto_bytes = 0
+
+    async def pay(self, size_bytes: int) -> None:
+        """Returns when that many bytes may go. Cancelled, it has paid nothing."""
+        limit = self.limit
+        if limit.bytes_per_s is not None and not limit._goes_at_once(self, size_bytes):
+            await limit._wait(self, size_bytes)
 
 
-class RateLimit:
-    """A token bucket. Fair: waiters pay one slice each in turn."""
+class RateLimit(Turns[Payer]):
+    """A token bucket that several share. A wish goes as a whole as soon as there is no debt; the debt it makes delays the next.
+
+    Fair between payers, in bytes, whatever the number and the size of their wishes: the one that was served least goes first, where
+    having been away earns nothing (start-time fair queueing: Goyal, Vin and Cheng 1996). Only wishes that are worth less than a
+    millisecond, as fine as a loop keeps time, may come off worse.
+    """
 
     def __init__(self, clock: Clock, bytes_per_s: int | None = None) -> None:
         """`bytes_per_s` None = off, that is without a bound."""
+        super().__init__()
         self._clock = clock
         self._bytes_per_s = bytes_per_s
         self._saved_bytes = 0.0
         self._seen_s = clock.monotonic_s()
-        self._turn = asyncio.Lock()
+        self._turn_bytes = 0
+        self._alarm: asyncio.TimerHandle | None = None
 
     @property
     def bytes_per_s(self) -> int | None:
         return self._bytes_per_s
 
-    def change(self, bytes_per_s: int | None) -> None:
-        """Another rate from now on, for those who wait already too. ValueError unless positive or None."""
+    @property
+    def portion_bytes(self) -> int:
+        """As `Room` says."""
+        rate = self._bytes_per_s
+        return ANY_PORTION_BYTES if rate is None else max(LEAST_PORTION_BYTES, int(rate * PORTION_S))
+
+    def payer(self) -> Payer:
+        """One more party."""
+        return Payer(self)
+
+    def change(self, bytes_per_s: int | None, ahead_bytes: int = 0) -> None:
+        """Another rate from now on, for those who wait already too. ValueError unless positive or None.
+
+        `ahead_bytes` were asked for before and are still to come: they come out of the new rate, up to a window of it.
+        """
         if bytes_per_s is not None and bytes_per_s <= 0:
             raise ValueError("a rate is positive; to stop a target, pause it")
-        self._refill()
-        self._saved_bytes = 0.0  # a debt made at the old rate would take for ever at a much lower one
-        self._bytes_per_s = bytes_per_s
-
-    async def pay(self, size_bytes: int) -> None:
-        """Returns when a slice may go. The bucket may go below zero by one slice; the next in turn waits that out."""
-        if self._bytes_per_s is None:
+        if bytes_per_s == self._bytes_per_s:
             return
-        async with self._turn:
-            while self._bytes_per_s is not None:
-                self._refill()
-                if self._saved_bytes >= 0:
-                    self._saved_bytes -= size_bytes
-                    return
-                debt_s = -self._saved_bytes / self._bytes_per_s
-                await self._clock.sleep(min(max(debt_s, SHORTEST_NAP_S), LONGEST_NAP_S))
+        self._bytes_per_s = bytes_per_s
+        self._seen_s = self._clock.monotonic_s()
+        self._saved_bytes = -min(float(ahead_bytes), (bytes_per_s or 0) * WINDOW_S)
+        self._serve()
 
-    def _refill(self) -> None:
+    def _rank(self, party: Payer) -> int:
+        return max(party._served_upto_bytes, self._turn_bytes)
+
+    def _may_go(self, party: Payer, size_bytes: int) -> bool:
+        if self._bytes_per_s is None:
+            return True
+        self._refill(self._bytes_per_s)
+        return self._saved_bytes >= 0
+
+    def _enter(self, party: Payer, size_bytes: int) -> None:
+        self._turn_bytes = self._rank(party)
+        party._served_upto_bytes = self._turn_bytes + size_bytes
+        self._saved_bytes -= size_bytes
+
+    def _give_back(self, party: Payer, size_bytes: int) -> None:
+        self._saved_bytes += size_bytes
+        self._serve()
+
+    def _refill(self, bytes_per_s: int) -> None:
         now_s = self._clock.monotonic_s()
-        rate = self._bytes_per_s or 0
-        self._saved_bytes = min(self._saved_bytes + (now_s - self._seen_s) * rate, rate * BURST_S)
+        most_bytes = bytes_per_s * (OWED_S if self._lines else SAVED_S)
+        fresh_bytes = (now_s - self._seen_s) * bytes_per_s
+        self._saved_bytes = max(self._saved_bytes, min(self._saved_bytes + fresh_bytes, most_bytes))
         self._seen_s = now_s
 
-
-async def pay_all(limits: Sequence[RateLimit], size_bytes: int) -> None:
-    """Pays for `size_bytes` at all of these limits, slice by slice: the tightest one sets the pace and none idles meanwhile."""
-    left = size_bytes
-    while left > 0:
-        rates = [limit.bytes_per_s for limit in limits if limit.bytes_per_s is not None]
-        if not rates:
-            return
-        size = min(left, max(LEAST_SLICE_BYTES, int(min(rates) * SLICE_S)))
-        for limit in limits:
-            await limit.pay(size)
-        left -= size
+    def _serve(self) -> None:
+        super()._serve()
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        if self._lines and self._bytes_per_s is not None:
+            debt_s = -self._saved_bytes / self._bytes_per_s
+            self._alarm = asyncio.get_running_loop().call_later(max(debt_s, SHORTEST_NAP_S), self._serve)
 
 
 class LimitedRoom:
     """A Room behind limits: waits for the limits first, so that a slow target does not hold room that others could use."""
 
-    def __init__(self, room: Room, *limits: RateLimit) -> None:
-        self._room, self._limits = room, limits
+    def __init__(self, room: Room, *payers: Payer) -> None:
+        """The payer of the target's own limit comes before that of the limit for all: who waits for his own is in nobody's way."""
+        self._room, self._payers = room, payers
+
+    @property
+    def portion_bytes(self) -> int:
+        return min([self._room.portion_bytes, *(payer.limit.portion_bytes for payer in self._payers)])
 
     async def take(self, size_bytes: int) -> None:
-        await pay_all(self._limits, size_bytes)
+        for payer in self._payers:
+            if payer.limit.bytes_per_s is not None:
+                await payer.pay(size_bytes)
         await self._room.take(size_bytes)
 
     def give(self, size_bytes: int) -> None:
