@@ -173,6 +173,10 @@ class MemorySink:
         self._destination = destination
         self._pourings: dict[str, _Pouring] = {}
 
+    @property
+    def portion_bytes(self) -> int:
+        return self._destination.room.portion_bytes
+
     async def reserve(self, size_bytes: int) -> None:
         await self._destination.check()
         await self._destination.room.take(size_bytes)

@@ -171,6 +171,10 @@ class StagingSink:
         self._touched: set[str] = set()
         self._trouble: DestinationError | None = None
 
+    @property
+    def portion_bytes(self) -> int:
+        return self._room.portion_bytes
+
     async def reserve(self, size_bytes: int) -> None:
         """Waits for room. Raises again what an earlier write ran into: nothing more should be asked for."""
         if self._trouble is not None:
@@ -195,15 +199,17 @@ class StagingSink:
         """As the contract says. Goes step by step through the writing thread and the room, so that others get their turn."""
         self._touched.add(request.staging)
         size_bytes = request.entry.stat.size_bytes
-        for start in range(0, size_bytes, DRAW_BYTES):
-            step_bytes = min(DRAW_BYTES, size_bytes - start)
+        begun_bytes = 0
+        while begun_bytes < size_bytes:
+            step_bytes = min(DRAW_BYTES, self.portion_bytes, size_bytes - begun_bytes)
             await self.reserve(step_bytes)
-            drawn = await self._written(self._draw(request, fd, start == 0, step_bytes), step_bytes)
+            drawn = await self._written(self._draw(request, fd, begun_bytes == 0, step_bytes), step_bytes)
             if isinstance(drawn, Staged):
                 self._touched.discard(request.staging)
                 return drawn
             if not drawn:
                 break
+            begun_bytes += step_bytes
         return None
 
     def _draw(self, request: Request, fd: int, begin: bool, most_bytes: int) -> Future[Staged | bool]:

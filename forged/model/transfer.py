@@ -69,6 +69,13 @@ class Sink(Protocol):
     exception, leaves reservations even.
     """
 
+    @property
+    def portion_bytes(self) -> int:
+        """What to reserve at once at most, for as long as one has the choice; it changes with the limits.
+
+        More is granted all the same, but in a lump: over ten seconds a limit then holds only to within that lump.
+        """
+
     async def reserve(self, size_bytes: int) -> None:
         """Waits until `size_bytes` more may be asked for. Raises DestinationError when the disk is in trouble."""
 

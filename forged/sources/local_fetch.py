@@ -60,7 +60,7 @@ class LocalFetch:
 
     async def answers(self, batch: Sequence[Request]) -> AsyncGenerator[Fetched | Problem, None]:
         """As the contract says."""
-        for group in _groups(batch):
+        for group in _groups(batch, self._sink):
             if _is_large(group[0]):
                 yield await self._bring_large(group[0])
             else:
@@ -120,7 +120,8 @@ class LocalFetch:
         proof: Proof | None = None
         staged: Sequence[Staged] = ()
         while proof is None:
-            offset, wanted = reading.at_bytes, min(READ_BYTES, request.entry.stat.size_bytes - reading.at_bytes)
+            left = request.entry.stat.size_bytes - reading.at_bytes
+            offset, wanted = reading.at_bytes, min(READ_BYTES, self._sink.portion_bytes, left)
             data, proof = await self._reserved(wanted, _next, reading, request, wanted)
             staged = await self._sink.write([Piece(request, offset, (data,) if data else (), last=proof is not None)])
         return _fetched(request, proof, staged[0])
@@ -141,14 +142,14 @@ class LocalFetch:
             pass
 
 
-def _groups(batch: Sequence[Request]) -> Iterator[Sequence[Request]]:
-    """Small files that follow each other go together; each large one alone."""
+def _groups(batch: Sequence[Request], sink: Sink) -> Iterator[Sequence[Request]]:
+    """Small files that follow each other go together, as many as the sink likes to take at once; each large one alone."""
     group: list[Request] = []
-    group_bytes = 0
+    group_bytes, most_bytes = 0, min(GROUP_BYTES, sink.portion_bytes)
     for request in batch:
-        if group and (_is_large(request) or group_bytes + _wanted_bytes(request) > GROUP_BYTES or len(group) == GROUP_FILES):
+        if group and (_is_large(request) or group_bytes + _wanted_bytes(request) > most_bytes or len(group) == GROUP_FILES):
             yield group
-            group, group_bytes = [], 0
+            group, group_bytes, most_bytes = [], 0, min(GROUP_BYTES, sink.portion_bytes)
         if _is_large(request):
             yield [request]
         else:

@@ -16,6 +16,10 @@ class Counted:
         self._observer = observer
         self._target = target
 
+    @property
+    def portion_bytes(self) -> int:
+        return self._sink.portion_bytes
+
     async def reserve(self, size_bytes: int) -> None:
         await self._sink.reserve(size_bytes)
 

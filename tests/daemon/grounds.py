@@ -13,6 +13,7 @@ from forged.daemon.app import App
 from forged.daemon.fleet import Fleet, Member
 from forged.daemon.jobbook import ActiveJob, JobBook
 from forged.destination.memory import MemoryDestination
+from forged.kit.budget import ANY_PORTION_BYTES
 from forged.metrics.metrics import Metrics
 from forged.model.jobs import Job
 from forged.model.manifest import ManifestName
@@ -167,6 +168,8 @@ async def grounds(*targets: Target, faults: tuple[Fault, ...] = ()) -> AsyncIter
 
 class Gate:
     """A home whose room is closed until it is opened: transfers stand still in the middle."""
+
+    portion_bytes = ANY_PORTION_BYTES
 
     def __init__(self) -> None:
         self.open = asyncio.Event()

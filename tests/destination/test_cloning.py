@@ -17,7 +17,7 @@ import pytest
 
 from forged.destination.posix import PosixDestination
 from forged.destination.staging import DRAW_BYTES
-from forged.kit.budget import Budget
+from forged.kit.budget import ANY_PORTION_BYTES, Budget
 from forged.model.errors import DestinationMissing, DiskFull
 from forged.model.files import Entry, Stat
 from forged.model.paths import source_path
@@ -197,7 +197,8 @@ async def test_what_was_cut_off_in_the_middle_resumes_as_any_other(tmp_path: Pat
 class Steps:
     """Room that remembers what was taken."""
 
-    def __init__(self) -> None:
+    def __init__(self, portion_bytes: int = ANY_PORTION_BYTES) -> None:
+        self.portion_bytes = portion_bytes
         self.taken: list[int] = []
         self.held = 0
 
@@ -218,6 +219,16 @@ async def test_each_byte_is_asked_for_once_and_the_books_are_even(tmp_path: Path
     assert sum(room.taken) == len(DATA)
     assert max(room.taken) <= DRAW_BYTES
     assert room.held == 0
+
+
+async def test_a_limit_is_kept_smoothly(tmp_path: Path) -> None:
+    room = Steps(portion_bytes=50_000)
+    destination = posix(tmp_path / "home", room)
+    await destination.ready(None)
+    with closing(Original(tmp_path / "a")) as original:
+        assert await cloned(destination, original) == expected(DATA)
+    assert max(room.taken) <= 50_000
+    assert sum(room.taken) == len(DATA)
 
 
 async def test_a_narrow_budget_is_enough(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ class TestTheFigure:
     @pytest.mark.parametrize("lanes", [1, 3])
     @pytest.mark.parametrize("idle_s", [0, 3600])
     @virtual
-    async def test_ten_seconds_bring_ten_times_the_figure_from_the_first_moment_on(self, rate: int, lanes: int, idle_s: int) -> None:
+    async def test_ten_seconds_bring_ten_times_the_figure_from_the_first_on(self, rate: int, lanes: int, idle_s: int) -> None:
         one = limit(rate)
         await asyncio.sleep(idle_s)
         stream = Stream(one.payer(), size_bytes=min(WISH, one.portion_bytes), lanes=lanes)
@@ -183,7 +183,7 @@ class TestFairness:
         assert waited_s[0] <= 1.1 * WISH / MB
         assert waited_s[1] <= 4.1 * WISH / MB
 
-    @settings(max_examples=20, deadline=None, phases=(Phase.explicit, Phase.generate))  # an example takes a while: not for shrinking
+    @settings(max_examples=20, deadline=None, phases=(Phase.explicit, Phase.generate))  # shrinking takes too long
     @given(data=st.data(), rate=st.integers(2 * MB, 100 * MB))
     def test_fair_and_within_five_percent_whoever_comes(self, data: st.DataObject, rate: int) -> None:
         sizes = st.integers(rate // 400, WISH)  # worth 2.5 ms or more

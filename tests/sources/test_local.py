@@ -107,6 +107,19 @@ async def test_nothing_at_home_is_read_hashed_looked_at_or_removed(root: Path, b
     assert box.read(b"home/x") == b"mine"
 
 
+async def test_a_limit_is_kept_smoothly(box: FolderBox) -> None:
+    class Smooth(MemorySink):
+        portion_bytes = 50_000
+
+    entries = [box.write(b"large", b"L" * 500_000), *(box.write(b"%d" % n, b"S" * 20_000) for n in range(10))]
+    sink = Smooth()
+    async with box.source() as source:
+        answers = await fetched(source, requests_of(entries), sink)
+    assert len(answers) == 11
+    assert sink.most_outstanding == 50_000
+    assert sink.received == 700_000
+
+
 async def test_an_empty_home_is_not_removed_as_an_empty_folder(root: Path, box: FolderBox) -> None:
     box.folder(b"home")
     async with LocalSource(root, [root / "home"]) as source:

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from forged.kit.budget import ANY_PORTION_BYTES
 from forged.model.errors import DestinationError
 from forged.model.transfer import Piece, Staged, Wholeness
 
@@ -44,6 +45,8 @@ class MemorySink:
 
     `resumed` holds the beginnings that are already staged, by staging name. After a fetch, `assert_even()`.
     """
+
+    portion_bytes = ANY_PORTION_BYTES
 
     def __init__(self, bound: int = 32 * MIB, resumed: dict[str, bytes] | None = None) -> None:
         self.bound = bound
