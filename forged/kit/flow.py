@@ -1,56 +1,78 @@
-"""A line of stages: each is an async generator of lists that runs in a named task and hands over through a bounded queue.
+"""A line of stages: each is an async generator of lists that runs in a named task and hands over through a bounded stream.
 
-Stages overlap (one scans while the next one hashes), memory is bounded by the queues, and the first failure ends the whole line
+Stages overlap (one scans while the next one hashes), memory is bounded by the streams, and the first failure ends the whole line
 with its own exception, not with a group.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
+MOST_WAITING = 4_096
+"""Items between two stages: enough that neither waits for the other's next list, and a few MB of small objects."""
+
 
 class Stream(Generic[T]):
     """What comes out of a stage. Several consumers may share it: each list goes to exactly one of them."""
 
-    def __init__(self, depth: int, producers: int) -> None:
-        self._queue: asyncio.Queue[list[T] | None] = asyncio.Queue(depth)
+    def __init__(self, producers: int, most: int = MOST_WAITING) -> None:
+        self._lists: deque[list[T]] = deque()
+        self._waiting = 0
+        self._most = most
         self._producers = producers
+        self._some, self._room = asyncio.Event(), asyncio.Event()
 
     def __aiter__(self) -> AsyncIterator[list[T]]:
         return self
 
     async def __anext__(self) -> list[T]:
-        items = await self._queue.get()
-        if items is None:
-            self._queue.put_nowait(None)  # the other consumers want to know it, too; there is room, one was just taken
-            raise StopAsyncIteration
-        return items
+        while not self._lists:
+            if not self._producers:
+                raise StopAsyncIteration
+            self._some.clear()
+            await self._some.wait()
+        return self._take()
 
     async def batches(self, most: int) -> AsyncGenerator[list[T], None]:
-        """Waits for one list, then takes what else is there already: large batches under load, no delay without."""
-        async for batch in self:
-            while len(batch) < most and not self._queue.empty():
-                more = self._queue.get_nowait()
-                if more is None:
-                    self._queue.put_nowait(None)
-                    break
-                batch = batch + more
+        """Waits for one list, then takes what else is there already: large batches under load, no delay without.
+
+        At most `most` items, unless a single list has more.
+        """
+        async for first in self:
+            batch = list(first)
+            while self._lists and len(batch) + len(self._lists[0]) <= most:
+                batch += self._take()
             yield batch
 
     async def pump(self, items: AsyncGenerator[list[T], None]) -> None:
-        """Carries one producer's lists into the queue; the last producer closes it."""
+        """Carries one producer's lists into the stream; the last producer closes it."""
         async with aclosing(items) as stream:
             async for item in stream:
                 if item:
-                    await self._queue.put(item)
+                    await self._put(item)
         self._producers -= 1
-        if not self._producers:
-            await self._queue.put(None)
+        self._some.set()
+
+    async def _put(self, items: list[T]) -> None:
+        """Waits while `most` are there. A list is never cut: the last one may go beyond."""
+        while self._waiting >= self._most:
+            self._room.clear()
+            await self._room.wait()
+        self._lists.append(items)
+        self._waiting += len(items)
+        self._some.set()
+
+    def _take(self) -> list[T]:
+        items = self._lists.popleft()
+        self._waiting -= len(items)
+        self._room.set()
+        return items
 
 
 class Line:
@@ -60,9 +82,9 @@ class Line:
         self._group = group
         self._tasks: list[asyncio.Task[None]] = []
 
-    def stage(self, name: str, *producers: AsyncGenerator[list[T], None], depth: int = 4) -> Stream[T]:
-        """Starts a stage; with several producers their lists come out mixed. `depth` lists may wait."""
-        stream: Stream[T] = Stream(depth, len(producers))
+    def stage(self, name: str, *producers: AsyncGenerator[list[T], None], most: int = MOST_WAITING) -> Stream[T]:
+        """Starts a stage; with several producers their lists come out mixed. About `most` items may wait."""
+        stream: Stream[T] = Stream(len(producers), most)
         for number, producer in enumerate(producers):
             self._tasks.append(self._group.create_task(stream.pump(producer), name=f"{name}/{number}"))
         return stream

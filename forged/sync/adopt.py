@@ -34,7 +34,9 @@ class Adoption:
         """The entries that are not already home, cut into the batches that the transfer takes in turn."""
         async for entries in wanted:
             adopted: set[bytes] = set()
-            candidates = await self._candidates(entries) if self._doors.source.capabilities.hashing else []
+            # An empty file has nothing that could move, and where it lands its equal is found.
+            worth_it = [entry for entry in entries if entry.stat.size_bytes] if self._doors.source.capabilities.hashing else []
+            candidates = await self._candidates(worth_it) if worth_it else []
             if candidates:
                 adopted = await self._adopt(candidates)
             for batch in batches([entry for entry in entries if entry.path not in adopted]):

@@ -32,8 +32,11 @@ FETCHES_AT_ONCE = 2
 MOST_LOOKS = 5
 """Looks of one sync at files that were still being written; what goes on growing waits for the next sync."""
 
-LANDING_BATCH = 256
+LANDING_BATCH = 1_024
 """Files that share one fsync of their folder and one transaction, when that many wait."""
+
+LANDINGS_AT_ONCE = 2
+"""While one batch is remembered, the next one lands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,19 +142,20 @@ async def _after_the_others(doors: Doors, looks: Looks, before: Sift) -> Sift:
 
 async def _bring(doors: Doors, looks: Looks, changes: AsyncGenerator[list[Change], None], sift: Sift) -> set[str]:
     """Changes come in, files come home: one line of overlapping stages. Answers what was begun and has not landed."""
-    adoption, transfer, land = Adoption(doors, looks), Transfer(doors, looks), Land(doors, looks)
+    adoption, transfer, land = Adoption(doors, looks), Transfer(doors, looks, settled=sift.settles), Land(doors, looks)
     try:
         async with line() as flow:
             found = flow.stage("scan", changes)
             wanted = flow.stage("sift", sift.wanted(found))
             missing = flow.stage("adopt", adoption.missing(wanted))
-            receipts = flow.stage("transfer", *(transfer.receipts(missing) for _ in range(FETCHES_AT_ONCE)), depth=LANDING_BATCH)
-            async for landed in land.landed(receipts.batches(LANDING_BATCH)):
+            receipts = flow.stage("transfer", *(transfer.receipts(missing) for _ in range(FETCHES_AT_ONCE)))
+            batches = [receipts.batches(LANDING_BATCH) for _ in range(LANDINGS_AT_ONCE)]
+            async for landed in flow.stage("land", *map(land.landed, batches)):
                 transfer.have_landed(landed)
                 sift.release([one.entry.path for one in landed])
     finally:
         sift.release(list(sift.claimed))
-        looks.staging.difference_update(transfer.begun)
+        transfer.end()
     return transfer.unlanded
 
 

@@ -24,7 +24,8 @@ class Sift:
         self._doors = doors
         self._looks = looks
         self._noticed = noticed
-        self._closed = closed
+        self.settles = not closed or doors.target.selection.min_age_s > 0
+        """Whether what it lets through has been as it is for a while."""
         self.claimed: set[SourcePath] = set()
         """What this line brings; no other line of the target touches it meanwhile."""
         self.waiting: dict[SourcePath, float] = {}
@@ -75,9 +76,9 @@ class Sift:
         self._looks.release(paths)
 
     def _settled(self, entry: Entry, moment: settle.Moment) -> bool:
-        stat, target = entry.stat, self._doors.target
-        if self._closed and not target.selection.min_age_s:
+        if not self.settles:
             return True
+        stat, target = entry.stat, self._doors.target
         earlier = self._looks.earlier(entry.path)
         if earlier is None and stat.mtime_ns <= self._long_ago_ns and (stat.ctime_ns or 0) <= self._long_ago_ns:
             return True

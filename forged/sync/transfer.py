@@ -8,70 +8,88 @@ from contextlib import aclosing
 from forged.kit.units import human_size
 from forged.model.files import Entry, Problem, ProblemKind
 from forged.model.observer import FilesWanted, FileTrouble, VerifyFailed
-from forged.model.transfer import Fetched, Landed, Receipt, Request
+from forged.model.paths import SourcePath
+from forged.model.transfer import Fetched, Landed, Receipt, Request, Wholeness
 from forged.rules import proof, resume, settle
 from forged.sync.counted import Counted
 from forged.sync.doors import Doors, Looks
+from forged.sync.empty import fetched_empty
 
 
 class Transfer:
     """Entries in, receipts out. `unlanded` are the staged beginnings worth keeping for the next round."""
 
-    def __init__(self, doors: Doors, looks: Looks) -> None:
+    def __init__(self, doors: Doors, looks: Looks, *, settled: bool = True) -> None:
+        """`settled`: what comes in has been as it is for a while. Then an empty file is what it was seen to be: nothing."""
         self._doors = doors
         self._looks = looks
+        self._settled = settled
+        self._stagings: dict[SourcePath, str] = {}
         self.unlanded: set[str] = set()
-        self.begun: set[str] = set()
-        """What this line stages now; `looks.staging` has it, too."""
 
     async def receipts(self, missing: AsyncIterable[list[Entry]]) -> AsyncGenerator[list[Receipt], None]:
-        """Each receipt as soon as it is proven. Several of these run side by side on one stream of entries."""
+        """Receipts as soon as they are proven. Several of these run side by side on one stream of entries."""
         async for batch in missing:
             async with aclosing(self._bring(batch)) as receipts:
-                async for receipt in receipts:
-                    yield [receipt]
+                async for some in receipts:
+                    yield some
 
     def have_landed(self, landed: Sequence[Landed]) -> None:
         """These have their final names: nothing of them is left in staging."""
-        stagings = [resume.staging_name(one.entry) for one in landed]
-        for known in (self.unlanded, self.begun, self._looks.staging):
-            known.difference_update(stagings)
+        stagings = [self._stagings.pop(one.entry.path) for one in landed]
+        self.unlanded.difference_update(stagings)
+        self._looks.staging.difference_update(stagings)
 
-    async def _bring(self, entries: Sequence[Entry]) -> AsyncGenerator[Receipt, None]:
+    def end(self) -> None:
+        """Nothing is staged by this line any more."""
+        self._looks.staging.difference_update(self._stagings.values())
+
+    async def _bring(self, entries: Sequence[Entry]) -> AsyncGenerator[list[Receipt], None]:
         """One batch; what was hashed differently at both ends is fetched again from the start, `retry_attempts` times at most."""
         target = self._doors.target
         size_bytes = sum(entry.stat.size_bytes for entry in entries)
         self._doors.observer.notice(FilesWanted(target.name, len(entries), size_bytes))
         left = list(entries)
         for _ in range(1 + target.transfer.retry_attempts):
-            if not left:
-                break
             mismatched: set[bytes] = set()
             async with aclosing(self._fetch(left)) as answers:
-                async for answer in answers:
-                    if isinstance(answer, Receipt):
-                        yield answer
-                    elif answer.kind is ProblemKind.MISMATCH:
-                        mismatched.add(answer.path)
+                async for some in answers:
+                    yield [answer for answer in some if isinstance(answer, Receipt)]
+                    mismatched.update(p.path for p in some if isinstance(p, Problem) and p.kind is ProblemKind.MISMATCH)
+            if not mismatched:
+                return
             left = [entry for entry in left if entry.path in mismatched]
-            await self._doors.destination.discard([resume.staging_name(entry) for entry in left])
+            await self._doors.destination.discard([self._stagings[entry.path] for entry in left])
         for entry in left:
             self._trouble(Problem(entry.path, ProblemKind.MISMATCH, "the source and forged hash different bytes, again and again"))
 
-    async def _fetch(self, entries: Sequence[Entry]) -> AsyncGenerator[Receipt | Problem, None]:
-        moment = settle.Moment(await self._doors.source.clock_ns(), self._doors.clock.monotonic_s())
-        requests = await self._requests(entries)
-        self.unlanded.update(request.staging for request in requests)
+    async def _fetch(self, entries: Sequence[Entry]) -> AsyncGenerator[list[Receipt | Problem], None]:
+        self._stage(entries)
+        empty = [entry for entry in entries if self._settled and not entry.stat.size_bytes]
+        others = [entry for entry in entries if not self._settled or entry.stat.size_bytes]
         async with aclosing(self._doors.destination.sink()) as sink:
             counted = Counted(sink, self._doors.observer, self._doors.target.name)
-            async with aclosing(self._doors.source.fetch(requests, counted)) as answers:
-                async for answer in answers:
-                    yield self._verdict(answer, moment)
+            if empty:
+                yield await self._verdicts(await fetched_empty(self._requests_of_nothing(empty), counted))
+            if others:
+                async with aclosing(self._doors.source.fetch(await self._requests(others), counted)) as answers:
+                    async for answer in answers:
+                        yield await self._verdicts([answer])
+
+    def _stage(self, entries: Sequence[Entry]) -> None:
+        """From now on these are being staged: a sweep that comes after this knows them."""
+        stagings = {entry.path: resume.staging_name(entry) for entry in entries}
+        self._stagings.update(stagings)
+        self._looks.staging.update(stagings.values())
+
+    def _requests_of_nothing(self, empty: Sequence[Entry]) -> list[Request]:
+        """Nothing of them can be staged already, and they fit into any room."""
+        requests = [Request(entry, self._stagings[entry.path], hash_at_source=False) for entry in empty]
+        self.unlanded.update(request.staging for request in requests)
+        return requests
 
     async def _requests(self, entries: Sequence[Entry]) -> list[Request]:
-        stagings = [resume.staging_name(entry) for entry in entries]
-        self.begun.update(stagings)
-        self._looks.staging.update(stagings)  # before the destination is asked: a sweep that comes after this knows them
+        stagings = [self._stagings[entry.path] for entry in entries]
         resume_points = await self._doors.destination.resume_points(stagings)
         room_bytes = await self._doors.destination.room_bytes()
         hashing, verify = self._doors.source.capabilities.hashing, self._doors.target.transfer.verify
@@ -83,6 +101,7 @@ class Transfer:
                 continue
             # After a power cut the staged beginning may hold zeros: a resumed file is always proven by the source's hash.
             requests.append(Request(entry, staging, offset, hashing and (verify or offset > 0)))
+        self.unlanded.update(request.staging for request in requests)
         return requests
 
     def _too_large(self, entry: Entry, room_bytes: int) -> None:
@@ -90,7 +109,14 @@ class Transfer:
         message = f"its {human_size(entry.stat.size_bytes)} do not fit: {human_size(room_bytes)} may still come home (min_free)"
         self._trouble(Problem(entry.path, ProblemKind.HOME, message))
 
-    def _verdict(self, answer: Fetched | Problem, moment: settle.Moment) -> Receipt | Problem:
+    async def _verdicts(self, answers: Sequence[Fetched | Problem]) -> list[Receipt | Problem]:
+        """Only where a file is unfinished it matters for how long it has been so, and the source's clock is asked."""
+        moment = None
+        if any(isinstance(answer, Fetched) and answer.staged.wholeness is Wholeness.BROKEN for answer in answers):
+            moment = settle.Moment(await self._doors.source.clock_ns(), self._doors.clock.monotonic_s())
+        return [self._verdict(answer, moment) for answer in answers]
+
+    def _verdict(self, answer: Fetched | Problem, moment: settle.Moment | None) -> Receipt | Problem:
         verdict = answer if isinstance(answer, Problem) else self._proven(answer, moment)
         if isinstance(verdict, Problem) and verdict.kind is ProblemKind.MISMATCH:
             self._doors.observer.notice(VerifyFailed(self._doors.target.name, verdict.path))
@@ -101,10 +127,12 @@ class Transfer:
     def _trouble(self, problem: Problem) -> None:
         self._doors.observer.notice(FileTrouble(self._doors.target.name, problem))
 
-    def _proven(self, answer: Fetched, moment: settle.Moment) -> Receipt | Problem:
+    def _proven(self, answer: Fetched, moment: settle.Moment | None) -> Receipt | Problem:
         entry = answer.request.entry
-        given_up = settle.may_come_unfinished(entry.stat, self._looks.earlier(entry.path), moment, self._doors.target.settle)
+        given_up = moment is not None and settle.may_come_unfinished(
+            entry.stat, self._looks.earlier(entry.path), moment, self._doors.target.settle
+        )
         verdict = proof.receipt(answer, unfinished_is_fine=given_up)
-        if isinstance(verdict, Problem) and verdict.kind is ProblemKind.BROKEN:
+        if moment is not None and isinstance(verdict, Problem) and verdict.kind is ProblemKind.BROKEN:
             self._looks.found_broken(entry, moment)
         return verdict

@@ -36,9 +36,19 @@ async def test_several_producers_share_one_upstream_and_lose_nothing() -> None:
 
 
 async def test_batches_take_what_is_there_and_no_more_than_asked() -> None:
-    stream: Stream[int] = Stream(depth=10, producers=1)
+    stream: Stream[int] = Stream(producers=1)
     await stream.pump(_numbers(7))
     assert [batch async for batch in stream.batches(3)] == [[0, 1, 2], [3, 4, 5], [6]]
+
+
+async def test_a_list_is_never_cut() -> None:
+    async def lists() -> AsyncGenerator[list[int], None]:
+        for size in (2, 2, 5, 1, 1):
+            yield [size] * size
+
+    stream: Stream[int] = Stream(producers=1)
+    await stream.pump(lists())
+    assert [batch async for batch in stream.batches(3)] == [[2, 2], [2, 2], [5] * 5, [1, 1]]
 
 
 async def test_a_failing_stage_ends_the_line_with_its_own_exception() -> None:
@@ -75,13 +85,13 @@ async def test_a_failing_consumer_ends_the_stages() -> None:
 
 async def test_a_consumer_that_leaves_early_ends_the_stages() -> None:
     async with line() as flow:
-        async for batch in flow.stage("count", _numbers(10_000), depth=2):
+        async for batch in flow.stage("count", _numbers(10_000), most=2):
             assert batch == [0]
             break
     assert len(asyncio.all_tasks()) == 1
 
 
-async def test_no_more_than_depth_lists_wait() -> None:
+async def test_no_more_than_asked_wait() -> None:
     made = 0
 
     async def counted() -> AsyncGenerator[list[int], None]:
@@ -91,8 +101,21 @@ async def test_no_more_than_depth_lists_wait() -> None:
             yield [n]
 
     async with line() as flow:
-        stream = flow.stage("count", counted(), depth=3)
+        stream = flow.stage("count", counted(), most=3)
         for _ in range(20):
             await asyncio.sleep(0)
         assert made <= 5  # three wait, one is in the producer's hand, one is being made
         assert [n async for batch in stream for n in batch] == list(range(100))
+
+
+async def test_several_waiting_producers_and_consumers_all_go_on() -> None:
+    async def passed_on(numbers: AsyncIterable[list[int]]) -> AsyncGenerator[list[int], None]:
+        async for batch in numbers:
+            await asyncio.sleep(0)
+            yield batch
+
+    async with line() as flow:
+        numbers = flow.stage("count", *(_numbers(50) for _ in range(3)), most=1)
+        passed = flow.stage("pass", *(passed_on(numbers) for _ in range(3)), most=1)
+        got = [n async for batch in passed for n in batch]
+    assert sorted(got) == sorted([*range(50)] * 3)
