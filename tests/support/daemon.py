@@ -117,7 +117,11 @@ class Daemon:
         return kept | {"HOME": str(self.root / "user"), "NOTIFY_SOCKET": str(self.root / "notify")}
 
     def spawn(self) -> subprocess.Popen[bytes]:
-        """Starts it and does not wait."""
+        """Starts it and does not wait. What an earlier one told systemd is forgotten."""
+        self._notify.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self._notify.recv(4096)
         command = [sys.executable, "-m", "forged", "-c", str(self.config), "run"]
         with (self.root / "log").open("ab") as log:
             self.process = subprocess.Popen(self.within(command), env=self.environment, stderr=log, stdout=log)

@@ -80,6 +80,12 @@ class Proxy:
         self.to_port, self.line = to_port, line
         self.port = 0
         self._tasks: set[asyncio.Task[None]] = set()
+        self._passing: set[asyncio.Task[None]] = set()
+
+    @property
+    def connected(self) -> bool:
+        """Whether anybody is connected now."""
+        return bool(self._passing)
 
     async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.line.connections += 1
@@ -98,10 +104,12 @@ class Proxy:
 
     async def _both_ways(self, *passing: Coroutine[None, None, None]) -> None:
         """Until one direction ends."""
-        sides = [asyncio.ensure_future(side) for side in passing]
+        sides = [asyncio.create_task(side) for side in passing]
+        self._passing.update(sides)
         try:
             await asyncio.wait(sides, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self._passing.difference_update(sides)
             for side in sides:
                 side.cancel()
             await asyncio.gather(*sides, return_exceptions=True)
@@ -117,12 +125,13 @@ class Proxy:
 
     def cut(self) -> None:
         """Cuts every connection there is now; new ones are passed on as ever."""
-        for task in list(self._tasks):
-            task.cancel()
+        for side in list(self._passing):  # not the tasks that asyncio waits for: it would log their cancellation
+            side.cancel()
 
     async def close(self) -> None:
-        self.cut()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while self._tasks:  # one that is just connecting has nothing to cut yet
+            self.cut()
+            await asyncio.wait(self._tasks, timeout=0.05)
 
 
 @asynccontextmanager
