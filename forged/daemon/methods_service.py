@@ -21,8 +21,9 @@ from forged.kit.clock import Clock
 from forged.model import rpc
 from forged.model.events import EventKind
 from forged.model.jobs import Job
-from forged.model.observer import Fact, FileLanded
+from forged.model.observer import Fact, FilesLanded
 from forged.model.paths import shown
+from forged.model.transfer import Landed
 
 RECENT_EVENTS = 200
 """Events that a new subscriber is told at once: what a person likes to see when they begin to look."""
@@ -38,17 +39,13 @@ class LiveEvents:
         self.recent: deque[rpc.Event] = deque(maxlen=RECENT_EVENTS)
 
     def notice(self, fact: Fact) -> None:
-        if isinstance(fact, FileLanded):
-            landed = fact.landed
-            body: dict[str, object] = {
-                **answers.path_of(landed.entry.path),
-                "size": landed.entry.stat.size_bytes,
-                "sha256": landed.sha256.hex(),
-                "how": landed.how.value,
-                "incomplete": landed.incomplete,
-                "latency_seconds": round(fact.latency_s, 3),
-            }
-            self._tell(EventKind.FILE_SYNCED, fact.target, shown(landed.home), body)
+        if isinstance(fact, FilesLanded):
+            # Of many files, those that would be forgotten again at once are told only where somebody listens.
+            listened = self._publisher.is_wanted("event", fact.target)
+            told = fact.landed if listened else fact.landed[-RECENT_EVENTS:]
+            self._last_id += len(fact.landed) - len(told)
+            for one in told:
+                self._tell(EventKind.FILE_SYNCED, fact.target, shown(one.home), _body(one, fact.latency_s(one)))
 
     def job_ended(self, job: Job) -> None:
         kind = EventKind.SYNC_COMPLETE if job.result and job.result.success else EventKind.SYNC_FAILED
@@ -60,6 +57,17 @@ class LiveEvents:
         event: rpc.Event = {"id": self._last_id, "kind": kind.value, "target": target, "at": at, "key": key, "body": body}
         self.recent.append(event)
         self._publisher.publish("event", event, key=target)
+
+
+def _body(landed: Landed, latency_s: float) -> dict[str, object]:
+    return {
+        **answers.path_of(landed.entry.path),
+        "size": landed.entry.stat.size_bytes,
+        "sha256": landed.sha256.hex(),
+        "how": landed.how.value,
+        "incomplete": landed.incomplete,
+        "latency_seconds": round(latency_s, 3),
+    }
 
 
 @dataclass(frozen=True, slots=True)

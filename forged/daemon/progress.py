@@ -11,7 +11,7 @@ from forged.model.files import ProblemKind, ScanSummary
 from forged.model.observer import (
     BytesArrived,
     Fact,
-    FileLanded,
+    FilesLanded,
     FilesWanted,
     FileTrouble,
     Retried,
@@ -119,7 +119,7 @@ class Progress:
             case BytesArrived(size_bytes=size_bytes):
                 target.arrived_bytes += size_bytes
                 target.rate.add(size_bytes, self._clock.monotonic_s())
-            case FileLanded():
+            case FilesLanded():
                 _landed(target, fact)
             case FileTrouble(problem=problem):
                 target.trouble_files += 1
@@ -130,9 +130,9 @@ AFTER_WANTED = frozenset({ProblemKind.CHANGED, ProblemKind.VANISHED, ProblemKind
 """Troubles that befall files which were already counted as wanted."""
 
 
-def _landed(target: TargetProgress, fact: FileLanded) -> None:
-    if fact.landed.how is LandedAs.ADOPTED:
-        target.adopted_files += 1
-    else:
-        target.landed_files += 1
-        target.landed_bytes += fact.moved_bytes
+def _landed(target: TargetProgress, fact: FilesLanded) -> None:
+    adopted = sum(one.how is LandedAs.ADOPTED for one in fact.landed)
+    target.adopted_files += adopted
+    target.left_files += adopted if fact.wanted else 0
+    target.landed_files += len(fact.landed) - adopted
+    target.landed_bytes += sum(one.moved_bytes for one in fact.landed)

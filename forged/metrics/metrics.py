@@ -18,7 +18,7 @@ from forged.metrics.names import Family, Kind
 from forged.model.errors import ForgedError
 from forged.model.files import HARMLESS, Problem, ScanSummary
 from forged.model.jobs import JobResult
-from forged.model.observer import BytesArrived, Fact, FileLanded, FileTrouble, Retried, ScanEnded, VerifyFailed
+from forged.model.observer import BytesArrived, Fact, FilesLanded, FileTrouble, Retried, ScanEnded, VerifyFailed
 from forged.model.removal import KeptBecause
 from forged.model.transfer import LandedAs
 from forged.rules.safety import Doubt
@@ -94,7 +94,7 @@ class Metrics:
         match fact:
             case BytesArrived(target=target, size_bytes=size_bytes):
                 self._add(names.BYTES_TRANSFERRED, target, size_bytes)
-            case FileLanded():
+            case FilesLanded():
                 self._landed(fact)
             case FileTrouble(target=target, problem=problem):
                 self._trouble(target, problem)
@@ -108,10 +108,13 @@ class Metrics:
             case _:
                 pass
 
-    def _landed(self, fact: FileLanded) -> None:
-        if fact.landed.how is not LandedAs.ADOPTED:  # that one was home before; how long ago it was written says nothing
-            self._add(names.FILES_TRANSFERRED, fact.target)
-            self._observe(names.ARRIVAL_LATENCY, fact.target, fact.latency_s)
+    def _landed(self, fact: FilesLanded) -> None:
+        brought = [one for one in fact.landed if one.how is not LandedAs.ADOPTED]  # the others were home before, who knows when
+        if brought and fact.target in self._targets:
+            self._add(names.FILES_TRANSFERRED, fact.target, len(brought))
+            latency = self._histograms[names.ARRIVAL_LATENCY].labels(fact.target)
+            for one in brought:
+                latency.observe(fact.latency_s(one))
 
     def _trouble(self, target: str, problem: Problem) -> None:
         if problem.kind not in HARMLESS:

@@ -1,10 +1,12 @@
 """How rooms report what they do without knowing who listens: metrics, progress bars, the live view, the log.
 
-A fact is a frozen value in the past tense. An observer must be quick, must not raise and must not await.
+A fact is a frozen value in the past tense. An observer must be quick, must not raise and must not await. What happens to many
+files at once is one fact.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -43,12 +45,19 @@ class BytesArrived:
 
 
 @dataclass(frozen=True, slots=True)
-class FileLanded:
+class FilesLanded:
+    """Files got their final names and are remembered, in one go: one that came alone, or a thousand."""
+
     target: str
-    landed: Landed
-    moved_bytes: int = 0
-    latency_s: float = 0.0
-    """From the last write at the source to its final name at home, by the source's clock."""
+    landed: Sequence[Landed]
+    source_now_ns: int
+    """The source's clock in this moment."""
+    wanted: bool = True
+    """They are among the files that FilesWanted told; False where they were found at home before anything was asked for."""
+
+    def latency_s(self, one: Landed) -> float:
+        """From the last write at the source to its final name at home, by the source's clock."""
+        return max(self.source_now_ns - one.entry.stat.mtime_ns, 0) / 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +104,7 @@ Fact = (
     | FilesWanted
     | ScanEnded
     | BytesArrived
-    | FileLanded
+    | FilesLanded
     | FileTrouble
     | VerifyFailed
     | Retried

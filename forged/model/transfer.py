@@ -141,3 +141,8 @@ class Landed:
     sha256: bytes
     how: LandedAs
     incomplete: bool = False
+
+    @property
+    def moved_bytes(self) -> int:
+        """What had to come from the source for it."""
+        return 0 if self.how is LandedAs.ADOPTED else self.entry.stat.size_bytes

@@ -59,7 +59,7 @@ class Adoption:
         ]
         await self._doors.destination.confirm([one.home for one in landed])
         await self._doors.destination.discard([resume.staging_name(one.entry) for one in landed])
-        await remember(self._doors, self._looks, landed)
+        await remember(self._doors, self._looks, landed, wanted=False)
         return {one.entry.path for one in landed}
 
     async def _equal(self, answer: Hashed, home: HomePath) -> bool:

@@ -32,8 +32,9 @@ FETCHES_AT_ONCE = 2
 MOST_LOOKS = 5
 """Looks of one sync at files that were still being written; what goes on growing waits for the next sync."""
 
-LANDING_BATCH = 1_024
-"""Files that share one fsync of their folder and one transaction, when that many wait."""
+LANDING_BATCH = 512
+"""Files that share one fsync of their folder, one transaction and one fact, when that many wait. Who follows the events of the
+daemon is told of them in one go, and that may be a thousand at most (control/outbox)."""
 
 LANDINGS_AT_ONCE = 2
 """While one batch is remembered, the next one lands."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from forged.model.errors import ForgedError
 from forged.model.files import HARMLESS, Problem
 from forged.model.jobs import JobResult
-from forged.model.observer import Everyone, Fact, FileLanded, FilesWanted, FileTrouble, Observer, ScanEnded
-from forged.model.transfer import LandedAs
+from forged.model.observer import Everyone, Fact, FilesLanded, FilesWanted, FileTrouble, Observer, ScanEnded
+from forged.model.transfer import Landed, LandedAs
 
 MOST_PROBLEMS = 100
 """Problems kept by name; more are only counted. A person reads a hundred at most, and a hostile listing may hold millions."""
@@ -37,8 +38,8 @@ class Tally:
 
     def notice(self, fact: Fact) -> None:
         match fact:
-            case FileLanded():
-                self._landed(fact)
+            case FilesLanded(landed=landed):
+                self._landed(landed)
             case FileTrouble(problem=problem):
                 self._trouble(problem)
             case FilesWanted(files=files, size_bytes=size_bytes):
@@ -49,14 +50,13 @@ class Tally:
             case _:
                 pass
 
-    def _landed(self, fact: FileLanded) -> None:
-        if fact.landed.how is LandedAs.ADOPTED:
-            self.adopted += 1
-        else:
-            self.transferred += 1
-            self.transferred_bytes += fact.moved_bytes
-        self.versions += fact.landed.how is LandedAs.VERSION
-        self.incomplete += fact.landed.incomplete
+    def _landed(self, landed: Sequence[Landed]) -> None:
+        adopted = sum(one.how is LandedAs.ADOPTED for one in landed)
+        self.adopted += adopted
+        self.transferred += len(landed) - adopted
+        self.transferred_bytes += sum(one.moved_bytes for one in landed)
+        self.versions += sum(one.how is LandedAs.VERSION for one in landed)
+        self.incomplete += sum(one.incomplete for one in landed)
 
     def _trouble(self, problem: Problem) -> None:
         self.troubled += 1

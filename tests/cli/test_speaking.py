@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import sys
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -16,7 +17,7 @@ from forged.kit.clock import HandClock
 from forged.model.errors import AuthRefused, ConfigError, SourceUnreachable
 from forged.model.files import Entry, Problem, ProblemKind, ScanSummary, Stat
 from forged.model.jobs import Job, JobId, JobResult, JobStatus
-from forged.model.observer import BytesArrived, Fact, FileLanded, FilesWanted, FileTrouble, Retried, ScanEnded, ScanStarted
+from forged.model.observer import BytesArrived, Fact, FilesLanded, FilesWanted, FileTrouble, Retried, ScanEnded, ScanStarted
 from forged.model.paths import home_path, source_path
 from forged.model.plan import ChangeKind, PlanCount
 from forged.model.transfer import Landed, LandedAs
@@ -30,9 +31,9 @@ EVIL = b"a\x1b[2J[red]\n\xff.png"
 STAT = Stat(1_000_000, 0)
 
 
-def landed(how: LandedAs = LandedAs.NEW, target: str = "forge") -> FileLanded:
+def landed(how: LandedAs = LandedAs.NEW, target: str = "forge") -> FilesLanded:
     one = Landed(Entry(source_path(EVIL), STAT), home_path(b"a"), b"", how)
-    return FileLanded(target, one, moved_bytes=0 if how is LandedAs.ADOPTED else STAT.size_bytes)
+    return FilesLanded(target, [one], 1, wanted=how is not LandedAs.ADOPTED)
 
 
 def scanned(files: int = 4) -> ScanEnded:
@@ -74,6 +75,13 @@ def test_the_total_shrinks_by_files_that_do_not_come() -> None:
     unreadable = FileTrouble("forge", Problem(b"y", ProblemKind.UNREADABLE, "never was wanted"))
     progress, _ = told(*IN_THE_MIDDLE, vanished, unreadable)
     assert progress.targets["forge"].total_files == 3
+
+
+def test_the_total_shrinks_by_files_that_were_home_when_they_came() -> None:
+    at_home = landed(LandedAs.ADOPTED)
+    progress, _ = told(*IN_THE_MIDDLE, replace(at_home, wanted=True), replace(at_home, wanted=False))
+    target = progress.targets["forge"]
+    assert (target.total_files, target.landed_files, target.adopted_files) == (3, 1, 2)
 
 
 def test_bytes_that_came_twice_do_not_count_twice() -> None:

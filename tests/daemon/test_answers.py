@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from collections.abc import Hashable
 from typing import Any
 
 import pytest
 from pydantic_core import to_json
 
+from forged.control.outbox import Backlog, Outbox
+from forged.control.peers import Level, Peer
 from forged.control.protocol import LINE_MOST_BYTES
-from forged.control.publisher import Publisher
+from forged.control.publisher import Connection, Publisher
 from forged.daemon import answers
 from forged.daemon.methods_files import FileMethods
 from forged.daemon.methods_service import RECENT_EVENTS, LiveEvents
@@ -20,7 +23,7 @@ from forged.model import rpc
 from forged.model.errors import ForgedError, SourceUnreachable
 from forged.model.files import Entry, Stat
 from forged.model.jobs import Job, JobResult, JobStatus, new_job_id
-from forged.model.observer import FileLanded
+from forged.model.observer import FilesLanded
 from forged.model.paths import home_path, source_path
 from forged.model.target import CleanupPolicy
 from forged.model.transfer import Landed, LandedAs
@@ -165,10 +168,36 @@ def test_an_event_of_a_landed_file_has_a_readable_name_and_the_exact_one() -> No
     events = LiveEvents(Publisher(), HandClock())
     path = hostile(1)
     landed = Landed(Entry(source_path(path), Stat(1, 1)), home_path(b"a.png"), b"s" * 32, LandedAs.NEW)
-    events.notice(FileLanded("box", landed, moved_bytes=1, latency_s=0.5))
+    events.notice(FilesLanded("box", [landed], source_now_ns=500_000_001))
     (event,) = events.recent
     assert event["kind"] == "file_synced"
     assert exact(event["body"]) == path
+    assert event["body"]["latency_seconds"] == 0.5
+
+
+class Heard(Outbox):
+    """Counts what a peer is told."""
+
+    def __init__(self) -> None:
+        super().__init__(Backlog(), lambda: None, lambda: None)
+        self.lines = 0
+
+    def put_note(self, line: bytes, slot: Hashable = None) -> None:
+        self.lines += 1
+
+
+@pytest.mark.parametrize("listening", [True, False])
+def test_of_many_files_at_once_the_last_are_kept_and_who_listens_hears_of_all(listening: bool) -> None:
+    publisher, outbox = Publisher(), Heard()
+    connection = Connection(Peer(0, 0, 1, frozenset(), Level.LOOK), outbox, publisher, lambda: None)
+    if listening:
+        connection.subscribe("event", "box")
+    events = LiveEvents(publisher, HandClock())
+    many = [Landed(Entry(source_path(b"%d" % n), Stat(1, 1)), home_path(b"%d" % n), b"s" * 32, LandedAs.NEW) for n in range(999)]
+    events.notice(FilesLanded("box", many, source_now_ns=1))
+    assert [event["key"] for event in events.recent] == [str(n) for n in range(999 - RECENT_EVENTS, 999)]
+    assert [event["id"] for event in events.recent] == list(range(1_000 - RECENT_EVENTS, 1_000))
+    assert outbox.lines == (999 if listening else 0)
 
 
 @virtual

@@ -18,7 +18,7 @@ from forged.model.files import HARMLESS, Entry, Problem, ProblemKind, ScanSummar
 from forged.model.jobs import JobResult
 from forged.model.observer import (
     BytesArrived,
-    FileLanded,
+    FilesLanded,
     FilesWanted,
     FileTrouble,
     HostKeyPinned,
@@ -53,8 +53,9 @@ def value(metrics: Metrics, family: Family, *labels: str, suffix: str = "") -> f
     return metrics.registry.get_sample_value(family.name + suffix, dict(zip(family.labels, values, strict=True)))
 
 
-def landed(how: LandedAs = LandedAs.NEW, latency_s: float = 0.05) -> FileLanded:
-    return FileLanded("box", Landed(ENTRY, home_path(b"a.png"), b"", how), moved_bytes=1_000, latency_s=latency_s)
+def landed(how: LandedAs = LandedAs.NEW, latency_s: float = 0.05) -> FilesLanded:
+    now_ns = ENTRY.stat.mtime_ns + round(latency_s * 1e9)
+    return FilesLanded("box", [Landed(ENTRY, home_path(b"a.png"), b"", how)], now_ns)
 
 
 def scanned(*, complete: bool) -> ScanEnded:
@@ -70,7 +71,7 @@ def everything(metrics: Metrics, target: str) -> None:
     result = JobResult(True, 1, 1_000, 2.0)
     for fact in (
         BytesArrived(target, 1),
-        FileLanded(target, landed().landed),
+        FilesLanded(target, landed().landed, 1),
         FileTrouble(target, Problem(b"a", ProblemKind.MISMATCH, "no")),
         VerifyFailed(target, b"a"),
         ScanEnded(target, ScanSummary(True, 1, 1), PlanCount(), 1.0),

@@ -10,7 +10,7 @@ from forged.kit.clock import HandClock
 from forged.model.errors import ForgedError
 from forged.model.files import Problem, ProblemKind
 from forged.model.jobs import Job, JobStatus, new_job_id
-from forged.model.observer import Fact, FileLanded, FileTrouble
+from forged.model.observer import Fact, FilesLanded, FileTrouble
 from forged.model.paths import SourcePath, home_path, source_path
 from forged.model.target import HomePolicy, NamesMode, Selection, SourceAddress, SourceKind, Target, TargetName, TargetType
 from forged.rules.selection import Selector
@@ -41,7 +41,7 @@ class Facts:
         self.seen.append(fact)
 
     def landed(self) -> list[bytes]:
-        return sorted(fact.landed.entry.path for fact in self.seen if isinstance(fact, FileLanded))
+        return sorted(one.entry.path for fact in self.seen if isinstance(fact, FilesLanded) for one in fact.landed)
 
     def troubles(self) -> dict[bytes, ProblemKind]:
         return {problem.path: problem.kind for problem in self.problems()}
