@@ -8,14 +8,14 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
-from forged.kit.sql import Bulk
+from forged.kit.sql import Bulk, BulkInsert
 from forged.model.events import NewEvent
 from forged.model.files import Outline, Stat
 from forged.model.manifest import AtSource, ManifestName, ManifestRow
 from forged.model.paths import SourcePath
 from forged.store.border import Border
 from forged.store.outbox import append
-from forged.store.rows import Values, key_values, outlines_of, row_of, row_values, stat_values
+from forged.store.rows import Values, by_name, current_row, key_values, outlines_of, row_of, stat_values
 from forged.store.schema import versions
 
 STEP_ROWS = 1_000
@@ -79,12 +79,7 @@ _WITH_CONTENT = Bulk(
 )
 
 # Recording. The common case, a new path, is the insert alone; only where a path was known already the other version steps back.
-_INSERT_MISSING = Bulk(
-    sa.insert(versions).from_select(
-        [versions.c.manifest, versions.c.superseded, *_ROW],
-        sa.select(_given(versions.c.manifest), sa.literal(0), *map(_given, _ROW)).where(~sa.exists().where(_CURRENT)),
-    )
-)
+_INSERT_MISSING = BulkInsert(versions)
 _older = versions.alias("older")
 _next_number = (
     sa.select(sa.func.max(_older.c.superseded) + 1)
@@ -152,10 +147,10 @@ class SqlManifest:
     async def record(self, name: ManifestName, rows: Sequence[ManifestRow], events: Sequence[NewEvent] = ()) -> None:
         async with self._border.writing() as connection:
             for step in _steps(rows):
-                values = [row_values(name, row) for row in step]
-                if await _INSERT_MISSING.run(connection, values) < len(values):
-                    await _SUPERSEDE_OTHER.run(connection, values)
-                    await _INSERT_MISSING.run(connection, values)
+                plain = [current_row(name, row) for row in step]
+                if await _INSERT_MISSING.run(connection, plain) < len(plain):
+                    await _SUPERSEDE_OTHER.run(connection, [by_name(row) for row in plain])
+                    await _INSERT_MISSING.run(connection, plain)
             await append(connection, events)
 
     async def restat(self, name: ManifestName, seen: Sequence[tuple[SourcePath, Stat]]) -> None:

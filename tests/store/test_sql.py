@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
-from forged.kit.sql import Bulk, Database, DatabaseClosed, sqlite_database
+from forged.kit.sql import SPREAD_ROWS, Bulk, BulkInsert, Database, DatabaseClosed, sqlite_database
 
 counters = sa.Table("counters", sa.MetaData(), sa.Column("name", sa.Text, primary_key=True), sa.Column("value", sa.Integer))
 
@@ -142,3 +142,25 @@ async def test_bulk_statements_take_named_values_and_their_own_constants(databas
         assert await insert.run(connection, rows) == 4
         assert await insert.run(connection, []) == 0
         assert [tuple(r) for r in await page.fetch(connection, {"b_over": 1})] == [("n2", 2), ("n3", 3)]
+
+
+@pytest.mark.parametrize("rows", [0, 1, SPREAD_ROWS - 1, SPREAD_ROWS, 3 * SPREAD_ROWS + 5])
+async def test_many_rows_are_inserted_but_those_whose_key_is_taken(database: Database, rows: int) -> None:
+    insert, taken = BulkInsert(counters), [str(n) for n in range(0, rows, 3)]
+    async with database.write() as connection:
+        assert await insert.run(connection, [(name, -1) for name in taken]) == len(taken)
+        assert await insert.run(connection, [(str(n), n) for n in range(rows)]) == rows - len(taken)
+    async with database.read() as connection:
+        found = {str(row.name): row.value for row in await connection.execute(sa.select(counters))}
+    assert found == {"files": 0} | {str(n): -1 if str(n) in taken else n for n in range(rows)}
+
+
+async def test_an_insert_that_the_table_does_not_allow_is_an_error(database: Database) -> None:
+    """Only a taken key is passed over: not what a constraint refuses."""
+    strict = sa.Table(
+        "strict", sa.MetaData(), sa.Column("name", sa.Text, primary_key=True), sa.Column("value", sa.Integer, nullable=False)
+    )
+    with pytest.raises(IntegrityError):
+        async with database.write() as connection:
+            await connection.run_sync(strict.create)
+            await BulkInsert(strict).run(connection, [("a", None)])
