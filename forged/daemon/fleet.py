@@ -92,20 +92,23 @@ class Fleet:
     async def apply(self, config: Config) -> None:
         """Makes the targets of `config` the ones that run. A changed target ends the round it is in, and begins anew."""
         difference = self.difference(config)
+        synced_ns: dict[str, int | None] = {**await self._jobs.last_successes()} if difference.added else {}
+        synced_ns.update({name: self._members[name].standing.last_sync_ns for name in difference.changed})
         leaving = [self._remove(name, REMOVED) for name in difference.removed]
         await asyncio.gather(*leaving, *(self._remove(name, CHANGED) for name in difference.changed))
         for name in difference.removed:
             self._metrics.forget(name)
         for target in config.targets:
             if target.name not in self._members:
-                await self._add(target)
+                await self._add(target, synced_ns.get(target.name))
             self._members[target.name].work.ingests_missing = _ingests_missing(config, target)
         self._members = {target.name: self._members[target.name] for target in config.targets}
 
-    async def _add(self, target: Target) -> None:
+    async def _add(self, target: Target, last_sync_ns: int | None) -> None:
         flags = self._app.store.flags
         self._metrics.expect([target.name])
         standing = Standing(target, Conditions(target.name, self._log, self._app.clock), self._metrics, self._app.clock)
+        standing.remembered(last_sync_ns)
         standing.paused(await flags.pause(target.manifest))
         standing.held(await flags.hold(target.manifest))
         closing = AsyncExitStack()

@@ -104,6 +104,14 @@ class JobBook:
         """Jobs of the store, newest first."""
         return await self._store.jobs.recent(limit, before)
 
+    async def last_successes(self) -> dict[str, int]:
+        """When a job of each target last ended well, as far as that is remembered: of looks that found nothing it is not."""
+        ended: dict[str, int] = {}
+        for job in await self._store.jobs.recent(JOBS_KEPT):
+            if job.result is not None and job.result.success and job.end_ns is not None:
+                ended[job.target] = max(job.end_ns, ended.get(job.target, 0))
+        return ended
+
     def status_of(self, active: ActiveJob) -> Job:
         """The job with the stage it is in: transferring as soon as there is something to transfer."""
         if active.job.status is not JobStatus.SCANNING:

@@ -20,6 +20,7 @@ from forged.control.server import Server
 from forged.daemon.adhoc import AdHoc
 from forged.daemon.app import App
 from forged.daemon.fleet import Fleet
+from forged.daemon.gauges import Gauges
 from forged.daemon.jobbook import JobBook
 from forged.daemon.methods_config import ConfigMethods
 from forged.daemon.methods_files import FileMethods
@@ -92,7 +93,7 @@ class _Daemon:
             fleet = Fleet(app, jobs, metrics, log, events)
             tasks = Tasks(lambda name, error: log.error("a task ended unexpectedly", task=name, exc_info=error))
             stack.push_async_callback(tasks.stop_all)
-            page = await self._metrics_page(config, metrics, fleet, stack)
+            page = await self._metrics_page(config, metrics, app, fleet, stack)
             configs = ConfigStore(config)
             reloader = Reloader(self._read, configs, fleet, metrics, self._notifier, self._clock, log)
             registry = Registry("forged", forged.__version__)
@@ -190,10 +191,11 @@ class _Daemon:
 
         return JobBook(app.store, self._clock, telling.progressed, ended)
 
-    async def _metrics_page(self, config: Config, metrics: Metrics, fleet: Fleet, stack: AsyncExitStack) -> str | None:
+    async def _metrics_page(self, config: Config, metrics: Metrics, app: App, fleet: Fleet, stack: AsyncExitStack) -> str | None:
         if config.daemon.metrics is None:
             return None
-        page = MetricsPage(config.daemon.metrics, metrics.registry, refresh=fleet.refresh_metrics)
+        gauges = Gauges(fleet, app.pool, metrics)
+        page = MetricsPage(config.daemon.metrics, metrics.registry, refresh=gauges.refresh)
         await stack.enter_async_context(page)
         return f"http://{page.address.host}:{page.address.port}/metrics"
 

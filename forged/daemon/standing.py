@@ -12,7 +12,7 @@ from forged.metrics.metrics import Metrics
 from forged.model.errors import AuthRefused, ForgedError, HostKeyChanged, HostKeyUnknown, Scope, SourceError, SourceMissing
 from forged.model.jobs import JobStatus
 from forged.model.manifest import Hold, Pause
-from forged.model.observer import Fact, FilesWanted, HomeReady
+from forged.model.observer import ConnectionClosed, ConnectionOpened, Fact, FilesWanted, HomeReady
 from forged.model.target import Target
 from forged.sources.base import Capabilities
 from forged.sync.cycle import RoundResult
@@ -52,6 +52,8 @@ class Standing:
     seen_s: float | None = None
     """When the last look at everything began that ended well, by the clock that only runs forward."""
     free_bytes: int | None = None
+    connections: int = 0
+    """To the source, that stand now."""
     active: ActiveJob | None = None
     """The sync that is being done now."""
     left_files: int = 0
@@ -67,8 +69,18 @@ class Standing:
         """An observer, too: what the rooms report."""
         if isinstance(fact, HomeReady):
             self.free_bytes = fact.free_bytes
+        elif isinstance(fact, ConnectionOpened):
+            self.connections += 1
+        elif isinstance(fact, ConnectionClosed):
+            self.connections -= 1
         elif isinstance(fact, FilesWanted) and self.active is not None and self.behind_since_s is None:
             self.behind_since_s = self.clock.monotonic_s()
+
+    def remembered(self, last_sync_ns: int | None) -> None:
+        """When a sync last ended well, before this standing began."""
+        self.last_sync_ns = last_sync_ns
+        if last_sync_ns is not None:
+            self.metrics.last_success(self.target.name, last_sync_ns)
 
     # --- told by the runner -----------------------------------------------------------------------------------------------
 
@@ -178,5 +190,6 @@ class Standing:
         name = self.target.name
         self.metrics.backlog(name, *self.backlog)
         self.metrics.lag(name, self.lag_s or None)
+        self.metrics.connections(name, self.connections)
         if self.free_bytes is not None:
             self.metrics.free_bytes(name, self.free_bytes)

@@ -91,6 +91,20 @@ class HostKeyPinned:
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectionOpened:
+    """One more connection to the source stands."""
+
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionClosed:
+    """One that was opened is no more, whoever ended it."""
+
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
 class HomeReady:
     """The destination can take files now."""
 
@@ -109,6 +123,8 @@ Fact = (
     | VerifyFailed
     | Retried
     | HostKeyPinned
+    | ConnectionOpened
+    | ConnectionClosed
 )
 
 

@@ -17,7 +17,7 @@ import asyncssh
 from forged.kit.clock import Clock, SystemClock
 from forged.model.errors import AuthRefused, NotSupported, SourceBroken, SourceError, SourceUnreachable
 from forged.model.manifest import ManifestName, PinKeeper
-from forged.model.observer import HostKeyPinned, Observer
+from forged.model.observer import ConnectionClosed, ConnectionOpened, HostKeyPinned, Observer
 from forged.model.target import SourceAddress, SshOptions
 from forged.sources.agent import launch
 from forged.sources.hostkeys import HostKeyRule, Pinned, new_pin, rule_for
@@ -133,6 +133,8 @@ class SshDoor:
             async with asyncio.timeout(self._settings.connect_s), AsyncExitStack() as stack:
                 whereto = await resolve(address.host, address.port, address.user, self._around)
                 connection = await self._pinned_connection(whereto, stack)
+                stack.callback(self._observer.notice, ConnectionClosed(self._target))
+                self._observer.notice(ConnectionOpened(self._target))
                 chan, session = await self._session(connection, whereto)
                 return SshChannel(str(whereto), chan, session, stack.pop_all())
         except TimeoutError as error:

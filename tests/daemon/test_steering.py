@@ -137,12 +137,19 @@ def test_the_page_has_the_series_that_there_are_by_now(house: Daemon) -> None:
         names.FREE_BYTES,
         names.POLLS_SKIPPED,
         names.RELOADS,
+        names.CONNECTIONS,
+        names.TRANSFERS_IN_FLIGHT,
+        names.BYTES_IN_FLIGHT,
         names.RETRIES,
         names.ERRORS,
     }
     missing = {family.name for family in told if family.name not in shown and family.name + "_total" not in shown}
     assert missing - {"forged_errors_total", "forged_errors"} == set()
     assert house.metric("forged_watch_active", target="jobs") == 1
+    assert house.metric("forged_connections", target="jobs") >= 1
+    house.call("transfer.limit", target="jobs", limit="5GB/s")
+    assert house.metric("forged_bandwidth_limit_bytes_per_second", target="jobs") == 5e9
+    house.call("transfer.limit", target="jobs", limit="config")
 
 
 def test_a_home_that_is_taken_away_is_waited_for_and_not_filled(house: Daemon) -> None:

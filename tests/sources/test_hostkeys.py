@@ -43,7 +43,7 @@ async def test_the_first_key_is_pinned_and_reported_and_then_recognized(sshd: Ss
     assert pin.fingerprint == sshd.fingerprint
     assert pin.key.split() == sshd.host_key.read_text().split()[:2]
     await logs_in(door(sshd, away_from_home, pins=pins, ears=ears))
-    assert ears.facts == [HostKeyPinned("t", sshd.fingerprint)]
+    assert ears.pinned == [HostKeyPinned("t", sshd.fingerprint)]
     assert pins.pins[NAME] is pin
 
 
@@ -72,7 +72,7 @@ async def test_two_first_uses_at_once_pin_one_key(sshd: Sshd, away_from_home: Pa
     pins, ears = ForgetfulPins(), Ears()
     shared = door(sshd, away_from_home, pins=pins, ears=ears)
     await asyncio.gather(logs_in(shared), logs_in(shared), logs_in(shared))
-    assert len(ears.facts) == 1
+    assert len(ears.pinned) == 1
 
 
 @pytest.mark.parametrize("kind", ["rsa", "ecdsa", "ed25519"])

@@ -17,12 +17,13 @@ from pathlib import Path
 import pytest
 
 from forged.model.errors import NotSupported, SourceBroken, SourceLost, SourceUnreachable
+from forged.model.observer import ConnectionClosed, ConnectionOpened
 from forged.model.target import SourceAddress, SourceKind, SshOptions
 from forged.sources.agent import launch
 from forged.sources.ssh_channel import PAUSE_BYTES, STDERR_BYTES, SshChannel
 from forged.sources.ssh_link import LinkSettings, SshDoor
 from tests.support.proxy import CutAfter, Line, Proxy, StallAfter, proxy
-from tests.support.ssh import address, door, empty, greet, logs_in
+from tests.support.ssh import Ears, address, door, empty, greet, logs_in
 from tests.support.sshd import Sshd, free_port
 from tests.support.sshd import sshd as running_sshd
 
@@ -254,6 +255,16 @@ async def test_an_idle_but_living_link_is_left_alone_by_keepalive(sshd: Sshd, aw
         await asyncio.sleep(0.5)  # 25 questions; an unanswered one would end the connection
         await greet(channel)
         await channel.close()
+
+
+async def test_connections_are_told_as_they_come_and_go(sshd: Sshd, away_from_home: Path) -> None:
+    ears = Ears()
+    one = door(sshd, away_from_home, ears=ears)
+    channels = [await one.open_channel() for _ in range(2)]
+    for channel in channels:
+        await channel.close()
+    told = [type(fact) for fact in ears.facts if isinstance(fact, ConnectionOpened | ConnectionClosed)]
+    assert told == [ConnectionOpened, ConnectionOpened, ConnectionClosed, ConnectionClosed]
 
 
 async def test_a_killed_server_loses_its_connections(away_from_home: Path) -> None:

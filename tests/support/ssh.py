@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from forged.model.manifest import ManifestName
-from forged.model.observer import Fact
+from forged.model.observer import Fact, HostKeyPinned
 from forged.model.target import SourceAddress, SourceKind, SshOptions
 from forged.sources.agent import launch
 from forged.sources.hostkeys import ForgetfulPins
@@ -33,6 +33,10 @@ class Ears:
 
     def notice(self, fact: Fact) -> None:
         self.facts.append(fact)
+
+    @property
+    def pinned(self) -> list[HostKeyPinned]:
+        return [fact for fact in self.facts if isinstance(fact, HostKeyPinned)]
 
 
 def address(server: Sshd, host: str = "127.0.0.1", port: int | None = None) -> SourceAddress:
