@@ -17,9 +17,14 @@ _BYTES_PER_UNIT = dict(_DECIMAL_UNITS + _BINARY_UNITS) | {"KB": 10**3}
 
 _NS_PER_UNIT = {"d": 86_400 * 10**9, "h": 3_600 * 10**9, "m": 60 * 10**9, "s": 10**9, "ms": 10**6}
 
-# Nineteen digits hold any file offset (2**63).
+_MOST_BYTES = 2**63 - 1
+"""The largest offset in a file (off_t). A larger size means nothing, and no database column holds it."""
+
+_MOST_DAYS = 10**7
+"""Some 27,000 years; at 51 million days a float stops counting milliseconds."""
+
+# Nineteen digits hold _MOST_BYTES.
 _SIZE = re.compile(r"(\d{1,19}(?:\.\d{1,9})?) ?([A-Za-z]+)", re.ASCII)
-# Nine digits of days are some million years: far from where a float stops counting milliseconds.
 _DURATION = re.compile(r"(?:\d{1,9}(?:\.\d{1,9})?(?:ms|[dhms]))+", re.ASCII)
 _DURATION_PART = re.compile(r"([\d.]+)(ms|[dhms])", re.ASCII)
 
@@ -33,7 +38,10 @@ def parse_size(text: str) -> int:
     match = _SIZE.fullmatch(text.strip())
     if match is None or match[2] not in _BYTES_PER_UNIT:
         raise ValueError(f"{text!r} is no size: {_SIZE_HELP}")
-    return round(Fraction(match[1]) * _BYTES_PER_UNIT[match[2]])
+    size_bytes = round(Fraction(match[1]) * _BYTES_PER_UNIT[match[2]])
+    if size_bytes > _MOST_BYTES:
+        raise ValueError(f"{text!r} is more than any file can have: {_SIZE_HELP}")
+    return size_bytes
 
 
 def format_size(size_bytes: int) -> str:
@@ -70,7 +78,10 @@ def parse_duration(text: str) -> float:
     units = [unit for _, unit in parts]
     if not parts or len(set(units)) != len(units):
         raise ValueError(f"{text!r} is no duration: {_DURATION_HELP}")
-    return float(sum(Fraction(number) * _NS_PER_UNIT[unit] for number, unit in parts) / 10**9)
+    duration_s = float(sum(Fraction(number) * _NS_PER_UNIT[unit] for number, unit in parts) / 10**9)
+    if round(duration_s, 3) >= _MOST_DAYS * 86_400:
+        raise ValueError(f"{text!r} is longer than anything lasts: {_DURATION_HELP}")
+    return duration_s
 
 
 def format_duration(duration_s: float) -> str:

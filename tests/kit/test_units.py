@@ -37,7 +37,13 @@ def test_what_is_no_size_is_refused_with_the_allowed_units(text: str) -> None:
         units.parse_size(text)
 
 
-@given(st.integers(0, 2**60))
+@pytest.mark.parametrize("text", ["9223372036854775808B", "9223372.036854776TB", "9999999999999999999.9TB"])
+def test_a_size_that_no_file_can_have_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="more than any file can have"):
+        units.parse_size(text)
+
+
+@given(st.integers(0, 2**63 - 1))
 def test_a_formatted_size_reads_back_as_itself(size_bytes: int) -> None:
     assert units.parse_size(units.format_size(size_bytes)) == size_bytes
 
@@ -88,6 +94,13 @@ def test_durations_add_up_their_parts(text: str, duration_s: float) -> None:
 def test_what_is_no_duration_is_refused_with_examples(text: str) -> None:
     with pytest.raises(ValueError, match='"30s", "1h30m" or "7d"'):
         units.parse_duration(text)
+
+
+@pytest.mark.parametrize("text", ["10000000d", "9999999.999999999d", "9999999d24h", "999999999h1d"])
+def test_a_duration_that_could_not_be_written_again_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="longer than anything lasts"):
+        units.parse_duration(text)
+    assert units.format_duration(units.parse_duration("9999999d23h59m59s999ms")) == "9999999d23h59m59s999ms"
 
 
 @given(st.integers(0, 10**12))
