@@ -26,9 +26,8 @@ def parse_cron(text: str) -> str:
         raise ValueError(f"{text!r} gives a day of month and a day of week: programs disagree what both mean; give one of them")
     if not _ever_comes(days, months):
         raise ValueError(f"{text!r} names a day that never comes; choose another day or month")
-    names = None if weekdays is None else sorted({number % 7 for number in weekdays})
     shown = [_listed(numbers) for numbers in (minutes, hours, days, months)]
-    return " ".join([*shown, "*" if names is None else ",".join(_WEEKDAYS[number] for number in names)])
+    return " ".join([*shown, "*" if weekdays is None else ",".join(_WEEKDAYS[number] for number in weekdays)])
 
 
 def _listed(numbers: list[int] | None) -> str:
@@ -36,12 +35,13 @@ def _listed(numbers: list[int] | None) -> str:
 
 
 def _read_field(field: str, name: str, low: int, high: int) -> list[int] | None:
-    """The numbers a field stands for; None for all of them."""
+    """The numbers a field stands for, Sunday being 0; None for all of them."""
     numbers: set[int] = set()
     for part in field.split(","):
         numbers |= _read_part(part, name, low, high)
-    most = range(low, min(high, 6) + 1) if name == "day of week" else range(low, high + 1)
-    return None if numbers.issuperset(most) else sorted(numbers)
+    if name == "day of week":
+        numbers, high = {number % 7 for number in numbers}, 6
+    return None if numbers.issuperset(range(low, high + 1)) else sorted(numbers)
 
 
 def _read_part(part: str, name: str, low: int, high: int) -> set[int]:

@@ -24,6 +24,8 @@ from forged.config.cron import parse_cron
         ("0 4 * * 1-5", "0 4 * * mon,tue,wed,thu,fri"),
         ("0 4 * * FRI-Sun", "0 4 * * sun,fri,sat"),
         ("0 4 * * 0-6", "0 4 * * *"),
+        ("0 4 * * 1-7", "0 4 * * *"),
+        ("0 4 1 * mon-sun", "0 4 1 * *"),
         ("0 4 * * 1-7/2", "0 4 * * sun,mon,wed,fri"),
         ("0 4 1,15 jan-mar *", "0 4 1,15 1,2,3 *"),
         ("0 4 29 2 *", "0 4 29 2 *"),
