@@ -74,7 +74,8 @@ _SHORTENED = re.compile(rb"(?s:.{200,})~[0-9a-f]{16}(?:~source\.xmp|\.[^.]{1,32}
 _SHORTENED_FROM_BYTES = MAX_COMPONENT_BYTES - 4
 
 # Half of an escape or of a UTF-8 character, as a cut may leave it. A whole last character may go as well; nobody will miss it.
-_RAGGED = re.compile(rb"(?:%[0-9A-F]?|[\xc0-\xff][\x80-\xbf]*)\Z")
+# Never more than four bytes: in EXACT a name need not be UTF-8, and one cut further would no longer look shortened.
+_RAGGED = re.compile(rb"(?:%[0-9A-F]?|[\xc0-\xff][\x80-\xbf]{0,3})\Z")
 
 
 def to_home(component: bytes, mode: NamesMode) -> bytes:

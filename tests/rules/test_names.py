@@ -168,6 +168,14 @@ def test_a_shortened_name_keeps_its_beginning_and_its_suffix_and_says_that_it_ha
     assert from_home(home, PORTABLE) is None
 
 
+def test_a_shortened_name_of_bytes_that_are_no_text_says_so_too() -> None:
+    """What begins like a character of 200 bytes is none, and is not cut off as half of one."""
+    raw = b"x" * 50 + b"\xff" + b"\xb4" * 197 + b".xmp"
+    home = to_home(raw, EXACT)
+    assert (len(raw), len(home)) == (252, 255)
+    assert from_home(home, EXACT) is None
+
+
 @pytest.mark.parametrize("home", [b"x.png.xmp", b"a:b", b"%41.png", b"%2F", b".forged", b"a."])
 def test_a_name_that_forged_never_gives_has_no_way_back(home: bytes) -> None:
     assert from_home(home, PORTABLE) is None
