@@ -87,10 +87,9 @@ def _local_path(text: str) -> str:
 
 def _path(path: str) -> str:
     """Normal form; empty for no path, and for `/` alone, which people write after a host without meaning the whole disk."""
-    parts = path.split("/")
-    if "\0" in path or ".." in parts:
+    if "\0" in path or ".." in path.split("/"):
         raise ValueError("a path without `..` and NUL is needed: write the folder's absolute path")
-    if len(parts) > 1 and parts[1].startswith("~"):
-        raise ValueError("`~` is not looked up at the source: write the folder's absolute path")
     normal = "/" + posixpath.normpath(path).lstrip("/") if path else ""
+    if normal.startswith("/~"):
+        raise ValueError("`~` is not looked up at the source: write the folder's absolute path")
     return "" if normal == "/" else normal

@@ -66,6 +66,8 @@ def test_bytes_that_are_not_utf8_survive_in_a_path() -> None:
         ("ssh://box/a%2F..%2Fb", "without `..`"),
         ("ssh://box/a%00b", "NUL"),
         ("ssh://box/~/outputs", "`~` is not looked up"),
+        ("ssh://box//~/outputs", "`~` is not looked up"),
+        ("/.//~root", "`~` is not looked up"),
         ("docker://root@comfy/x", "neither user nor port"),
         ("docker://comfy:80/x", "neither user nor port"),
         ("/", "the whole disk"),
