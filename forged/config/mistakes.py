@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 
 from forged.config.lines import KeyPath, key_lines, line_of
 from forged.kit.masking import masked
+from forged.model.paths import shown
 
 _NEEDED = {
     "bool_type": "true or false is needed, without quotes",
@@ -82,4 +83,9 @@ def rendered(mistakes: Iterable[Mistake], file: Path, text: str, data: Mapping[s
     """`file:line: key: what, and what to do`, in the order of the file."""
     lines = key_lines(text)
     placed = sorted(((line_of(lines, mistake.path), mistake) for mistake in mistakes), key=lambda pair: pair[0])
-    return tuple(f"{file}:{line}: {shown_key(mistake.path, data)}: {mistake.message}" for line, mistake in placed)
+    return tuple(f"{file}:{line}: {shown_key(mistake.path, data)}: {harmless(mistake.message)}" for line, mistake in placed)
+
+
+def harmless(message: str) -> str:
+    """On one line, and nothing for a terminal to obey: it may quote a path or a value."""
+    return shown(message.encode("utf-8", "backslashreplace"))

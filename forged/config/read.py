@@ -75,6 +75,7 @@ class Reader:
         self._data = data
         self._around = around
         self.mistakes: list[Mistake] = []
+        self._wrong: set[KeyPath] = set()
 
     def tables(self) -> Tables:
         """Everything that could be read; what is wrong is in `mistakes`, and stands here with its default."""
@@ -131,11 +132,10 @@ class Reader:
             try:
                 return table.model_validate(raw, context=self._around)
             except ValidationError as e:
-                rest = raw
                 errors = e.errors(include_url=False, include_input=False)
                 for error in errors:
                     self._add((*path, *error["loc"]), self._message(error, table))
-                    rest = _without(rest, error["loc"])
+                rest = _without(raw, [error["loc"] for error in errors])
                 missing = {str(error["loc"][-1]) for error in errors if error["type"] == "missing"}
                 rest |= {key: value for key, value in STAND_INS.items() if key in missing}
                 if rest == raw:
@@ -150,7 +150,8 @@ class Reader:
 
     def _add(self, path: KeyPath, message: str) -> None:
         """A key has one mistake at a time: what follows from the first is no news."""
-        if path not in [mistake.path for mistake in self.mistakes]:
+        if path not in self._wrong:
+            self._wrong.add(path)
             self.mistakes.append(Mistake(path, message))
 
 
@@ -159,13 +160,14 @@ def keys_by_header() -> dict[str, set[str]]:
     return {header: {key for table in tables for key in table.model_fields} for header, tables in HEADERS.items()}
 
 
-def _without(raw: dict[str, object], loc: Iterable[str | int]) -> dict[str, object]:
-    """A copy of `raw` without the key at `loc`; as it is where there is none."""
-    key, *below = loc
-    inner = raw.get(str(key))
-    if below and isinstance(inner, dict):
-        return raw | {str(key): _without(inner, below)}
-    return {name: value for name, value in raw.items() if name != key}
+def _without(raw: dict[str, object], locs: Iterable[KeyPath]) -> dict[str, object]:
+    """A copy of `raw` without the keys at `locs`; as it is where there are none."""
+    gone: dict[str, list[KeyPath]] = {}
+    for key, *below in locs:
+        gone.setdefault(str(key), []).append(tuple(below))
+    kept = {name: value for name, value in raw.items() if name not in gone}
+    inner = {name: value for name in gone if () not in gone[name] and isinstance(value := raw.get(name), dict)}
+    return kept | {name: _without(value, gone[name]) for name, value in inner.items()}
 
 
 def _table_at(table: type[Table], loc: KeyPath) -> type[BaseModel]:

@@ -215,6 +215,25 @@ def test_a_table_that_is_wrong_elsewhere_does_not_make_its_name_unknown(tmp_path
     assert len(mistakes(text, tmp_path)) == 1
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        r'identity_file = "no\u001b[31m\nkey"',
+        r'layout = "{\u001bm}/{path}"',
+        r'type = "\u202e"',
+        r'"\u001b[2J" = 1',
+    ],
+)
+def test_no_mistake_commands_a_terminal_or_looks_like_two(line: str, tmp_path: Path) -> None:
+    (told,) = mistakes(f"{TARGET}{line}\n", tmp_path)
+    assert told.isprintable()
+
+
+@pytest.mark.timeout(20)  # it took a minute, each key being compared with all others
+def test_a_file_of_nothing_but_unknown_keys_is_told_soon(tmp_path: Path) -> None:
+    assert len(mistakes("[daemon]\n" + "".join(f"key{number} = 1\n" for number in range(30_000)), tmp_path)) == 30_000
+
+
 SECRET = "hunter2"
 
 
