@@ -85,7 +85,7 @@ class LocalSource:
         self, folders: Sequence[SourcePath] = (), known: Collection[bytes] = ()
     ) -> AsyncGenerator[ListingPart | SamePart | ListingEnd, None]:
         inside = self._opened()
-        async with aclosing(inside.threads.stream(partial(walk, inside.tree, folders))) as parts:
+        async with aclosing(inside.threads.stream(partial(walk, inside.tree, folders, known))) as parts:
             async for part in parts:
                 yield part
 

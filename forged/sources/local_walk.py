@@ -1,64 +1,49 @@
-"""A listing of a local folder: the agent's walk, its findings collected into parts instead of compressed blocks."""
+"""A listing of a local folder: the agent's walk and blocks, read as if an agent had sent them."""
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from forged.model.errors import NotSupported
-from forged.model.files import Entry, ListingEnd, ListingPart, Problem
+from forged.model.files import ListingEnd, ListingPart, SamePart
 from forged.model.paths import SourcePath
-from forged.sources.agent.listing import outermost
+from forged.sources.agent.blocks import BlockReader
+from forged.sources.agent.listing import askable, outermost
+from forged.sources.agent.program.blocks import Blocks
 from forged.sources.agent.program.line import Trouble
-from forged.sources.agent.program.listing import Blocks, Walk
+from forged.sources.agent.program.listing import Walk
 from forged.sources.local_threads import Outbox
-from forged.sources.local_tree import AtHome, LocalTree, entry_of, problem_of
+from forged.sources.local_tree import AtHome, LocalTree
 
-PART_ENTRIES = 1_024
-"""As many as a block of the agent holds; the contract allows 4,096."""
+LocalOutbox = Outbox[ListingPart | SamePart | ListingEnd]
 
 
-class Parts(Blocks):
-    """Collects what a walk finds, and puts it out in parts. What lies at home is left out without a word: it is no problem."""
+class LocalBlocks(Blocks):
+    """Puts out the parts that an agent's client would answer. What lies at home is left out without a word: it is no problem."""
 
-    def __init__(self, outbox: Outbox[ListingPart | ListingEnd]) -> None:
-        super().__init__(_no_blocks)
-        self._outbox = outbox
-        self._found: list[Entry] = []
-        self._problems: list[Problem] = []
+    def __init__(self, outbox: LocalOutbox, folders: Sequence[SourcePath], known: Sequence[bytes]) -> None:
+        super().__init__(self._put, self._put_same, {digest: place for place, digest in enumerate(known)})
+        self._outbox, self._reader = outbox, BlockReader(folders, known)
 
-    def entry(self, prefix: bytes, name: bytes, seen: os.stat_result) -> None:
-        self.entries += 1
-        self._found.append(entry_of(prefix + name, seen))
-        self._flush_when_full()
+    def _put(self, block: bytes) -> None:
+        self._outbox.put(self._reader.part(block))
+
+    def _put_same(self, places: bytes) -> None:
+        for part in self._reader.same(places):
+            self._outbox.put(part)
 
     def problem(self, path: bytes, trouble: Trouble) -> None:
         if not isinstance(trouble, AtHome):
-            self._problems.append(problem_of(path, trouble))
-            self._flush_when_full()
-
-    def _flush_when_full(self) -> None:
-        if len(self._found) + len(self._problems) >= PART_ENTRIES:
-            self.flush()
-
-    def flush(self) -> None:
-        if self._found or self._problems:
-            self._outbox.put(ListingPart(tuple(self._found), tuple(self._problems)))
-        self._found, self._problems = [], []
+            super().problem(path, trouble)
 
 
-def walk(tree: LocalTree, folders: Sequence[SourcePath], outbox: Outbox[ListingPart | ListingEnd]) -> None:
+def walk(tree: LocalTree, folders: Sequence[SourcePath], known: Collection[bytes], outbox: LocalOutbox) -> None:
     """Lists into the outbox, the end included. Raises SourceMissing when the root is not there, or not there any more."""
     began_ns = time.time_ns()
     tree.refresh()
-    parts = Parts(outbox)
-    Walk(tree, parts, outbox.check).below(outermost(folders) or (b"",))
-    parts.flush()
+    wanted = outermost(folders)
+    blocks = LocalBlocks(outbox, wanted, askable(known))
+    Walk(tree, blocks, outbox.check).below(wanted or (b"",))
+    blocks.flush()
     tree.must_be_there()
-    outbox.put(ListingEnd(parts.entries, began_ns))
-
-
-def _no_blocks(_: bytes) -> None:
-    """Parts makes no blocks; one that comes here has gone astray."""
-    raise NotSupported("a local listing has no blocks")
+    outbox.put(ListingEnd(blocks.entries, began_ns))

@@ -18,7 +18,6 @@ from forged.model.paths import source_path
 from forged.sources.agent.program.removal import STALE_S
 from forged.sources.local import LocalSource
 from forged.sources.local_threads import ITEMS_AHEAD, Outbox, Threads
-from forged.sources.local_walk import PART_ENTRIES
 from tests.sources.agent.agents import IN_MEMORY
 from tests.sources.agent.test_removal import CASES, CONTENT
 from tests.sources.asking import fetched, kind_of, listed, removable, requests_of
@@ -204,7 +203,6 @@ async def test_a_listing_runs_only_little_ahead_of_its_reader() -> None:
             assert await anext(numbers) == wanted
             assert made <= wanted + ITEMS_AHEAD + 1
     assert await threads.close()
-    assert PART_ENTRIES <= 4_096
 
 
 async def test_no_descriptor_is_left_behind(root: Path, box: FolderBox) -> None:

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from types import TracebackType
 from typing import Self, TypeVar
 
-from forged.model.errors import NotSupported
+from forged.model.errors import NotSupported, SourceBroken
 from forged.model.files import Entry, ListingEnd, ListingPart, Problem, SamePart, Stat
 from forged.model.paths import SourcePath
 from forged.model.removal import Removable, Removed
@@ -15,12 +15,13 @@ from forged.model.transfer import Fetched, Request, Sink
 from forged.sources.agent.calls import Answer, Parse, folder_removed, hashed, looked, only, removed
 from forged.sources.agent.lane import OpenChannel
 from forged.sources.agent.lanes import Lanes
-from forged.sources.agent.listing import WINDOW_BLOCKS, ListingCall, outermost
+from forged.sources.agent.listing import ListingCall, askable, outermost
 from forged.sources.agent.watching import LIMIT_HINT, WatchCall
 from forged.sources.agent.watching import WINDOW_BLOCKS as WATCH_WINDOW_BLOCKS
 from forged.sources.agent.wire import (
     Kind,
     Space,
+    folders_payload,
     hash_payload,
     list_payload,
     parse_space,
@@ -78,19 +79,20 @@ class AgentSource:
     async def list(
         self, folders: Sequence[SourcePath] = (), known: Collection[bytes] = ()
     ) -> AsyncGenerator[ListingPart | SamePart | ListingEnd, None]:
-        lane, wanted = self._lanes.first, outermost(folders)
-        call = ListingCall(wanted, self._root)
-        number = lane.ask(call, Kind.LIST, list_payload(wanted))
+        lane, wanted, asked = self._lanes.first, outermost(folders), askable(known)
+        call = ListingCall(wanted, asked, self._root)
+        number = lane.ask(call, Kind.LIST, list_payload(wanted, asked))
         try:
-            amount = WINDOW_BLOCKS
             while True:
-                call.granted(amount)
-                lane.grant(number, amount)
+                if amount := call.to_grant():
+                    lane.grant(number, amount)
                 part = await call.next()
                 yield part
                 if isinstance(part, ListingEnd):
                     return
-                amount = 1
+        except SourceBroken as error:
+            lane.end(error)
+            raise
         finally:
             call.close()
             lane.cancel([number])
@@ -127,7 +129,7 @@ class AgentSource:
             raise NotSupported("the box does not let the agent watch (inotify)", hint=LIMIT_HINT)
         lane, wanted = self._lanes.first, outermost(folders)
         call = WatchCall(wanted, self._root)
-        number = lane.ask(call, Kind.WATCH, list_payload(wanted))
+        number = lane.ask(call, Kind.WATCH, folders_payload(wanted))
         try:
             amount = WATCH_WINDOW_BLOCKS
             while True:

@@ -53,11 +53,18 @@ class Kind(enum.IntEnum):
     ROOM = 0x8C
     BEAT = 0x8D
     NOTICED = 0x8E
+    SAME = 0x8F
 
 
 MAX_MESSAGE_BYTES = 300
 MAX_NEWS_BYTES = 16_384
 """One block of a watch's news: what a burst brings is split, so that little memory is held for whoever reads slowly."""
+MAX_BLOCK_BYTES = 81_920
+"""Of an inflated block of a listing: the agent ends one at 64 KiB, and may overshoot by one folder's path, file or problem."""
+DIGEST_BYTES = 16
+"""Of a block of a listing: 2 for the number of its files, and 14 of a hash."""
+MAX_KNOWN = 65_535
+"""That a listing carries: 1 MiB, for trees of some 25,000,000 files. Of more, the first are taken."""
 SHA256_BYTES = 32
 _HEADER = struct.Struct(">BII")
 _STAT = struct.Struct(">qqqq")
@@ -66,6 +73,7 @@ _RANGE = struct.Struct(">?q")
 _AMOUNT = struct.Struct(">Q")
 _TIME_NS = struct.Struct(">q")
 _GREETING = struct.Struct(">HIqBBB")
+_COUNT = struct.Struct(">H")
 _LIST_END = struct.Struct(">Qq")
 _SPACE = struct.Struct(">QQ")
 
@@ -76,7 +84,9 @@ def _max_payload(kind: int) -> int:
         case Kind.DATA:
             return 1 << 20
         case Kind.LISTED:
-            return 160_000  # a block of at most 128 KiB that does not compress
+            return MAX_BLOCK_BYTES + 1024  # that does not compress
+        case Kind.SAME:
+            return MAX_KNOWN * _COUNT.size
         case Kind.NOTICED:
             return MAX_NEWS_BYTES
         case Kind.HELLO | Kind.REFUSED | Kind.LIST_END | Kind.DONE | Kind.HASHED | Kind.LOOKED:
@@ -185,8 +195,14 @@ def packed_expected(stat: Stat) -> bytes:
     return _EXPECTED.pack(known, stat.size_bytes, stat.mtime_ns, stat.inode or 0, stat.ctime_ns or 0)
 
 
-def list_payload(folders: Sequence[SourcePath]) -> bytes:
+def folders_payload(folders: Sequence[SourcePath]) -> bytes:
     return b"".join(folder + b"\0" for folder in folders)
+
+
+def list_payload(folders: Sequence[SourcePath], known: Sequence[bytes] = ()) -> bytes:
+    """`known` are at most MAX_KNOWN."""
+    assert all(len(digest) == DIGEST_BYTES for digest in known)
+    return _COUNT.pack(len(known)) + b"".join(known) + folders_payload(folders)
 
 
 def grant_payload(amount: int) -> bytes:
@@ -321,6 +337,13 @@ def parse_list_end(payload: bytes) -> tuple[int, int]:
     """How many entries the listing had, and the time it began."""
     entries, clock_ns = _numbers(_LIST_END, payload)
     return entries, clock_ns
+
+
+def parse_places(payload: bytes) -> tuple[int, ...]:
+    """Which of the known digests, by their place in the question, are of blocks that are as they were. At least one."""
+    if not payload or len(payload) % _COUNT.size:
+        raise SourceBroken("the agent sent something that is no list of known blocks")
+    return struct.unpack(f">{len(payload) // _COUNT.size}H", payload)
 
 
 def parse_space(payload: bytes) -> Space:

@@ -13,10 +13,12 @@ from forged.model.errors import SourceBroken, SourceError, SourceLost
 from forged.model.files import Entry, ListingPart, Stat
 from forged.model.paths import source_path
 from forged.sources.agent.client import AgentSource
-from forged.sources.agent.program.line import END, ENTRY, FACTS, RECORD
+from forged.sources.agent.listing import WINDOW_BLOCKS
+from forged.sources.agent.program.line import END, FACTS
 from forged.sources.agent.pump import GRANT_BYTES, WINDOW_BYTES
 from forged.sources.agent.wire import Kind, packed
 from tests.sources.agent.agents import Command, Impostor, fetch_all, listing, pretending, request
+from tests.sources.agent.packing import files_block
 from tests.support.sinks import MemorySink
 
 Answers = Callable[[Command], Iterable[bytes]]
@@ -26,8 +28,8 @@ ENTRY_ASKED = Entry(source_path(b"file"), Stat(SIZE, 1, 2, 3))
 GOOD_FACTS = FACTS.pack(SIZE, 1, 2, 3)
 
 
-def record(path: bytes) -> bytes:
-    return RECORD.pack(ENTRY, 0, len(path)) + path + GOOD_FACTS
+def block(*names: bytes) -> bytes:
+    return zlib.compress(files_block((b"", names)))
 
 
 FIRST = 2
@@ -45,15 +47,17 @@ def to(kind: Kind, *frames: tuple[Kind, bytes], call: int = FIRST) -> Answers:
 
 
 LISTINGS: dict[str, Answers] = {
-    "paths out of order": to(Kind.GRANT, (Kind.LISTED, zlib.compress(record(b"b") + record(b"a")))),
-    "a path that climbs out": to(Kind.GRANT, (Kind.LISTED, zlib.compress(record(b"../a")))),
+    "paths out of order": to(Kind.GRANT, (Kind.LISTED, block(b"b", b"a"))),
+    "a path that climbs out": to(Kind.GRANT, (Kind.LISTED, block(b"../a"))),
     "a zip bomb": to(Kind.GRANT, (Kind.LISTED, zlib.compress(bytes(1 << 26), 9))),
-    "the same block again and again": to(Kind.GRANT, *[(Kind.LISTED, zlib.compress(record(b"a")))] * 3),
+    "the same block again and again": to(Kind.GRANT, *[(Kind.LISTED, block(b"a"))] * 3),
+    "a block that was not known": to(Kind.GRANT, (Kind.SAME, b"\0\0")),
+    "no known block": to(Kind.GRANT, (Kind.SAME, b"")),
     "a wrong count at the end": to(Kind.GRANT, (Kind.LIST_END, END.pack(1, 1))),
     "an end that is too long": to(Kind.GRANT, (Kind.LIST_END, END.pack(0, 1) + b"x")),
     "bytes of a file": to(Kind.GRANT, (Kind.DATA, b"x")),
     "another answer's end": to(Kind.GRANT, (Kind.DONE, GOOD_FACTS * 2)),
-    "an answer to nobody": to(Kind.GRANT, (Kind.LISTED, zlib.compress(record(b"a"))), call=FIRST + 5),
+    "an answer to nobody": to(Kind.GRANT, (Kind.LISTED, block(b"a")), call=FIRST + 5),
     "a sign of life for nobody": to(Kind.GRANT, (Kind.BEAT, b""), call=FIRST + 5),
     "a second hello": to(Kind.GRANT, (Kind.HELLO, b"")),
     "noise": lambda command: [b"\x07noise noise noise"] if command[0] == Kind.GRANT else [],
@@ -66,7 +70,9 @@ async def test_an_impostor_that_lies_in_a_listing_is_cut_off(lie: str) -> None:
     async with pretending(impostor, silence_limit_s=2) as source:
         with pytest.raises(SourceBroken):
             await listing(source)
-        assert impostor.closed
+        async with asyncio.timeout(5):
+            while not impostor.closed:
+                await asyncio.sleep(0)
         with pytest.raises(SourceBroken):
             await source.clock_ns()
 
@@ -85,7 +91,7 @@ FETCHES: dict[str, Answers] = {
     "a problem of no kind": to(Kind.FETCH, (Kind.PROBLEM, b"\x77")),
     "a problem that no fetch has": to(Kind.FETCH, (Kind.PROBLEM, b"\x05")),
     "that it was cancelled": to(Kind.FETCH, (Kind.PROBLEM, b"\x00")),
-    "a listing": to(Kind.FETCH, (Kind.LISTED, zlib.compress(record(b"a")))),
+    "a listing": to(Kind.FETCH, (Kind.LISTED, block(b"a"))),
     "a length that is too long": lambda command: [b"\x85\0\0\0\2\xff\xff\xff\xff"] if command[0] == Kind.FETCH else [],
 }
 
@@ -212,7 +218,7 @@ async def test_an_endless_listing_waits_for_its_reader() -> None:
         if command[0] == Kind.GRANT:
             for _ in range(int.from_bytes(command[2], "big")):
                 sent += 1
-                yield packed(Kind.LISTED, command[1], zlib.compress(record(b"%09d" % sent)))
+                yield packed(Kind.LISTED, command[1], block(b"%09d" % sent))
 
     async with pretending(Impostor(answer)) as source:
         parts = source.list()
@@ -220,7 +226,7 @@ async def test_an_endless_listing_waits_for_its_reader() -> None:
             assert isinstance(await anext(parts), ListingPart)
             for _ in range(100):
                 await asyncio.sleep(0)
-        assert sent == 8 + 2
+        assert sent == WINDOW_BLOCKS
         await parts.aclose()
 
 

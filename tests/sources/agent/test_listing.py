@@ -1,12 +1,11 @@
-"""Listings: the agent's walk yields the order of whole paths, and the client believes nothing else."""
+"""Listings: the agent's walk yields the order of whole paths, and leaves out what is known and nothing else."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 import time
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,16 +13,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from forged.model.errors import SourceBroken
-from forged.model.files import ListingPart, Problem, ProblemKind
+from forged.model.files import ListingPart, Problem, ProblemKind, SamePart
 from forged.model.paths import SourcePath, source_path
-from forged.sources.agent.listing import MAX_BLOCK_BYTES, ListingCall, ListingReader, outermost
-from forged.sources.agent.program import removal
-from forged.sources.agent.program.line import ENTRY, FACTS, RECORD
-from forged.sources.agent.program.listing import Blocks, Walk
+from forged.sources.agent.blocks import BlockReader
+from forged.sources.agent.listing import outermost
+from forged.sources.agent.program import blocks, removal
+from forged.sources.agent.program.blocks import Blocks
+from forged.sources.agent.program.line import FACTS
+from forged.sources.agent.program.listing import Walk
 from forged.sources.agent.program.tree import Tree
-from forged.sources.agent.wire import Frame, Kind
 from tests.sources.agent.agents import IN_MEMORY
+
+Part = ListingPart | SamePart
 
 # Around "/" (0x2f) on both sides, where the order of names and the order of paths part.
 names = st.text(alphabet="a!./0\n|\udc80", min_size=1, max_size=3).map(
@@ -45,13 +46,34 @@ def make(root: bytes, wanted: Sequence[bytes]) -> set[bytes]:
     return made
 
 
-def listed(root: bytes, folders: Sequence[SourcePath] = ()) -> ListingPart:
+def parts_of(tree: Tree, folders: Sequence[SourcePath] = (), known: Sequence[bytes] = ()) -> list[Part]:
     """The agent's walk and the client's reader, without a process in between."""
-    reader, parts = ListingReader(outermost(folders)), []
-    blocks = Blocks(lambda block: parts.append(reader.part(block)))
-    Walk(Tree(root), blocks, lambda: None).below(outermost(folders) or [b""])
-    blocks.flush()
-    return ListingPart(tuple(e for part in parts for e in part.entries), tuple(p for part in parts for p in part.problems))
+    reader, parts = BlockReader(outermost(folders), known), list[Part]()
+    places = {digest: place for place, digest in enumerate(known)}
+    told = Blocks(lambda block: parts.append(reader.part(block)), lambda same: parts.extend(reader.same(same)), places)
+    Walk(tree, told, lambda: None).below(outermost(folders) or [b""])
+    told.flush()
+    assert told.entries == reader.entries
+    return parts
+
+
+def joined(parts: Sequence[Part], known: Mapping[bytes, ListingPart] | None = None) -> ListingPart:
+    """One part of all; those that are the same come from `known`."""
+    whole = [part if isinstance(part, ListingPart) else (known or {})[part.digest] for part in parts]
+    return ListingPart(tuple(e for part in whole for e in part.entries), tuple(p for part in whole for p in part.problems))
+
+
+def listed(root: bytes, folders: Sequence[SourcePath] = ()) -> ListingPart:
+    return joined(parts_of(Tree(root), folders))
+
+
+def remembered(parts: Sequence[Part]) -> dict[bytes, ListingPart]:
+    return {part.digest: part for part in parts if isinstance(part, ListingPart) and part.digest is not None}
+
+
+def sent(parts: Sequence[Part]) -> list[int]:
+    """How many files each part has that was not left out."""
+    return [len(part.entries) for part in parts if isinstance(part, ListingPart) and part.entries]
 
 
 def paths_of(part: ListingPart) -> list[bytes]:
@@ -122,15 +144,13 @@ def test_unreadable_folders_are_problems_and_the_rest_is_listed(tmp_path: Path) 
     tmp_path.chmod(0o755)
     (tmp_path / "a").chmod(0)  # neither to be read nor to be entered
     (tmp_path / "c").chmod(0o444)  # to be read, not to be entered
-    reader, parts = ListingReader(()), []
-    blocks, tree = Blocks(lambda block: parts.append(reader.part(block))), Tree(bytes(tmp_path))
+    tree = Tree(bytes(tmp_path))
     with as_nobody():
-        Walk(tree, blocks, lambda: None).below([b""])
-    blocks.flush()
+        part = joined(parts_of(tree))
     for folder in ("a", "c"):
         (tmp_path / folder).chmod(0o755)
-    assert [path for part in parts for path in paths_of(part)] == [b"b/sub/file"]
-    assert [(p.path, p.kind) for part in parts for p in part.problems] == [
+    assert paths_of(part) == [b"b/sub/file"]
+    assert [(p.path, p.kind) for p in part.problems] == [
         (b"a", ProblemKind.UNREADABLE),
         (b"c/sub", ProblemKind.UNREADABLE),
     ]
@@ -202,83 +222,109 @@ def test_a_planted_link_in_the_place_of_a_waiting_folder_leads_nowhere(tmp_path:
     assert (tmp_path / "outside" / "secret").read_text() == "stays"
 
 
-# --- what the client does not believe -------------------------------------------------------------------------------------
+# --- blocks, and leaving out those that are known -------------------------------------------------------------------------
 
 
-def record(path: bytes, shared: int = 0, size: int = 1) -> bytes:
-    return RECORD.pack(ENTRY, shared, len(path)) + path + FACTS.pack(size, 1, 1, 1)
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every other path ends a block, so that small trees have many."""
+    monkeypatch.setattr(blocks, "LEAST_FILES", 1)
+    monkeypatch.setattr(blocks, "ENDS", 1)
 
 
-def trouble(path: bytes, kind: int = 3, message: bytes = b"") -> bytes:
-    return RECORD.pack(kind, len(path), len(message)) + path + message
-
-
-LIES = {
-    "a path that climbs out": record(b"a/../../etc/passwd"),
-    "an absolute path": record(b"/etc/passwd"),
-    "a path with NUL": record(b"a\0b"),
-    "an empty path": record(b""),
-    "a path that continues nothing": record(b"b", shared=1),
-    "a path twice": record(b"a") + record(b"a"),
-    "paths that descend": record(b"b") + record(b"a"),
-    "a negative size": record(b"a", size=-1),
-    "half a record": record(b"a")[:-1],
-    "half a head": record(b"a") + b"\xff\0",
-    "a length that lies": RECORD.pack(ENTRY, 0, 5000) + b"a",
-    "a problem of no kind": trouble(b"a", kind=77),
-    "a problem that listings do not have": trouble(b"a", kind=1),
-    "a cancelled problem": trouble(b"a", kind=0),
-    "an endless message": trouble(b"a", message=b"m" * 301),
-    "a problem with an endless path": trouble(b"a" * 6000),
-}
-
-
-@pytest.mark.parametrize("lie", LIES)
-def test_a_listing_that_lies_is_broken(lie: str) -> None:
-    with pytest.raises(SourceBroken):
-        ListingReader(()).part(zlib.compress(LIES[lie]))
-
-
-def test_a_listing_out_of_order_over_two_blocks_is_broken() -> None:
-    reader = ListingReader(())
-    reader.part(zlib.compress(record(b"b")))
-    with pytest.raises(SourceBroken):
-        reader.part(zlib.compress(record(b"a")))
-
-
-def test_a_file_outside_the_folders_asked_for_is_broken() -> None:
-    reader = ListingReader([source_path(b"a"), source_path(b"c")])
-    reader.part(zlib.compress(record(b"a/x") + record(b"c/x")))
-    with pytest.raises(SourceBroken):
-        reader.part(zlib.compress(record(b"cc")))
-
-
-BAD_BLOCKS = {
-    "a zip bomb": zlib.compress(bytes(1 << 26), 9),
-    "a block of good records that is too large": zlib.compress(b"".join(record(b"%09d" % n) for n in range(MAX_BLOCK_BYTES // 40))),
-    "no zlib at all": b"hello",
-    "half a block": zlib.compress(record(b"a"))[:-1],
-    "something behind a block": zlib.compress(record(b"a")) + b"x",
-}
-
-
-@pytest.mark.parametrize("block", BAD_BLOCKS)
-def test_a_block_that_is_not_one_whole_bounded_stream_is_broken(block: str) -> None:
-    with pytest.raises(SourceBroken):
-        ListingReader(()).part(BAD_BLOCKS[block])
-
-
-@given(st.binary(max_size=400))
-def test_garbage_records_raise_source_broken_and_nothing_else(garbage: bytes) -> None:
+def edit(root: bytes, path: bytes, how: int) -> None:
+    """One of the things that happen to files; what is not possible does not happen."""
+    at = os.path.join(root, path)
     try:
-        ListingReader(()).part(zlib.compress(garbage))
-    except SourceBroken:
+        match how:
+            case 0:
+                make(root, [path])
+            case 1:
+                os.unlink(at)
+            case 2:
+                with open(at, "ab") as file:
+                    file.write(b"more")
+            case 3:
+                os.symlink("nowhere", at)
+            case _:
+                os.rename(at, at + b"~")
+    except OSError:
         pass
 
 
-async def test_more_blocks_than_granted_are_broken() -> None:
-    call = ListingCall((), b"/root")
-    call.granted(1)
-    assert not call.take(Frame(Kind.LISTED, 1, zlib.compress(record(b"a"))))
-    with pytest.raises(SourceBroken):
-        call.take(Frame(Kind.LISTED, 1, zlib.compress(record(b"b"))))
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@given(st.lists(paths, max_size=20), st.lists(st.lists(st.tuples(paths, st.integers(0, 4)), max_size=4), max_size=4))
+def test_a_listing_that_leaves_out_what_is_known_says_the_same(
+    small_blocks: None, wanted: list[bytes], rounds: list[list[tuple[bytes, int]]]
+) -> None:
+    with tempfile.TemporaryDirectory(dir=IN_MEMORY) as folder:
+        root = os.fsencode(folder)
+        make(root, wanted)
+        tree, known = Tree(root), dict[bytes, ListingPart]()
+        for edits in rounds:
+            parts = parts_of(tree, (), list(known))
+            assert joined(parts, known) == listed(root)
+            known |= remembered(parts)
+            assert sent(parts_of(tree, (), list(known))) == []
+            for path, how in edits:
+                edit(root, path, how)
+
+
+def flock(root: Path, folders: int, files: int) -> None:
+    for folder in range(folders):
+        (root / f"{folder:02}").mkdir()
+        for number in range(files):
+            (root / f"{folder:02}" / f"ComfyUI_{number:05}_.png").touch()
+
+
+@pytest.fixture
+def in_memory() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(dir=IN_MEMORY) as folder:
+        yield Path(folder)
+
+
+def test_a_new_file_changes_the_blocks_around_it_and_no_others(in_memory: Path) -> None:
+    flock(in_memory, folders=40, files=150)
+    tree = Tree(bytes(in_memory))
+    first = parts_of(tree)
+    assert len(first) >= 10
+    known = remembered(first)
+    (in_memory / "05" / "ComfyUI_00042_b.png").touch()
+    (in_memory / "30" / "ComfyUI_00142_.png").unlink()
+    (in_memory / "20" / "a link").symlink_to("nowhere")
+    second = parts_of(tree, (), list(known))
+    assert 2 <= len(sent(second)) <= 6
+    assert joined(second, known) == listed(bytes(in_memory))
+
+
+def test_blocks_are_neither_too_many_nor_too_large(in_memory: Path) -> None:
+    flock(in_memory, folders=2, files=2500)
+    for number in range(500):
+        (in_memory / f"{number:0255}").touch()
+    sizes = sent(parts_of(Tree(bytes(in_memory))))
+    assert sum(sizes) == 5500
+    assert min(sizes[:-1]) >= blocks.LEAST_FILES
+    assert max(sizes) <= blocks.BLOCK_BYTES / 50
+    assert len(sizes) <= 30
+
+
+def test_a_file_that_a_system_shows_twice_is_listed_once() -> None:
+    parts: list[ListingPart] = []
+    collected = Blocks(lambda block: parts.append(BlockReader(()).part(block)), lambda same: None, {})
+    first, later = (b"name\0" + FACTS.pack(size, 1, 1, 1) for size in (1, 2))
+    collected.files(b"folder/", [first, later])
+    collected.flush()
+    assert [paths_of(part) for part in parts] == [[b"folder/name"]]
+    assert collected.entries == 1
+
+
+def test_problems_come_before_the_files_behind_them_and_never_among_them(in_memory: Path) -> None:
+    flock(in_memory, folders=3, files=2)
+    (in_memory / "00 is a link").symlink_to("nowhere")
+    (in_memory / "02" / "z").symlink_to("nowhere")
+    first, second = parts_of(Tree(bytes(in_memory)))
+    assert isinstance(first, ListingPart)
+    assert [problem.path for problem in first.problems] == [b"00 is a link", b"02/z"]
+    assert (first.entries, first.digest) == ((), None)
+    assert isinstance(second, ListingPart)
+    assert (len(second.entries), second.problems) == (6, ())

@@ -15,9 +15,8 @@ import pytest
 from forged.model.files import Stat
 from forged.model.paths import source_path
 from forged.sources.agent import launch, wire
-from forged.sources.agent.listing import MAX_BLOCK_BYTES, inflated
 from forged.sources.agent.program import line as say
-from forged.sources.agent.program.listing import Blocks
+from forged.sources.agent.program.blocks import BLOCK_BYTES, Blocks
 from forged.sources.agent.wire import Kind
 
 FOLDER = Path(str(importlib.util.find_spec(launch.PACKAGE).submodule_search_locations[0]))  # type: ignore[union-attr, index]
@@ -82,10 +81,14 @@ def test_what_the_agent_packs_is_what_the_client_reads() -> None:
 
 def test_a_block_of_the_agent_stays_below_what_the_client_allows() -> None:
     sent: list[bytes] = []
-    blocks = Blocks(sent.append)
-    while len(sent) < 3:
+    blocks, facts = Blocks(sent.append, lambda same: None, {}), say.FACTS.pack(1, 2, 3, 4)
+    for number in range(100):
         blocks.problem(b"p" * 5120, say.Trouble(say.BAD_NAME, "m" * 400))
-    assert max(len(inflated(block)) for block in sent) < MAX_BLOCK_BYTES
+        blocks.files(
+            b"%03d" % number + b"f" * 3837 + b"/", [bytes([n]) + b"n" * 254 + b"\0" + facts for n in range(1, 1 + number % 9)]
+        )
+    assert len(sent) > 10
+    assert BLOCK_BYTES < max(map(len, sent)) <= wire.MAX_BLOCK_BYTES
 
 
 def hello_from(command: tuple[str, ...] | str, root: bytes, shell: bool = False) -> bytes:
@@ -127,7 +130,7 @@ def test_an_agent_whose_client_is_gone_ends_even_while_it_cannot_send(tmp_path: 
 def test_an_old_python_runs_the_program(python: str, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "file").write_bytes(b"x")
-    sent = launch.program() + wire.packed(Kind.START, 1, bytes(tmp_path)) + wire.packed(Kind.LIST, 2)
+    sent = launch.program() + wire.packed(Kind.START, 1, bytes(tmp_path)) + wire.packed(Kind.LIST, 2, wire.list_payload(()))
     sent += wire.packed(Kind.GRANT, 2, wire.grant_payload(1))
     with subprocess.Popen(launch.argv(python), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as agent:
         assert agent.stdin and agent.stdout

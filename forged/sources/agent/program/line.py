@@ -12,7 +12,7 @@ ABILITIES = b"list fetch hash look remove clock space"  # and watch, where the b
 MAGIC = b"\n\0forged agent\0\n"  # our first bytes: a login script that prints something does not confuse the client
 
 START, LIST, GRANT, CANCEL, FETCH, HASH, LOOK, REMOVE, CLOCK, SPACE, WATCH, REMOVE_FOLDER = range(0x01, 0x0D)
-HELLO, REFUSED, LISTED, LIST_END, DATA, DONE, HASHED, LOOKED, REMOVED, PROBLEM, TIME, ROOM, BEAT, NOTICED = range(0x81, 0x8F)
+HELLO, REFUSED, LISTED, LIST_END, DATA, DONE, HASHED, LOOKED, REMOVED, PROBLEM, TIME, ROOM, BEAT, NOTICED, SAME = range(0x81, 0x90)
 CANCELLED, CHANGED, VANISHED, UNREADABLE, BAD_NAME, LINK = range(6)  # what a PROBLEM may say
 
 HEADER = struct.Struct(">BII")  # kind, call, bytes that follow
@@ -24,8 +24,13 @@ TIME_NS = struct.Struct(">q")
 GREETING = struct.Struct(">HIqBBB")  # version, pid, time, Python's version; then the abilities
 END = struct.Struct(">Qq")  # of a listing: how many entries, the time it began
 DISK = struct.Struct(">QQ")  # free and total bytes
-RECORD = struct.Struct(">BHH")  # of a listing block: ENTRY or kind of problem, and two lengths
-ENTRY = 0xFF
+KNOWN = struct.Struct(">H")  # of LIST: how many digests follow; then the folders, each with NUL behind it
+BLOCK = struct.Struct(">BH")  # of a listing: FILES and how many folders have them, or PROBLEMS and how many there are
+FILES, PROBLEMS = range(2)
+RUN = struct.Struct(">HH")  # a folder in a block: length of its path with "/", number of its files; then the path
+RECORD = struct.Struct(">BHH")  # a problem in a block: its kind, length of the path, of the message; then both
+DIGEST = struct.Struct(">H14s")  # of a block: how many files it has, a hash of its bytes
+PLACE = struct.Struct(">H")  # of SAME: the place of a digest among the known ones, for each block that is as it was
 NEWS = struct.Struct(">?I")  # of a watch, before its notices: something was missed, folders without a watch
 NOTICE = struct.Struct(">BH")  # what happened, length of the path; then the path, and FACTS of what is there
 CLOSED, FOUND, GONE = range(1, 4)

@@ -1,53 +1,72 @@
-"""The walk over the tree, in ascending byte order of whole paths, and its compressed blocks.
+"""The walk over the tree, in ascending byte order of whole paths.
 
-A folder's names are sorted with `/` behind the names of folders; going down where a folder's turn comes then yields exactly the
-order of whole paths, because two paths differ first inside the names of two siblings. Memory is bounded by the names of the
-folders on the way, not by the tree.
+A folder is looked into once, and what is in it is kept as items that sort as the paths below it do: `name NUL facts` of a file,
+`name /` of a folder, `name NUL what it is` of anything else. Going down where a folder's turn comes then yields exactly the order
+of whole paths, because two paths differ first inside the names of two siblings. Memory is bounded by the items of the folders on
+the way, not by the tree.
 """
 
 import os
 import stat
-import zlib
-from typing import Callable, List, Optional, Sequence, Set
+import sys
+from bisect import bisect_left
+from itertools import islice
+from typing import Callable, List, Optional, Sequence, Tuple, Union
 
-from forged.sources.agent.program.line import BAD_NAME, ENTRY, FACTS, LINK, RECORD, VANISHED, Trouble
-from forged.sources.agent.program.removal import ASIDE, undone
-from forged.sources.agent.program.tree import Tree, facts, scan, trouble_of, usable, what_it_is
+from forged.sources.agent.program.blocks import Blocks
+from forged.sources.agent.program.line import BAD_NAME, LINK, VANISHED, Trouble
+from forged.sources.agent.program.removal import ASIDE, MARK, undone
+from forged.sources.agent.program.tree import (
+    MAX_NAME_BYTES,
+    MAX_PATH_BYTES,
+    Tree,
+    entries_of,
+    packed,
+    trouble_of,
+    what_it_is,
+)
 
-BLOCK_BYTES = 65536  # before compression: about 1,000 files
+ENCODING = sys.getfilesystemencoding()
+LOOKS_AT_ONCE = 1024  # before it is asked whether anybody still waits: far below a second, also on a network volume
 
 
-class Blocks:
-    """Collects records and sends them in blocks that are compressed each on its own."""
+class Found:
+    """What is in one folder, `prefix` (its path with a `/` behind it, b"" for the root)."""
 
-    def __init__(self, send: Callable[[bytes], None]) -> None:
-        self._send = send
-        self._records = bytearray()
-        self._prefix = b""
-        self.entries = 0
+    def __init__(self, prefix: bytes) -> None:
+        self.prefix = prefix
+        self.files: List[bytes] = []
+        self.others: List[bytes] = []
+        self._passed = 0
+        self._left = iter(self.others)
 
-    def entry(self, prefix: bytes, name: bytes, seen: os.stat_result) -> None:
-        """One regular file. `prefix` is its folder with a `/`, left out where the entry before had it too."""
-        shared = len(prefix) if prefix == self._prefix else 0
-        own = name if shared else prefix + name
-        self._prefix = prefix
-        self.entries += 1
-        self._add(RECORD.pack(ENTRY, shared, len(own)) + own + FACTS.pack(*facts(seen)))
+    def add(self, name: bytes, seen: os.stat_result) -> None:
+        if stat.S_ISREG(seen.st_mode):
+            self.files.append(name + b"\0" + packed(seen))
+        elif stat.S_ISDIR(seen.st_mode):
+            self.others.append(name + b"/")
+        else:
+            self.others.append(name + b"\0" + what_it_is(seen.st_mode).encode())
 
-    def problem(self, path: bytes, trouble: Trouble) -> None:
-        message = trouble.message()
-        self._add(RECORD.pack(trouble.kind, len(path), len(message)) + path + message)
+    def sort(self) -> None:
+        self.files.sort()
+        self.others.sort()
+        self._left = iter(self.others)
 
-    def _add(self, record: bytes) -> None:
-        self._records += record
-        if len(self._records) >= BLOCK_BYTES:
-            self.flush()
+    def taken(self, begin: bytes) -> List[bytes]:
+        """Takes out what begins so; answers the names."""
+        taken: List[bytes] = []
+        for items in (self.files, self.others):
+            these = slice(bisect_left(items, begin), bisect_left(items, begin + b"\xff"))
+            taken += items[these]
+            del items[these]
+        return [item.partition(b"\0")[0].rstrip(b"/") for item in taken]
 
-    def flush(self) -> None:
-        if self._records:
-            self._send(zlib.compress(bytes(self._records), 1))
-        self._records = bytearray()
-        self._prefix = b""
+    def pass_on(self) -> Tuple[Sequence[bytes], Optional[bytes]]:
+        """The files up to something else, and that; None when there is nothing else."""
+        begin, other = self._passed, next(self._left, None)
+        self._passed = len(self.files) if other is None else bisect_left(self.files, other, begin)
+        return self.files[begin : self._passed], other
 
 
 class Walk:
@@ -59,61 +78,65 @@ class Walk:
     def below(self, folders: Sequence[bytes]) -> None:
         """Lists what is below each of `folders` (which ascend and do not contain each other), without recursion."""
         for top in folders:
-            stack = [(top, self._names(top))]
+            stack = [self._found(top)]
             while stack:
-                folder, names = stack[-1]
-                inner = self._files(folder, names) if names else None
-                if inner is None:
+                here = stack[-1]
+                files, other = here.pass_on()
+                self._blocks.files(here.prefix, files)
+                if other is None:
                     stack.pop()
+                elif other.endswith(b"/"):
+                    stack.append(self._found(here.prefix + other[:-1]))
                 else:
-                    stack.append((inner, self._names(inner)))
+                    name, _, what = other.partition(b"\0")
+                    self._blocks.problem(here.prefix + name, Trouble(LINK, "it is " + what.decode()))
 
-    def _names(self, folder: bytes) -> List[bytes]:
-        """What is in a folder, in descending order, so that the next one is taken from the end."""
+    def _found(self, folder: bytes) -> Found:
         self._alive()
-        names: Set[bytes] = set()
+        found = Found(folder + b"/" if folder else b"")
         try:
             with self._tree.folder(folder, os.O_RDONLY) as fd:
-                scan(fd, names)
-                self._undo(fd, names)
+                try:
+                    self._look(fd, found)
+                finally:
+                    found.sort()  # what was seen before an error is told, too
+                self._undo(fd, found)
         except (Trouble, OSError) as error:
-            self._blocks.problem(folder, error if isinstance(error, Trouble) else trouble_of(error))
-        return sorted(names, reverse=True)
+            self._trouble(folder, error)
+        return found
 
-    def _undo(self, fd: int, names: Set[bytes]) -> None:
+    def _look(self, fd: int, found: Found) -> None:
+        """One look at everything in a folder, without following a link."""
+        longest = min(MAX_NAME_BYTES, MAX_PATH_BYTES - len(found.prefix))
+        with entries_of(fd) as entries:
+            for some in iter(lambda: list(islice(entries, LOOKS_AT_ONCE)), []):
+                self._alive()
+                for entry in some:
+                    name = entry.name.encode(ENCODING, "surrogateescape")  # as os.fsencode does, in a third of its time
+                    try:
+                        if len(name) > longest:
+                            raise Trouble(BAD_NAME, "its path is too long")
+                        found.add(name, entry.stat(follow_symlinks=False))
+                    except (Trouble, OSError) as error:
+                        self._trouble(found.prefix + name, error, gone_is_fine=True)
+
+    def _trouble(self, path: bytes, error: Union[Trouble, OSError], gone_is_fine: bool = False) -> None:
+        trouble = error if isinstance(error, Trouble) else trouble_of(error)
+        if not (gone_is_fine and trouble.kind == VANISHED):
+            self._blocks.problem(path, trouble)
+
+    def _undo(self, fd: int, found: Found) -> None:
         """Restores what an interrupted removal left aside; one in progress is not listed."""
-        for aside in [name for name in names if ASIDE.fullmatch(name.rstrip(b"/"))]:
-            name = undone(fd, aside.rstrip(b"/"))
-            if name != aside.rstrip(b"/"):
-                names.discard(aside)
-                names.update({name} if name else ())
+        asides = found.taken(MARK)
+        for aside in asides:
+            name = undone(fd, aside) if ASIDE.fullmatch(aside) else aside
+            if name is not None:
+                self._look_at(fd, name, found)
+        if asides:
+            found.sort()
 
-    def _files(self, folder: bytes, names: List[bytes]) -> Optional[bytes]:
-        """Lists files of `folder` until a folder's turn comes, which is answered; None when there is no more."""
-        prefix = folder + b"/" if folder else b""
+    def _look_at(self, fd: int, name: bytes, found: Found) -> None:
         try:
-            with self._tree.folder(folder) as fd:
-                while names:
-                    name = names.pop()
-                    if not usable(prefix + name.rstrip(b"/")):
-                        self._blocks.problem(prefix + name.rstrip(b"/"), Trouble(BAD_NAME, "its path is too long"))
-                    elif name.endswith(b"/"):
-                        return prefix + name[:-1]
-                    else:
-                        self._file(fd, prefix, name)
-        except (Trouble, OSError) as error:
-            self._blocks.problem(folder, error if isinstance(error, Trouble) else trouble_of(error))
-        return None
-
-    def _file(self, fd: int, prefix: bytes, name: bytes) -> None:
-        try:
-            seen = os.stat(name, dir_fd=fd, follow_symlinks=False)
+            found.add(name, os.stat(name, dir_fd=fd, follow_symlinks=False))
         except OSError as error:
-            trouble = trouble_of(error)
-            if trouble.kind != VANISHED:
-                self._blocks.problem(prefix + name, trouble)
-            return
-        if stat.S_ISREG(seen.st_mode):
-            self._blocks.entry(prefix, name, seen)
-        else:
-            self._blocks.problem(prefix + name, Trouble(LINK, "it is " + what_it_is(seen.st_mode)))
+            self._trouble(found.prefix + name, error, gone_is_fine=True)

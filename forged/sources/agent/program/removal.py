@@ -11,7 +11,8 @@ from forged.sources.agent.program.libc import LIBC, last_error
 from forged.sources.agent.program.line import CHANGED, Trouble
 from forged.sources.agent.program.tree import MAX_NAME_BYTES, facts
 
-ASIDE = re.compile(rb"\.forged-aside-([0-9a-f]{8})-[0-9a-f]{8}(?:-(.+))?", re.DOTALL)
+MARK = b".forged-aside-"
+ASIDE = re.compile(re.escape(MARK) + rb"([0-9a-f]{8})-[0-9a-f]{8}(?:-(.+))?", re.DOTALL)
 STALE_S = 300  # an aside older than this was left by an interrupted removal; a live one takes milliseconds
 NOREPLACE = 1  # RENAME_NOREPLACE of linux/fs.h, since Linux 3.15
 CANNOT = (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM)  # old kernel, file system, seccomp filter of a container
@@ -58,7 +59,7 @@ def waiting_place(folder: int, name: bytes) -> Iterator[Tuple[int, bytes]]:
     That is `.forged-aside-<time>-<random>-<name>` in the same folder: a plain rename works on a full disk, too. A name too long
     for that keeps its name and waits in a folder `.forged-aside-<time>-<random>`.
     """
-    mark = b".forged-aside-%08x-%b" % (int(time.time()), os.urandom(4).hex().encode())
+    mark = MARK + b"%08x-%b" % (int(time.time()), os.urandom(4).hex().encode())
     if len(mark) + 1 + len(name) <= MAX_NAME_BYTES:
         yield folder, mark + b"-" + name
         return

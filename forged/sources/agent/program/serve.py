@@ -14,12 +14,14 @@ import sys
 import threading
 import time
 import traceback
+import zlib
 from typing import Any, Callable, Tuple
 
 from forged.sources.agent.program import line as say
+from forged.sources.agent.program.blocks import Blocks, parse_list
 from forged.sources.agent.program.inotify import can_watch
 from forged.sources.agent.program.line import Credit, Line, Stopped, Trouble
-from forged.sources.agent.program.listing import Blocks, Walk
+from forged.sources.agent.program.listing import Walk
 from forged.sources.agent.program.removal import remove_guarded
 from forged.sources.agent.program.tree import Expected, Facts, File, Tree, facts, same_outside, trouble_of
 from forged.sources.agent.program.watching import Scope, Watch
@@ -114,13 +116,17 @@ class Agent:
         self._line.beat(call)
 
     def list(self, call: int, payload: bytes) -> None:
-        """Folders, each with NUL behind it; none = the whole tree. Answers blocks as they are granted, and the end."""
+        """Known digests and folders; none of those = the whole tree. Answers blocks as they are granted, and the end."""
         began_ns = now_ns()
-
+        known, folders = parse_list(payload)
+        blocks = Blocks(
+            lambda block: self._send_block(say.LISTED, call, zlib.compress(block, 1)),
+            lambda places: self._line.send(say.SAME, call, places),
+            known,
+        )
         try:
             self._tree.refresh()
-            blocks = Blocks(lambda block: self._send_block(say.LISTED, call, block))
-            Walk(self._tree, blocks, lambda: self._alive(call)).below(payload.split(b"\0")[:-1] or [b""])
+            Walk(self._tree, blocks, lambda: self._alive(call)).below(folders or [b""])
             blocks.flush()
             self._tree.must_be_there()
         except OSError as error:

@@ -3,12 +3,13 @@
 import errno
 import os
 import stat
+import struct
 import sys
 from contextlib import contextmanager
 from itertools import groupby
-from typing import Iterator, Optional, Sequence, Set, Tuple
+from typing import ContextManager, Iterator, Optional, Sequence, Set, Tuple
 
-from forged.sources.agent.program.line import CHANGED, LINK, UNREADABLE, VANISHED, Trouble
+from forged.sources.agent.program.line import CHANGED, FACTS, LINK, UNREADABLE, VANISHED, Trouble
 
 O_PATH = getattr(os, "O_PATH", 0)  # needs no read permission on the folders on the way
 FOLDER = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -45,9 +46,22 @@ def same_file(seen: Facts, expected: Expected) -> bool:
     return same_outside(seen, expected) and not inode_moved and not ctime_moved
 
 
+def packed(seen: os.stat_result) -> bytes:
+    """The facts as they are sent."""
+    try:
+        return FACTS.pack(seen.st_size, seen.st_mtime_ns, seen.st_ino, seen.st_ctime_ns)
+    except struct.error:
+        return FACTS.pack(*facts(seen))
+
+
+def entries_of(fd: int) -> ContextManager[Iterator["os.DirEntry[str]"]]:
+    """What is in an open folder. Its entries look from the descriptor, as long as it is open."""
+    return os.scandir(fd if sys.version_info >= (3, 7) else "/proc/self/fd/%d" % fd)  # 3.6 scans no descriptor
+
+
 def scan(fd: int, names: Set[bytes]) -> None:
     """Adds what is in an open folder; the names of folders end with a `/`. What was read before an error is kept."""
-    with os.scandir(fd if sys.version_info >= (3, 7) else "/proc/self/fd/%d" % fd) as entries:  # 3.6 scans no descriptor
+    with entries_of(fd) as entries:
         for entry in entries:
             names.add(os.fsencode(entry.name) + (b"/" if entry.is_dir(follow_symlinks=False) else b""))
 
@@ -140,15 +154,19 @@ class Tree:
     @contextmanager
     def folder(self, path: bytes, how: int = O_PATH) -> Iterator[int]:
         """A descriptor of a folder: for `dir_fd` only, or with `how=O_RDONLY` also to scan."""
-        fd = os.open(b".", FOLDER | (O_PATH if path else how), dir_fd=self._fd)
+        parts = path.split(b"/") if path else [b"."]
+        fd = self._fd
         try:
-            parts = path.split(b"/") if path else []
             for at, part in enumerate(parts, 1):
                 deeper = self._step(fd, part, how if at == len(parts) else O_PATH)
-                os.close(fd)
+                self._leave(fd)
                 fd = deeper
             yield fd
         finally:
+            self._leave(fd)
+
+    def _leave(self, fd: int) -> None:
+        if fd != self._fd:
             os.close(fd)
 
     def _step(self, fd: int, part: bytes, how: int) -> int:
