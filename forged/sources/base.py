@@ -87,7 +87,9 @@ class Source(Protocol):
         A folder of `folders` that does not exist is an empty one with a problem. The root itself missing raises SourceMissing.
 
         `known` are digests of parts that an earlier listing of the same folders gave: instead of such a part a source may answer
-        SamePart, and then sends nothing of it. A source that has no digests ignores them.
+        SamePart, in the place of that part and at most once for each, and then sends nothing of it. A source that has no digests
+        ignores them, and one may make use of some tens of thousands only. Its word is worth what its entries are worth: the counts
+        of the end are held against it, but whether the parts ascend can be checked only by him who knows what is in them.
         """
 
     def fetch(self, batch: Sequence[Request], sink: Sink) -> AsyncGenerator[Fetched | Problem, None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,13 +16,15 @@ from hypothesis import strategies as st
 
 from forged.model.files import ListingPart, Problem, ProblemKind, SamePart
 from forged.model.paths import SourcePath, source_path
-from forged.sources.agent.blocks import BlockReader
+from forged.sources.agent import launch, wire
+from forged.sources.agent.blocks import BlockReader, inflated
 from forged.sources.agent.listing import outermost
 from forged.sources.agent.program import blocks, removal
 from forged.sources.agent.program.blocks import Blocks
 from forged.sources.agent.program.line import FACTS
 from forged.sources.agent.program.listing import Walk
 from forged.sources.agent.program.tree import Tree
+from forged.sources.agent.wire import Kind
 from tests.sources.agent.agents import IN_MEMORY
 
 Part = ListingPart | SamePart
@@ -328,3 +331,31 @@ def test_problems_come_before_the_files_behind_them_and_never_among_them(in_memo
     assert (first.entries, first.digest) == ((), None)
     assert isinstance(second, ListingPart)
     assert (len(second.entries), second.problems) == (6, ())
+
+
+def answers(root: Path, known: Sequence[bytes], granted: int) -> list[wire.Frame]:
+    """What a real agent says to LIST, as far as it may."""
+    said = launch.program() + wire.packed(Kind.START, 1, bytes(root))
+    said += wire.packed(Kind.LIST, 2, wire.list_payload((), known)) + wire.packed(Kind.GRANT, 2, wire.grant_payload(granted))
+    frames: list[wire.Frame] = []
+    decoder = wire.Decoder()
+    with subprocess.Popen(launch.argv(), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as agent:
+        assert agent.stdin and agent.stdout
+        agent.stdin.write(said)
+        agent.stdin.flush()
+        while not frames or frames[-1].kind != Kind.LIST_END:
+            frames += decoder.feed(os.read(agent.stdout.fileno(), 65536))
+    return [frame for frame in frames if frame.kind != Kind.HELLO]
+
+
+def test_a_tree_that_is_known_costs_few_bytes_and_waits_for_no_grant(in_memory: Path) -> None:
+    flock(in_memory, folders=20, files=500)
+    first = answers(in_memory, (), granted=1000)
+    reader = BlockReader(())
+    known = list(remembered([reader.part(inflated(frame.payload)) for frame in first[:-1]]))
+    second = answers(in_memory, known, granted=0)
+    assert {frame.kind for frame in second[:-1]} == {Kind.SAME}
+    assert [part.digest for frame in second[:-1] for part in BlockReader((), known).same(frame.payload)] == known
+    assert second[-1].payload[:8] == first[-1].payload[:8] == (10_000).to_bytes(8, "big")
+    up_and_down = len(wire.list_payload((), known)) + sum(9 + len(frame.payload) for frame in second)
+    assert up_and_down <= 1000, "a tenth of what 100,000 files may cost"
