@@ -69,7 +69,9 @@ def once(file: Path | None, targets: Sequence[str], dry_run: bool, as_json: bool
     A target that fails does not stop the others. Exit status: 0 all well, 1 something failed, 2 bad configuration.
     """
     from forged.cli.once import preview, sync
+    from forged.kit.garbage import collect_rarely
 
+    collect_rarely()
     spoken = manner(as_json)
     with told(spoken):
         config = configuration(file)

@@ -29,6 +29,7 @@ from forged.daemon.methods_sync import SyncMethods, Telling
 from forged.daemon.methods_target import TargetMethods
 from forged.daemon.reload import Reloader
 from forged.kit.clock import Clock, SystemClock
+from forged.kit.garbage import collect_rarely
 from forged.kit.logs import Log, Style, configure, logger
 from forged.kit.notify import Notifier
 from forged.kit.tasks import Tasks
@@ -126,6 +127,7 @@ class _Daemon:
             tasks.start("telling progress", jobs.keep_telling())
             tasks.start("telling systemd", self._keep_telling_systemd(fleet, reloader))
             tasks.start("reloading", self._keep_reloading(reloader, log))
+            collect_rarely()
             self._notifier.ready(_status(fleet, reloader))
             log.info("forged runs", version=forged.__version__, targets=len(config.targets), socket=str(config.daemon.socket))
             await self._stopping.wait()
