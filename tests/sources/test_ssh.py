@@ -158,8 +158,18 @@ async def test_more_lanes_are_more_connections_and_no_more_than_allowed(sshd: Ss
     entries = [box.write(b"%03d" % number, bytes_of(MIB, number)) for number in range(60)]
     for lanes in (1, 2):
         before = sshd.log().count("Accepted publickey")
+
+        class Waiting(NullSink):
+            """Lets nothing be asked for until so many connections stand."""
+
+            async def reserve(self, size_bytes: int, before: int = before, lanes: int = lanes) -> None:
+                while sshd.log().count("Accepted publickey") - before < lanes:
+                    await asyncio.sleep(0.01)
+                await super().reserve(size_bytes)
+
         async with source_at(sshd, box.root, quick_path, lanes=lanes) as source:
-            async with aclosing(source.fetch([Request(e, e.path.decode()) for e in entries], NullSink())) as answers:
+            source._lanes.answered(0.1)  # as on a long line
+            async with aclosing(source.fetch([Request(e, e.path.decode()) for e in entries], Waiting())) as answers:
                 assert len([answer async for answer in answers]) == 60
         assert sshd.log().count("Accepted publickey") - before == lanes
 

@@ -21,6 +21,8 @@ class StagedBytes:
     start: int
     chunks: dict[int, bytes] = field(default_factory=dict)
     end: int = 0
+    size_bytes: int = 0
+    ended: bool = False
     done: bool = False
 
     def add(self, offset: int, data: bytes) -> None:
@@ -29,15 +31,23 @@ class StagedBytes:
                 assert offset >= start + len(chunk) or offset + len(data) <= start or not data, f"bytes at {offset} came twice"
         if data:
             self.chunks[offset] = data
+            self.size_bytes += len(data)
             self.end = max(self.end, offset + len(data))
 
-    def joined(self) -> bytes:
+    def beginning(self) -> bytes:
+        """Up to the first hole."""
         end, parts = self.start, []
         for offset in sorted(self.chunks):
-            assert offset == end, f"a hole before {offset}: bytes end at {end}"
+            if offset != end:
+                break
             parts.append(self.chunks[offset])
             end += len(self.chunks[offset])
         return b"".join(parts)
+
+    def joined(self) -> bytes:
+        whole = self.beginning()
+        assert len(whole) == self.size_bytes, f"a hole at {self.start + len(whole)}"
+        return whole
 
 
 class MemorySink:
@@ -79,19 +89,22 @@ class MemorySink:
         staged = []
         for piece in pieces:
             self.on_write(piece)
-            self._take(piece)
-            if piece.last:
+            if self._take(piece):
                 staged.append(self._finish(piece))
         return staged
 
-    def _take(self, piece: Piece) -> None:
+    def _take(self, piece: Piece) -> bool:
+        """Whether the file is whole now: its end was named, and no byte before it is missing."""
         request, offset = piece.request, piece.offset_bytes
         file = self.files.setdefault(request.staging, StagedBytes(request.offset_bytes))
         assert not file.done, "a piece after the last one"
         assert offset >= request.offset_bytes, "bytes below the resume offset"
         assert offset + piece.size_bytes <= request.entry.stat.size_bytes, "bytes beyond the listed size"
+        assert not piece.last or offset + piece.size_bytes == request.entry.stat.size_bytes, "its end is not where it ends"
         file.add(offset, b"".join(piece.data))
+        file.ended |= piece.last
         self.received += piece.size_bytes
+        return file.ended and file.size_bytes == request.entry.stat.size_bytes - file.start
 
     def _finish(self, piece: Piece) -> Staged:
         file = self.files[piece.request.staging]
@@ -107,7 +120,7 @@ class MemorySink:
     def keep_beginning(self, staging: str) -> int:
         """What a destination does when a transfer broke: the bytes stay, and the next one begins behind them."""
         if staging in self.files and not self.files[staging].done:
-            self.resumed[staging] = self.content(staging)
+            self.resumed[staging] = self.resumed.get(staging, b"")[: self.files[staging].start] + self.files[staging].beginning()
             del self.files[staging]
         return len(self.resumed.get(staging, b""))
 
@@ -153,8 +166,16 @@ class FullDisk(MemorySink):
 class NullSink(MemorySink):
     """Counts bytes and forgets them; for measuring. Its hashes are empty."""
 
-    def _take(self, piece: Piece) -> None:
-        self.received += piece.size_bytes
+    def __init__(self) -> None:
+        super().__init__()
+        self._left: dict[str, int] = {}
+
+    def _take(self, piece: Piece) -> bool:
+        size_bytes, wanted = piece.size_bytes, piece.request.entry.stat.size_bytes - piece.request.offset_bytes
+        self.received += size_bytes
+        left = self._left[piece.request.staging] = self._left.get(piece.request.staging, wanted + 1) - size_bytes - piece.last
+        return left == 0
 
     def _finish(self, piece: Piece) -> Staged:
+        del self._left[piece.request.staging]
         return Staged(piece.request.staging, piece.request.entry.stat.size_bytes, b"", Wholeness.UNKNOWN)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator, Collection, Iterable, Sequence
 from contextlib import aclosing
 from types import TracebackType
@@ -118,7 +119,10 @@ class AgentSource:
         return answers
 
     async def clock_ns(self) -> int:
-        return await self._answer((Kind.CLOCK, b"", only(Kind.TIME, parse_time_ns)))
+        asked_s = time.monotonic()
+        clock_ns = await self._answer((Kind.CLOCK, b"", only(Kind.TIME, parse_time_ns)))
+        self._lanes.answered(time.monotonic() - asked_s)
+        return clock_ns
 
     async def space(self) -> Space:
         """Free and total bytes of the disk that holds the root."""

@@ -4,114 +4,109 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Sequence
-from typing import Protocol
+from collections.abc import AsyncGenerator, Iterator, Sequence
 
-from forged.model.errors import ForgedError, SourceBroken, SourceError
-from forged.model.files import Problem
+from forged.model.errors import ForgedError
+from forged.model.files import Problem, Stat
 from forged.model.transfer import Fetched, Piece, Request, Sink, Staged
-from forged.sources.agent.calls import READ_TROUBLES, problem
-from forged.sources.agent.wire import Done, Frame, Kind, expect, parse_done
+from forged.sources.agent.slices import SLICE_BYTES, Slice, WholeHash
+from forged.sources.agent.wire import Done, packed_expected
 
-
-class Carrier(Protocol):
-    """The pump of a lane, as its files see it."""
-
-    def arrived(self, file: FileFetch, size_bytes: int) -> None:
-        """More bytes of the file, or its end, wait to be written."""
-
-    def drop(self, file: FileFetch) -> None:
-        """Nothing more of the file is to be written."""
-
-    def cancel(self, file: FileFetch) -> None:
-        """Nothing more of the file is to be sent."""
+GRANT_BYTES = 262_144
+"""Reserved and granted at once at most, for one or for several small files: the agent's own chunk, so that none is cut in two."""
 
 
 class FileFetch:
-    """One file on its way: a call to the agent. Bytes go granted -> arrived -> written, and never more than were granted."""
+    """One file of a fetch. Answered when every slice has ended, the sink has it whole, and the hash is known, if asked for."""
+
+    __slots__ = (
+        "_after",
+        "_before",
+        "_calls",
+        "_sha256",
+        "_staged",
+        "_unended",
+        "expected",
+        "fetch",
+        "hashed_apart",
+        "over",
+        "request",
+    )
 
     def __init__(self, fetch: Fetch, request: Request) -> None:
         self.fetch, self.request = fetch, request
-        self.wanted_bytes = request.entry.stat.size_bytes - request.offset_bytes
-        self.granted_bytes = self.arrived_bytes = self.written_bytes = 0
-        self.done: Done | None = None
+        self.expected = packed_expected(request.entry.stat)
+        self.hashed_apart = request.hash_at_source and self.wanted_bytes > SLICE_BYTES
         self.over = False
         """Answered, or not wanted any more; what may still arrive is dropped."""
-        self.carrier: Carrier | None = None
-        self.number = 0
-        self._chunks: list[bytes] = []
+        self._calls: list[Slice | WholeHash] = []
+        self._unended = -(-self.wanted_bytes // SLICE_BYTES) or 1
+        self._before: Stat | None = None
+        self._after: Stat | None = None
+        self._sha256: bytes | None = None
+        self._staged: Staged | None = None
 
     @property
-    def expecting(self) -> bool:
-        return self.arrived_bytes < self.granted_bytes or self.granted_bytes == self.wanted_bytes
+    def wanted_bytes(self) -> int:
+        return self.request.entry.stat.size_bytes - self.request.offset_bytes
 
-    @property
-    def unwritten_bytes(self) -> int:
-        """Reserved for this file, granted to the agent, and not handed to the sink."""
-        return self.granted_bytes - self.written_bytes
+    def slices(self) -> Iterator[Slice]:
+        """All of it, in order."""
+        begin, end = self.request.offset_bytes, self.request.entry.stat.size_bytes
+        for start in range(begin, end, SLICE_BYTES) or (begin,):
+            yield Slice(self, start, min(start + SLICE_BYTES, end))
 
-    def take(self, frame: Frame) -> bool:
-        if frame.kind == Kind.DATA:
-            self._take_data(frame.payload)
-            return False
-        if not self.over:
-            if frame.kind == Kind.PROBLEM:
-                self._end(problem(self.request.entry.path, frame, READ_TROUBLES))
-            else:
-                self._take_done(expect(frame, Kind.DONE))
-        return True
+    def asked(self, call: Slice | WholeHash) -> None:
+        """This call is on its way; whatever ends the file ends it, too."""
+        self._calls.append(call)
 
-    def _take_data(self, data: bytes) -> None:
-        self.arrived_bytes += len(data)
-        if self.arrived_bytes > self.granted_bytes:
-            raise SourceBroken("the agent sent more bytes of a file than it was asked for")
-        if not self.over and self.carrier is not None:
-            self._chunks.append(data)
-            self.carrier.arrived(self, len(data))
+    # --- what comes ---------------------------------------------------------------------------------------------------------
 
-    def _take_done(self, payload: bytes) -> None:
-        done = parse_done(payload)
-        if self.arrived_bytes != self.wanted_bytes:
-            raise SourceBroken("the agent ended a file before its end")
-        if not done.before.same_file(self.request.entry.stat) or (done.sha256 is not None) != self.request.hash_at_source:
-            raise SourceBroken("the agent sent another file than it was asked for")
-        self.done = done
-        if self.carrier is not None:
-            self.carrier.arrived(self, 0)
+    def ended(self, done: Done) -> None:
+        """A slice was read to its end, and the sink has it."""
+        self._unended -= 1
+        self._before = done.before
+        self._sha256 = done.sha256 or self._sha256
+        self._look(done.after)
 
-    def _end(self, trouble: Problem) -> None:
-        self._drop()
+    def hashed(self, after: Stat, sha256: bytes) -> None:
+        """The agent has hashed the whole file."""
+        self._sha256 = sha256
+        self._look(after)
+
+    def staged(self, staged: Staged) -> None:
+        """The sink has all of it."""
+        self._staged = staged
+        self._settle()
+
+    def _look(self, after: Stat) -> None:
+        """How it looked after some of its bytes were read. Of several looks, one that shows a change counts."""
+        if self._after is None or self._after.same_file(self.request.entry.stat):
+            self._after = after
+        self._settle()
+
+    def _settle(self) -> None:
+        hash_due = self._sha256 is None and self.request.hash_at_source
+        if self.over or self._unended or hash_due or self._staged is None or self._before is None or self._after is None:
+            return
+        self.over = True
+        self._calls.clear()
+        self.fetch.answer(Fetched(self.request, self._before, self._after, self._sha256, self._staged))
+
+    # --- other ends ---------------------------------------------------------------------------------------------------------
+
+    def trouble(self, trouble: Problem) -> None:
+        """It does not come, and this is why."""
+        self.cancel()
         self.fetch.answer(trouble)
 
     def cancel(self) -> None:
         """Gives up, unless it is answered: what was not written is given back, what still comes is dropped."""
         if not self.over:
-            if self.carrier is not None:
-                self.carrier.cancel(self)
-            self._drop()
-
-    def _drop(self) -> None:
-        self.over = True
-        if self.carrier is not None:
-            self.carrier.drop(self)
-        self.fetch.refund(self.unwritten_bytes)
-        self._chunks = []
-
-    def fail(self, error: SourceError) -> None:
-        self.fetch.fail(error)
-
-    def piece(self) -> Piece:
-        """What has arrived and is not written yet, for the sink: from here on it counts as written."""
-        offset_bytes = self.request.offset_bytes + self.written_bytes
-        chunks, self._chunks = tuple(self._chunks), []
-        self.written_bytes = self.arrived_bytes
-        return Piece(self.request, offset_bytes, chunks, last=self.done is not None)
-
-    def staged(self, staged: Staged) -> None:
-        """The sink has all of it."""
-        if not self.over and self.done is not None:
             self.over = True
-            self.fetch.answer(Fetched(self.request, self.done.before, self.done.after, self.done.sha256, staged))
+            for call in self._calls:
+                call.drop()
+            self._calls.clear()
 
 
 class Fetch:
@@ -119,6 +114,7 @@ class Fetch:
 
     def __init__(self, batch: Sequence[Request], sink: Sink) -> None:
         self.files = [FileFetch(self, request) for request in batch]
+        self._by_staging = {request.staging: file for request, file in zip(batch, self.files, strict=True)}
         self.over = False
         self._sink = sink
         self._reserved_bytes = 0
@@ -129,6 +125,11 @@ class Fetch:
         self._news = asyncio.Event()
 
     # --- for the lanes ----------------------------------------------------------------------------------------------------
+
+    @property
+    def portion_bytes(self) -> int:
+        """What to reserve at once; it changes with the limits."""
+        return min(GRANT_BYTES, self._sink.portion_bytes)
 
     async def reserve(self, size_bytes: int) -> bool:
         """Waits until that many more bytes may be asked for; False when nobody wants them any more."""
@@ -161,15 +162,15 @@ class Fetch:
             self._reserved_bytes -= size_bytes
             self._sink.refund(size_bytes)
 
-    async def write(self, pieces: Sequence[Piece]) -> Sequence[Staged]:
-        """Hands pieces to the sink, which gives their reservation back. Nothing is staged when it failed."""
-        self._reserved_bytes -= sum(piece.size_bytes for piece in pieces)
+    async def write(self, pieces: Sequence[Piece], size_bytes: int) -> None:
+        """Hands pieces of so many bytes to the sink, which gives their reservation back."""
+        self._reserved_bytes -= size_bytes
         self._writes += 1
         try:
-            return await self._sink.write(pieces)
+            for staged in await self._sink.write(pieces):
+                self._by_staging[staged.staging].staged(staged)
         except ForgedError as error:
             self.fail(error)
-            return ()
         finally:
             self._writes -= 1
             self._news.set()

@@ -1,24 +1,40 @@
-"""The lanes of one source: the first carries everything, more are opened while many files wait. When one ends, all end."""
+"""The lanes of one source: the first carries everything, others help with files, as many as the line rewards.
+
+When one ends, all end.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
+import time
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
 
 from forged.model.errors import SourceError, SourceLost
 from forged.model.files import Problem
 from forged.model.transfer import Fetched, Request, Sink
 from forged.sources.agent.fetching import Fetch
+from forged.sources.agent.growth import Growth, Stretch
 from forged.sources.agent.lane import Lane, OpenChannel, finished, open_lane
-from forged.sources.agent.pump import Pump, WaitingLine
+from forged.sources.agent.pump import Pump
+from forged.sources.agent.waiting import WaitingLine
 
-MORE_LANES_BYTES = 16 << 20
-"""Waiting bytes that are worth another lane. Opening one costs a process at the source and some round trips: at 50 MB/s and
-50 ms that is the time in which one lane carries this much."""
 
-MORE_LANES_FILES = 200
-"""The same, in small files."""
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What the meters show at one moment; see Stretch."""
+
+    at_s: float
+    work_bytes: int
+    computed_s: float
+    held_back_s: float
+
+    def until(self, now: _Reading, lanes: int) -> Stretch:
+        seconds = max(now.at_s - self.at_s, 1e-6)
+        busy, held_back_s = (now.computed_s - self.computed_s) / seconds, now.held_back_s - self.held_back_s
+        return Stretch(seconds, now.work_bytes - self.work_bytes, busy, held_back_s / seconds / lanes)
 
 
 class Lanes:
@@ -26,12 +42,15 @@ class Lanes:
 
     def __init__(self, open_channel: OpenChannel, root: bytes, max_lanes: int, silence_limit_s: float) -> None:
         self._open_channel, self._root, self._silence_limit_s = open_channel, root, silence_limit_s
-        self._max_lanes = max_lanes
         self._lanes: list[Lane] = []
         self._pumps: list[Pump] = []
+        self._numbers = itertools.count(1)
         self._line = WaitingLine()
+        self._fetches: set[Fetch] = set()
         self._ended: SourceError | None = None
-        self._growing: asyncio.Task[None] | None = None
+        self._growth = Growth(max_lanes)
+        self._steering: asyncio.Task[None] | None = None
+        self._opening: asyncio.Task[None] | None = None
 
     @property
     def first(self) -> Lane:
@@ -45,64 +64,98 @@ class Lanes:
     async def open(self) -> None:
         """Opens the first lane. Raises SourceError."""
         await self._add()
+        self._assign()
 
     async def _add(self) -> None:
-        name = f"lane {len(self._lanes) + 1}"
-        lane = await open_lane(self._open_channel, self._root, name, self._silence_limit_s)
+        lane = await open_lane(self._open_channel, self._root, f"lane {next(self._numbers)}", self._silence_limit_s)
         self._lanes.append(lane)
         self._pumps.append(Pump(lane, self._line))
         lane.on_end = self._on_end
         if lane.ended is not None:
             self._on_end(lane.ended)
 
+    def answered(self, seconds: float) -> None:
+        """A question to the source was answered after that long: what is known of the way there."""
+        self._growth.answered(seconds)
+
     async def fetch(self, batch: Sequence[Request], sink: Sink) -> AsyncGenerator[Fetched | Problem, None]:
         """As the contract says."""
         fetch = Fetch(batch, sink)
         if batch:
             _ = self.first
-            self._line.join(fetch.files)
-            self._grow()
+            self._begin(fetch)
         try:
             async with aclosing(fetch.answers()) as answers:
                 async for answer in answers:
                     yield answer
         finally:
+            self._line.leave(fetch)
+            self._fetches.discard(fetch)
             await fetch.close()
 
-    # --- more lanes -------------------------------------------------------------------------------------------------------
+    def _begin(self, fetch: Fetch) -> None:
+        self._fetches.add(fetch)
+        self._line.join(fetch)
+        for pump in self._pumps:
+            pump.look()
+        if self._steering is None or self._steering.done():
+            self._steering = asyncio.create_task(self._steer(), name="how many lanes")
 
-    def _worthwhile(self) -> bool:
-        much = self._line.size_bytes > MORE_LANES_BYTES or len(self._line) > MORE_LANES_FILES
-        return much and len(self._lanes) < self._max_lanes and self._ended is None
+    # --- how many lanes ---------------------------------------------------------------------------------------------------
 
-    def _grow(self) -> None:
-        if self._worthwhile() and (self._growing is None or self._growing.done()):
-            self._growing = asyncio.create_task(self._add_while_worthwhile(), name="more lanes")
+    async def _steer(self) -> None:
+        """Measures for as long as files wait, and has lanes opened when that pays."""
+        while self._line.work_bytes and self._ended is None:
+            self._open_up_to(self._growth.wanted(self._line.work_bytes))
+            before, lanes = self._reading(), self._growth.lanes
+            await asyncio.sleep(self._growth.stretch_s)
+            if self._line.work_bytes:
+                self._growth.measured(before.until(self._reading(), lanes))
+                self._assign()
 
-    async def _add_while_worthwhile(self) -> None:
-        while self._worthwhile():
-            try:
-                await self._add()
-            except SourceError:
-                self._max_lanes = len(self._lanes)  # a server may allow fewer sessions than we would like
+    def _reading(self) -> _Reading:
+        work_bytes = sum(pump.work_bytes for pump in self._pumps)
+        return _Reading(time.monotonic(), work_bytes, time.thread_time(), sum(pump.held_back_s for pump in self._pumps))
+
+    def _open_up_to(self, lanes: int) -> None:
+        if lanes > self._growth.lanes and (self._opening is None or self._opening.done()):
+            self._opening = asyncio.create_task(self._open(lanes), name="more lanes")
+
+    async def _open(self, lanes: int) -> None:
+        """Those that are missing at once; then they get work."""
+        async with asyncio.TaskGroup() as opening:
+            for _ in range(len(self._lanes), lanes):
+                opening.create_task(self._try())
+        self._growth.stepped(min(lanes, len(self._lanes)))
+        self._assign()
+
+    async def _try(self) -> None:
+        with suppress(SourceError):  # a server may allow fewer sessions than we would like
+            await self._add()
+
+    def _assign(self) -> None:
+        """The first few get work."""
+        for number, pump in enumerate(self._pumps):
+            pump.works, pump.window_bytes = number < self._growth.lanes, self._growth.window_bytes
+            pump.look()
 
     # --- the end ----------------------------------------------------------------------------------------------------------
 
     def _on_end(self, error: SourceError) -> None:
         if self._ended is None:
             self._ended = error
-        for fetch in self._line.fetches():
+        for fetch in self._fetches:
             fetch.fail(error)
         for lane, pump in zip(self._lanes, self._pumps, strict=True):
             lane.end(error)
-            pump.end(error)
+            pump.end()
 
     async def close(self) -> None:
         """Ends every lane. Whoever still waits gets SourceLost."""
-        if self._growing is not None:
-            self._growing.cancel()
-            await finished([self._growing])
-        for lane in self._lanes:
-            await lane.close()
+        tasks = [task for task in (self._steering, self._opening) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await finished(tasks)
+        await asyncio.gather(*(lane.close() for lane in self._lanes))
         for pump in self._pumps:
             await pump.close()

@@ -11,7 +11,7 @@ import shlex
 import zlib
 
 PACKAGE = "forged.sources.agent.program"
-PARTS = ("libc", "line", "tree", "removal", "blocks", "listing", "inotify", "news", "watching", "serve")
+PARTS = ("libc", "line", "tree", "removal", "blocks", "listing", "inotify", "news", "watching", "reading", "serve")
 """The modules of the program, each after those it imports."""
 
 BOOTSTRAP = 'import sys,zlib;exec(compile(zlib.decompress(sys.stdin.buffer.read(int(sys.argv[1]))),"forged-agent","exec"))'

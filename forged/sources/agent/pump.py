@@ -1,6 +1,6 @@
 """What keeps one lane full and carries what arrives to the sinks.
 
-The feeder asks for files strictly one after the other: everything of a file is reserved and granted before anything of the next
+The feeder asks for slices strictly one after the other: everything of a slice is reserved and granted before anything of the next
 one. So whatever was reserved can be sent by the agent without a further grant, and lanes that share a sink's bound can slow
 each other down but never block each other. The writer joins what arrived and hands it over, many small files in one go, while
 reading goes on; grants bound how far.
@@ -9,166 +9,162 @@ reading goes on; grants bound how far.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Iterable
+import time
 
 from forged.model.errors import SourceError, SourceLost
 from forged.sources.agent.fetching import Fetch, FileFetch
 from forged.sources.agent.lane import Lane, finished
-from forged.sources.agent.wire import Kind, fetch_payload
-
-WINDOW_BYTES = 8 << 20
-"""Asked for and not yet on disk, per lane. Four lanes fill the 32 MiB of DESIGN section 8; one alone makes 53 MB/s at 150 ms,
-three times what a connection with stock TCP buffers carries."""
-
-GRANT_BYTES = 262_144
-"""Reserved and granted at once, in one or in several small files: the agent's own chunk, so that no chunk is cut in two."""
-
-GROUP_FILES = 64
-"""Small files asked for at once."""
-
-MAX_FILES = 1024
-"""Asked for and not answered, per lane: empty files cost no window, but memory. 1,024 of them a round trip are plenty."""
+from forged.sources.agent.slices import Slice, WholeHash
+from forged.sources.agent.waiting import FILE_BYTES, WaitingLine
+from forged.sources.agent.wire import Kind
 
 JOIN_BYTES = 1 << 20
 """DESIGN section 8: joining 1 to 4 MiB before writing and hashing took a fifth off the CPU."""
 
+JOIN_FILES = 512
+"""So many small ones are handed over at once, whatever their size; more would only cost memory."""
+
 JOIN_WAIT_S = 0.01
 """How long fewer bytes wait for more. Shorter than anyone notices, longer than the gaps between packets."""
-
-
-class WaitingLine:
-    """Files that no lane has taken yet; first come, first served over all fetches."""
-
-    def __init__(self) -> None:
-        self._files: deque[FileFetch] = deque()
-        self._joined = asyncio.Event()
-        self.size_bytes = 0
-
-    def __len__(self) -> int:
-        return len(self._files)
-
-    def join(self, files: Iterable[FileFetch]) -> None:
-        for file in files:
-            self._files.append(file)
-            self.size_bytes += file.wanted_bytes
-        self._joined.set()
-
-    async def take(self) -> list[FileFetch]:
-        """The next file, or the next few small ones of one fetch."""
-        while True:
-            while self._files:
-                group = self._group(self._next())
-                if group:
-                    return group
-            self._joined.clear()
-            await self._joined.wait()
-
-    def _next(self) -> FileFetch:
-        file = self._files.popleft()
-        self.size_bytes -= file.wanted_bytes
-        return file
-
-    def _group(self, first: FileFetch) -> list[FileFetch]:
-        group, left_bytes = [first], GRANT_BYTES - first.wanted_bytes
-        while self._files and len(group) < GROUP_FILES:
-            if self._files[0].fetch is not first.fetch or self._files[0].wanted_bytes > left_bytes:
-                break
-            group.append(self._next())
-            left_bytes -= group[-1].wanted_bytes
-        return [file for file in group if not file.over]
-
-    def fetches(self) -> set[Fetch]:
-        return {file.fetch for file in self._files}
 
 
 class Pump:
     """Feeder and writer of one lane. A Carrier."""
 
     def __init__(self, lane: Lane, line: WaitingLine) -> None:
+        self.works = False
+        """Whether it is to take what waits; if not, it only ends what it has taken."""
+        self.window_bytes = 0
+        """How much work may be asked for and not be written."""
+        self.work_bytes = 0
+        """How much it has carried, as `waiting` counts it."""
         self._lane, self._line = lane, line
-        self._files: set[FileFetch] = set()
-        self._inbox: dict[FileFetch, None] = {}
-        self._outstanding_bytes = self._flying_bytes = self._buffered_bytes = 0
+        self._parts: set[Slice] = set()
+        self._inbox: dict[Slice, None] = {}
+        self._outstanding_bytes = self._buffered_bytes = 0
+        self._flying_bytes = self._flying_ends = 0  # what the agent may send without another grant
         self._moved, self._some, self._enough = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._held_back_s, self._waiting_since_s = 0.0, 0.0
         self._over = False
         self._feeder = asyncio.create_task(self._feed(), name=f"{lane.name} feed")
         self._writer = asyncio.create_task(self._write(), name=f"{lane.name} write")
         for task in (self._feeder, self._writer):
             task.add_done_callback(lambda _: lane.end(SourceLost("the connection was not attended to any more")))
 
+    @property
+    def held_back_s(self) -> float:
+        """How long it has waited for leave of a sink."""
+        return self._held_back_s + (time.monotonic() - self._waiting_since_s if self._waiting_since_s else 0.0)
+
     # --- asking -----------------------------------------------------------------------------------------------------------
+
+    def look(self) -> None:
+        """Something may wait, or the window has changed."""
+        self._moved.set()
+
+    @property
+    def _has_room(self) -> bool:
+        return self._outstanding_bytes + FILE_BYTES * len(self._parts) < self.window_bytes
 
     async def _feed(self) -> None:
         while self._lane.ended is None:
-            await self._room()
-            files = await self._line.take()
-            self._files.update(files)
+            parts = self._line.take() if self.works and self._has_room else []
+            if not parts:
+                await self._move()
+                continue
             try:
-                await self._bring(files)
+                await self._bring(parts)
             except SourceError:
-                return  # the lane has ended; `end` tells everyone
+                return  # the lane has ended; every fetch is told
 
-    async def _bring(self, files: list[FileFetch]) -> None:
-        first = {file: min(file.wanted_bytes, GRANT_BYTES) for file in files}
-        if await files[0].fetch.reserve(sum(first.values())):
-            for file, size_bytes in first.items():
-                self._ask(file, size_bytes)
-            await self._grant_rest(files[-1])
-        else:
-            self._files.difference_update(files)
+    async def _move(self) -> None:
+        self._moved.clear()
+        await self._moved.wait()
 
-    async def _room(self) -> None:
-        while self._outstanding_bytes >= WINDOW_BYTES or len(self._files) >= MAX_FILES:
-            self._moved.clear()
-            await self._moved.wait()
+    async def _bring(self, parts: list[Slice]) -> None:
+        fetch = parts[0].file.fetch
+        grants = [min(part.size_bytes, fetch.portion_bytes) for part in parts]
+        if await self._reserve(fetch, sum(grants)):
+            for part, size_bytes in zip(parts, grants, strict=True):
+                self._ask(part, size_bytes)
+            await self._grant_rest(parts[-1])
 
-    def _ask(self, file: FileFetch, size_bytes: int) -> None:
-        request = file.request
-        entry, offset_bytes = request.entry, request.offset_bytes
-        file.carrier = self
-        payload = fetch_payload(entry.path, entry.stat, offset_bytes, request.hash_at_source)
-        file.number = self._lane.ask(file, Kind.FETCH, payload)
-        self._grant(file, size_bytes)
+    async def _reserve(self, fetch: Fetch, size_bytes: int) -> bool:
+        began_s = self._waiting_since_s = time.monotonic()
+        wanted = await fetch.reserve(size_bytes)
+        self._held_back_s += time.monotonic() - began_s
+        self._waiting_since_s = 0.0
+        return wanted
 
-    def _grant(self, file: FileFetch, size_bytes: int) -> None:
-        """Lets the agent send what was reserved, unless the file met its end meanwhile."""
+    def _ask(self, part: Slice, size_bytes: int) -> None:
+        """Asks for a slice, with leave to send that much of it: what was reserved, unless its file met its end meanwhile."""
+        file = part.file
         if file.over:
             file.fetch.refund(size_bytes)
-        elif size_bytes:
-            file.granted_bytes += size_bytes
-            self._outstanding_bytes += size_bytes
-            self._flying_bytes += size_bytes
-            self._lane.grant(file.number, size_bytes)
+            return
+        part.carrier = self
+        part.granted_bytes = size_bytes
+        part.number = self._lane.ask(part, Kind.FETCH, part.payload())
+        file.asked(part)
+        self._parts.add(part)
+        self._expect(part, size_bytes)
+        if file.hashed_apart and part.begin == file.request.offset_bytes:
+            self._ask_hash(file)
 
-    async def _grant_rest(self, file: FileFetch) -> None:
-        while file.granted_bytes < file.wanted_bytes and not file.over:
-            await self._room()
-            size_bytes = min(GRANT_BYTES, file.wanted_bytes - file.granted_bytes)
-            if not await file.fetch.reserve(size_bytes):
+    def _ask_hash(self, file: FileFetch) -> None:
+        call = WholeHash(file)
+        call.carrier = self
+        call.number = self._lane.ask(call, Kind.HASH, call.payload())
+        file.asked(call)
+
+    async def _grant_rest(self, part: Slice) -> None:
+        while part.granted_bytes < part.size_bytes and not part.file.over:
+            while not self._has_room:
+                await self._move()
+            fetch = part.file.fetch
+            size_bytes = min(fetch.portion_bytes, part.size_bytes - part.granted_bytes)
+            if not await self._reserve(fetch, size_bytes):
                 return
-            self._grant(file, size_bytes)
+            self._grant(part, size_bytes)
+
+    def _grant(self, part: Slice, size_bytes: int) -> None:
+        if part.file.over:
+            part.file.fetch.refund(size_bytes)
+        else:
+            part.granted_bytes += size_bytes
+            self._lane.grant(part.number, size_bytes)
+            self._expect(part, size_bytes)
+
+    def _expect(self, part: Slice, size_bytes: int) -> None:
+        self._outstanding_bytes += size_bytes
+        self._flying_bytes += size_bytes
+        self._flying_ends += part.granted_bytes == part.size_bytes
 
     # --- carrying ---------------------------------------------------------------------------------------------------------
 
-    def arrived(self, file: FileFetch, size_bytes: int) -> None:
+    def arrived(self, part: Slice, size_bytes: int) -> None:
         self._flying_bytes -= size_bytes
         self._buffered_bytes += size_bytes
-        self._inbox[file] = None
+        self.work_bytes += size_bytes
+        if part.done is not None:
+            self._flying_ends -= 1
+            self.work_bytes += FILE_BYTES
+        self._inbox[part] = None
         self._some.set()
-        if self._buffered_bytes >= JOIN_BYTES or not self._flying_bytes:
+        if self._buffered_bytes >= JOIN_BYTES or len(self._inbox) >= JOIN_FILES or not (self._flying_bytes or self._flying_ends):
             self._enough.set()
 
-    def drop(self, file: FileFetch) -> None:
-        self._files.discard(file)
-        self._inbox.pop(file, None)
-        self._flying_bytes -= file.granted_bytes - file.arrived_bytes
-        self._buffered_bytes -= file.arrived_bytes - file.written_bytes
-        self._outstanding_bytes -= file.unwritten_bytes
+    def drop(self, part: Slice) -> None:
+        self._parts.discard(part)
+        self._inbox.pop(part, None)
+        self._flying_bytes -= part.granted_bytes - part.arrived_bytes
+        self._flying_ends -= part.granted_bytes == part.size_bytes and part.done is None
+        self._buffered_bytes -= part.arrived_bytes - part.written_bytes
+        self._outstanding_bytes -= part.unwritten_bytes
         self._moved.set()
 
-    def cancel(self, file: FileFetch) -> None:
-        self._lane.cancel([file.number])
+    def cancel(self, number: int) -> None:
+        self._lane.cancel([number])
 
     async def _write(self) -> None:
         while not self._over:
@@ -177,7 +173,7 @@ class Pump:
                 await self._linger()
             self._some.clear()
             self._enough.clear()
-            for fetch in dict.fromkeys(file.fetch for file in self._inbox):
+            for fetch in dict.fromkeys([part.file.fetch for part in self._inbox]):
                 await self._deliver(fetch)
 
     async def _linger(self) -> None:
@@ -188,29 +184,29 @@ class Pump:
             pass
 
     async def _deliver(self, fetch: Fetch) -> None:
-        """One write for all that has arrived for a fetch; a file whose last piece is in it is answered."""
-        files = [file for file in self._inbox if file.fetch is fetch]
-        for file in files:
-            del self._inbox[file]
-        pieces = [file.piece() for file in files]
-        size_bytes = sum(piece.size_bytes for piece in pieces)
+        """One write for all that has arrived for a fetch."""
+        parts = [part for part in self._inbox if part.file.fetch is fetch]
+        ended = [part for part in parts if part.done is not None]
+        size_bytes = sum([part.arrived_bytes - part.written_bytes for part in parts])
+        for part in parts:
+            del self._inbox[part]
         self._buffered_bytes -= size_bytes
-        staged = await fetch.write(pieces)
+        pieces = [piece for part in parts if (piece := part.piece()).data or piece.last]
+        if pieces:
+            await fetch.write(pieces, size_bytes)
         self._outstanding_bytes -= size_bytes
+        self._parts.difference_update(ended)
         self._moved.set()
-        ended = [file for file, piece in zip(files, pieces, strict=True) if piece.last]
-        for file, whole in zip(ended, staged, strict=bool(staged)):
-            self._files.discard(file)
-            file.staged(whole)
+        for part in ended:
+            if part.done is not None:
+                part.file.ended(part.done)
 
     # --- the end ----------------------------------------------------------------------------------------------------------
 
-    def end(self, error: SourceError) -> None:
-        """The lane has ended: every file that it did not bring to its end fails its fetch."""
+    def end(self) -> None:
+        """The lane has ended; every fetch is told by somebody else."""
         self._over = True
         self._feeder.cancel()
-        for file in self._files:
-            file.fail(error)
         self._some.set()
         self._enough.set()
 

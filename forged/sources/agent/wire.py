@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -59,6 +59,8 @@ class Kind(enum.IntEnum):
 MAX_MESSAGE_BYTES = 300
 MAX_NEWS_BYTES = 16_384
 """One block of a watch's news: what a burst brings is split, so that little memory is held for whoever reads slowly."""
+MAX_REST_BYTES = 65_536
+"""Of a file's bytes, what may come with its DONE."""
 MAX_BLOCK_BYTES = 81_920
 """Of an inflated block of a listing: the agent ends one at 64 KiB, and may overshoot by one folder's path, file or problem."""
 DIGEST_BYTES = 16
@@ -69,7 +71,7 @@ SHA256_BYTES = 32
 _HEADER = struct.Struct(">BII")
 _STAT = struct.Struct(">qqqq")
 _EXPECTED = struct.Struct(">Bqqqq")
-_RANGE = struct.Struct(">?q")
+_RANGE = struct.Struct(">?qqQ")
 _AMOUNT = struct.Struct(">Q")
 _TIME_NS = struct.Struct(">q")
 _GREETING = struct.Struct(">HIqBBB")
@@ -78,23 +80,16 @@ _LIST_END = struct.Struct(">Qq")
 _SPACE = struct.Struct(">QQ")
 
 
-def _max_payload(kind: int) -> int:
-    """The most that an answer of this kind may carry. Raises SourceBroken for a kind that no agent sends."""
-    match kind:
-        case Kind.DATA:
-            return 1 << 20
-        case Kind.LISTED:
-            return MAX_BLOCK_BYTES + 1024  # that does not compress
-        case Kind.SAME:
-            return MAX_KNOWN * _COUNT.size
-        case Kind.NOTICED:
-            return MAX_NEWS_BYTES
-        case Kind.HELLO | Kind.REFUSED | Kind.LIST_END | Kind.DONE | Kind.HASHED | Kind.LOOKED:
-            return 512
-        case Kind.REMOVED | Kind.PROBLEM | Kind.TIME | Kind.ROOM | Kind.BEAT:
-            return 512
-        case _:
-            raise SourceBroken(f"the agent sent a frame of unknown kind {kind:#x}")
+_MOST_BYTES: Mapping[int, int] = {
+    Kind.DATA: 1 << 20,
+    Kind.LISTED: MAX_BLOCK_BYTES + 1024,  # that does not compress
+    Kind.SAME: MAX_KNOWN * _COUNT.size,
+    Kind.NOTICED: MAX_NEWS_BYTES,
+    Kind.DONE: MAX_REST_BYTES + 512,
+    **dict.fromkeys((Kind.HELLO, Kind.REFUSED, Kind.LIST_END, Kind.HASHED, Kind.LOOKED), 512),
+    **dict.fromkeys((Kind.REMOVED, Kind.PROBLEM, Kind.TIME, Kind.ROOM, Kind.BEAT), 512),
+}
+"""The most that an answer of each kind may carry."""
 
 
 class Frame(NamedTuple):
@@ -122,7 +117,12 @@ class Decoder:
         frames: list[Frame] = []
         at = 0
         while at < len(data):
-            at = self._data(data, at, frames) if self._data_left else self._other(data, at, frames)
+            if self._data_left:
+                at = self._data(data, at, frames)
+            elif self._held or self._frame:
+                at = self._other(data, at, frames)
+            else:
+                at = self._whole(data, at, frames)
         return frames
 
     @property
@@ -149,6 +149,18 @@ class Decoder:
         frames.append(Frame(Kind.DATA, self._data_call, data if whole else data[at:end]))
         return end
 
+    def _whole(self, data: bytes, at: int, frames: list[Frame]) -> int:
+        """Takes frames for as long as they are there from end to end, which most small ones are."""
+        size_bytes = len(data)
+        while at + _HEADER.size <= size_bytes:
+            kind, call, length = _HEADER.unpack_from(data, at)
+            begin, end = at + _HEADER.size, at + _HEADER.size + length
+            if kind == Kind.DATA or end > size_bytes or length > _MOST_BYTES.get(kind, -1):
+                break
+            frames.append(Frame(kind, call, data[begin:end]))
+            at = end
+        return self._other(data, at, frames) if at < size_bytes else at
+
     def _other(self, data: bytes, at: int, frames: list[Frame]) -> int:
         """Collects a header, then the payload of any frame but DATA."""
         wanted = self._frame[2] if self._frame else _HEADER.size
@@ -165,7 +177,9 @@ class Decoder:
 
     def _begin_frame(self, header: bytes, frames: list[Frame]) -> None:
         kind, call, size = _HEADER.unpack(header)
-        if size > _max_payload(kind) or (size == 0 and kind == Kind.DATA):
+        if kind not in _MOST_BYTES:
+            raise SourceBroken(f"the agent sent a frame of unknown kind {kind:#x}")
+        if size > _MOST_BYTES[kind] or (size == 0 and kind == Kind.DATA):
             raise SourceBroken(f"the agent sent a frame of kind {kind:#x} with a length of {size}")
         if kind == Kind.DATA:
             self._data_call, self._data_left = call, size
@@ -209,8 +223,9 @@ def grant_payload(amount: int) -> bytes:
     return _AMOUNT.pack(amount)
 
 
-def fetch_payload(path: SourcePath, expected: Stat, offset_bytes: int, want_hash: bool) -> bytes:
-    return packed_expected(expected) + _RANGE.pack(want_hash, offset_bytes) + path
+def fetch_payload(path: SourcePath, expected: bytes, begin: int, end: int, granted_bytes: int, want_hash: bool) -> bytes:
+    """The bytes from `begin` to `end`, and leave to send that many of them. `expected` as packed by `packed_expected`."""
+    return expected + _RANGE.pack(want_hash, begin, end, granted_bytes) + path
 
 
 def hash_payload(path: SourcePath, expected: Stat) -> bytes:
@@ -243,9 +258,8 @@ class Trouble:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
-    """The end of a fetched file: its look when opened and after the last byte, and its hash if that was asked for."""
+class Done(NamedTuple):
+    """The end of a fetched range: the file's look when opened and after the last byte, and its hash if that was asked for."""
 
     before: Stat
     after: Stat
@@ -314,9 +328,20 @@ def parse_trouble(payload: bytes) -> Trouble:
     return Trouble(TROUBLES[payload[0]], parse_message(payload[1:]))
 
 
-def parse_done(payload: bytes) -> Done:
-    before, after, sha256 = payload[: _STAT.size], payload[_STAT.size : 2 * _STAT.size], payload[2 * _STAT.size :]
-    return Done(parse_stat(before), parse_stat(after), parse_sha256(sha256) if sha256 else None)
+def parse_done(payload: bytes, hashed: bool, known: Stat, expected: bytes) -> tuple[Done, bytes]:
+    """Also answers the last bytes of the range. `hashed`: whether the hash was asked for.
+
+    `known`, packed in `expected`, is how the file should look: where it does, no other Stat is made.
+    """
+    rest = 2 * _STAT.size
+    if payload[:rest] == 2 * expected[1:]:
+        before = after = known
+    else:
+        before, after = parse_stat(payload[: _STAT.size]), parse_stat(payload[_STAT.size : rest])
+    if not hashed:
+        return Done(before, after, None), payload[rest:]
+    end = rest + SHA256_BYTES
+    return Done(before, after, parse_sha256(payload[rest:end])), payload[end:]
 
 
 def parse_hashed(payload: bytes) -> tuple[Stat, bytes]:

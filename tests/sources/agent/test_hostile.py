@@ -13,9 +13,10 @@ from forged.model.errors import SourceBroken, SourceError, SourceLost
 from forged.model.files import Entry, ListingPart, Stat
 from forged.model.paths import source_path
 from forged.sources.agent.client import AgentSource
+from forged.sources.agent.fetching import GRANT_BYTES
+from forged.sources.agent.growth import LEAST_WINDOW_BYTES
 from forged.sources.agent.listing import WINDOW_BLOCKS
 from forged.sources.agent.program.line import END, FACTS
-from forged.sources.agent.pump import GRANT_BYTES, WINDOW_BYTES
 from forged.sources.agent.wire import Kind, packed
 from tests.sources.agent.agents import Command, Impostor, fetch_all, listing, pretending, request
 from tests.sources.agent.packing import files_block
@@ -78,16 +79,20 @@ async def test_an_impostor_that_lies_in_a_listing_is_cut_off(lie: str) -> None:
 
 
 FETCHES: dict[str, Answers] = {
-    "more bytes than granted": to(Kind.GRANT, (Kind.DATA, bytes(SIZE + 1))),
-    "more bytes than granted, in two goes": to(Kind.GRANT, (Kind.DATA, bytes(SIZE)), (Kind.DATA, b"x")),
-    "bytes of a file that was not asked for": to(Kind.GRANT, (Kind.DATA, bytes(SIZE)), call=FIRST + 1),
-    "an end before the end": to(Kind.GRANT, (Kind.DATA, bytes(SIZE - 1)), (Kind.DONE, GOOD_FACTS * 2 + bytes(32))),
-    "an end without the hash": to(Kind.GRANT, (Kind.DATA, bytes(SIZE)), (Kind.DONE, GOOD_FACTS * 2)),
-    "an end with half a hash": to(Kind.GRANT, (Kind.DATA, bytes(SIZE)), (Kind.DONE, GOOD_FACTS * 2 + bytes(16))),
-    "an end of another file": to(
-        Kind.GRANT, (Kind.DATA, bytes(SIZE)), (Kind.DONE, FACTS.pack(SIZE, 9, 2, 3) + GOOD_FACTS + bytes(32))
+    "more bytes than granted": to(Kind.FETCH, (Kind.DATA, bytes(SIZE + 1))),
+    "more bytes than granted, in two goes": to(Kind.FETCH, (Kind.DATA, bytes(SIZE)), (Kind.DATA, b"x")),
+    "bytes of a file that was not asked for": to(Kind.FETCH, (Kind.DATA, bytes(SIZE)), call=FIRST + 1),
+    "an end before the end": to(Kind.FETCH, (Kind.DATA, bytes(SIZE - 1)), (Kind.DONE, GOOD_FACTS * 2 + bytes(32))),
+    "an end with fewer bytes than are left": to(Kind.FETCH, (Kind.DONE, GOOD_FACTS * 2 + bytes(32) + bytes(SIZE - 1))),
+    "an end with more bytes than are left": to(
+        Kind.FETCH, (Kind.DATA, b"x"), (Kind.DONE, GOOD_FACTS * 2 + bytes(32) + bytes(SIZE))
     ),
-    "two ends": to(Kind.GRANT, (Kind.DATA, bytes(SIZE)), *[(Kind.DONE, GOOD_FACTS * 2 + bytes(32))] * 2),
+    "an end without the hash": to(Kind.FETCH, (Kind.DATA, bytes(SIZE)), (Kind.DONE, GOOD_FACTS * 2)),
+    "an end with half a hash": to(Kind.FETCH, (Kind.DATA, bytes(SIZE)), (Kind.DONE, GOOD_FACTS * 2 + bytes(16))),
+    "an end of another file": to(
+        Kind.FETCH, (Kind.DATA, bytes(SIZE)), (Kind.DONE, FACTS.pack(SIZE, 9, 2, 3) + GOOD_FACTS + bytes(32))
+    ),
+    "two ends": to(Kind.FETCH, (Kind.DATA, bytes(SIZE)), *[(Kind.DONE, GOOD_FACTS * 2 + bytes(32))] * 2),
     "a problem of no kind": to(Kind.FETCH, (Kind.PROBLEM, b"\x77")),
     "a problem that no fetch has": to(Kind.FETCH, (Kind.PROBLEM, b"\x05")),
     "that it was cancelled": to(Kind.FETCH, (Kind.PROBLEM, b"\x00")),
@@ -184,7 +189,8 @@ async def test_signs_of_life_keep_a_slow_answer_alive() -> None:
 async def test_an_endless_stream_of_honest_looking_files_is_held_in_bounded_memory() -> None:
     """A sink that takes nothing: the impostor may send only what was reserved, so at most the window lies in memory."""
     big = Entry(source_path(b"big"), Stat(1 << 40, 1))
-    impostor = Impostor(lambda command: [packed(Kind.DATA, command[1], bytes(GRANT_BYTES))] if command[0] == Kind.GRANT else [])
+    asks = (Kind.FETCH, Kind.GRANT)
+    impostor = Impostor(lambda command: [packed(Kind.DATA, command[1], bytes(GRANT_BYTES))] if command[0] in asks else [])
 
     class Stuck(MemorySink):
         async def write(self, pieces):  # type: ignore[no-untyped-def]
@@ -195,14 +201,14 @@ async def test_an_endless_stream_of_honest_looking_files_is_held_in_bounded_memo
     async with pretending(impostor) as source:
         tracemalloc.start()
         task = asyncio.create_task(fetch_all(source, [request(big)], sink))
-        while sink.outstanding < WINDOW_BYTES:
+        while sink.outstanding < LEAST_WINDOW_BYTES:
             await asyncio.sleep(0)
         for _ in range(1000):
             await asyncio.sleep(0)
         held = tracemalloc.get_traced_memory()[0]
         tracemalloc.stop()
-        assert sink.most_outstanding == WINDOW_BYTES
-        assert held < 2 * WINDOW_BYTES
+        assert sink.most_outstanding == LEAST_WINDOW_BYTES
+        assert held < 2 * LEAST_WINDOW_BYTES
         task.cancel()
         stuck.set()
         with pytest.raises(asyncio.CancelledError):
@@ -235,7 +241,7 @@ async def test_what_arrives_for_a_cancelled_fetch_is_dropped_but_still_bounded()
     async with pretending(impostor) as source:
         sink = MemorySink()
         task = asyncio.create_task(fetch_all(source, [request(ENTRY_ASKED)], sink))
-        while not any(command[0] == Kind.GRANT for command in impostor.commands):
+        while not any(command[0] == Kind.FETCH for command in impostor.commands):
             await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

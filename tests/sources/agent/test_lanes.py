@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from forged.model.errors import SourceLost, SourceUnreachable
-from forged.model.transfer import Fetched
+from forged.model.files import Entry, Problem, ProblemKind
+from forged.model.transfer import Fetched, Piece
 from forged.sources.agent.client import AgentSource
-from forged.sources.agent.pump import GRANT_BYTES
+from forged.sources.agent.fetching import GRANT_BYTES
+from forged.sources.agent.slices import SLICE_BYTES
 from forged.sources.piped import PipedChannel
-from tests.sources.agent.agents import Recorded, fetch_all, listing, request
-from tests.support.sinks import MemorySink
+from tests.sources.agent.agents import Recorded, fetch_all, listing, local, request
+from tests.support.sinks import MIB, MemorySink
 
-FILES = 600
-"""Above what makes a second and a third lane worthwhile."""
+FILES = 100
+LARGE = 20 * SLICE_BYTES
+"""With it, much waits: enough for more lanes on a long line."""
 
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
+    """Many small files and a large one, which takes no room."""
     for number in range(FILES):
         (tmp_path / f"{number:04}").write_bytes(os.urandom(2000 + number))
+    (tmp_path / "large").touch()
+    os.truncate(tmp_path / "large", LARGE)
     return tmp_path
 
 
@@ -40,21 +49,41 @@ class Refusing(Recorded):
         return await super().__call__()
 
 
-async def brought(opened: Recorded, tree: Path, sink: MemorySink, max_lanes: int) -> None:
-    async with AgentSource(opened, bytes(tree), transport="pipe", max_lanes=max_lanes) as source:
-        entries, _, _ = await listing(source)
-        answers = await fetch_all(source, [request(e) for e in entries], sink)
+def far(opened: Recorded, root: Path, max_lanes: int) -> AgentSource:
+    """As if an answer took 100 ms."""
+    source = AgentSource(opened, bytes(root), transport="pipe", max_lanes=max_lanes)
+    source._lanes.answered(0.1)
+    return source
+
+
+async def brought(source: AgentSource, root: Path, sink: MemorySink) -> None:
+    entries, _, _ = await listing(source)
+    answers = await fetch_all(source, [request(e) for e in entries], sink)
     assert sorted(a.request.entry.path for a in answers if isinstance(a, Fetched)) == [e.path for e in entries]
-    for entry in entries:
-        assert sink.content(entry.path.hex()) == (tree / os.fsdecode(entry.path)).read_bytes()
+    for answer in answers:
+        assert isinstance(answer, Fetched)
+        content = (root / os.fsdecode(answer.request.entry.path)).read_bytes()
+        assert sink.content(answer.request.staging) == content
+        assert answer.source_sha256 == answer.staged.sha256 == hashlib.sha256(content).digest()
     sink.assert_even()
 
 
+def kill_last(opened: Recorded, source: AgentSource) -> Callable[[Piece], None]:
+    """Kills the agent that was started last, when it has carried something."""
+
+    def kill(piece: Piece) -> None:
+        if source._lanes._pumps[1:] and source._lanes._pumps[-1].work_bytes:
+            with suppress(ProcessLookupError):
+                opened.channels[-1].process.kill()
+
+    return kill
+
+
 class Narrow(MemorySink):
-    """Room for one grant only, and none before `gate` is open: there is always somebody waiting for it."""
+    """Room for a few grants only, and none before `gate` is open: there is always somebody waiting for it."""
 
     def __init__(self, gate: asyncio.Event) -> None:
-        super().__init__(bound=GRANT_BYTES)
+        super().__init__(bound=4 * GRANT_BYTES)
         self._gate = gate
 
     async def reserve(self, size_bytes: int) -> None:
@@ -62,44 +91,197 @@ class Narrow(MemorySink):
         await super().reserve(size_bytes)
 
 
+# --- how many -------------------------------------------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize("max_lanes", [1, 3])
 async def test_lanes_are_opened_while_much_waits_up_to_the_limit(max_lanes: int, tree: Path) -> None:
     opened = Recorded(enough=max_lanes)
-    await brought(opened, tree, Narrow(opened.enough), max_lanes)
-    assert len(opened.channels) == max_lanes
+    async with far(opened, tree, max_lanes) as source:
+        await brought(source, tree, Narrow(opened.enough))
+        assert len(opened.channels) == max_lanes
+        await brought(source, tree, MemorySink())
+        assert len(opened.channels) == max_lanes, "those that are open are kept and used again"
     assert all(channel.process.returncode is not None for channel in opened.channels)
 
 
 async def test_few_files_open_no_second_lane(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"a")
     opened = Recorded()
-    await brought(opened, tmp_path, MemorySink(), max_lanes=4)
+    async with far(opened, tmp_path, max_lanes=4) as source:
+        await brought(source, tmp_path, MemorySink())
     assert len(opened.channels) == 1
 
 
 async def test_lanes_that_are_refused_are_no_error_and_are_not_asked_for_again(tree: Path) -> None:
-    opened = Refusing(enough=2)
-    await brought(opened, tree, Narrow(opened.enough), max_lanes=4)
-    assert (len(opened.channels), opened.refused) == (1, 1)
+    opened = Refusing(enough=3)
+    async with far(opened, tree, max_lanes=3) as source:
+        for _ in range(2):
+            await brought(source, tree, Narrow(opened.enough))
+    assert (len(opened.channels), opened.refused) == (1, 2)
 
 
 async def test_when_one_lane_is_lost_the_source_is(tree: Path) -> None:
-    opened = Recorded()
-    sink = Narrow(opened.enough)
-    async with AgentSource(opened, bytes(tree), transport="pipe", max_lanes=2) as source:
+    opened = Recorded(enough=2)
+    async with far(opened, tree, max_lanes=2) as source:
+        sink = Narrow(opened.enough)
         entries, _, _ = await listing(source)
 
-        def kill_second(piece: object) -> None:
-            lanes = source._lanes._lanes
-            if len(lanes) == 2 and lanes[1].ended is None:
-                opened.channels[1].process.kill()
-
-        sink.on_write = kill_second
+        sink.on_write = kill_last(opened, source)
         with pytest.raises(SourceLost):
-            while True:
-                await fetch_all(source, [request(e) for e in entries], sink)
-                sink.files.clear()
+            await fetch_all(source, [request(e) for e in entries], sink)
         with pytest.raises(SourceLost):
             await source.clock_ns()
     sink.assert_even()
     assert all(channel.process.returncode is not None for channel in opened.channels)
+
+
+async def test_closing_the_source_while_lanes_are_opened_leaves_nothing_behind(tree: Path) -> None:
+    class Slow(Recorded):
+        async def __call__(self) -> PipedChannel:
+            if self.channels:
+                self.enough.set()
+                await asyncio.Event().wait()
+            return await super().__call__()
+
+    before, opened = asyncio.all_tasks(), Slow(enough=2)
+    async with far(opened, tree, max_lanes=3) as source:
+        entries, _, _ = await listing(source)
+        task = asyncio.create_task(fetch_all(source, [request(e) for e in entries], Narrow(asyncio.Event())))
+        await opened.enough.wait()
+    with pytest.raises(SourceLost):
+        await task
+    assert asyncio.all_tasks() == before
+    assert all(channel.process.returncode is not None for channel in opened.channels)
+
+
+# --- a file in slices -----------------------------------------------------------------------------------------------------
+
+
+async def large_of(source: AgentSource) -> Entry:
+    entries, _, _ = await listing(source)
+    return next(e for e in entries if e.path == b"large")
+
+
+async def test_the_slices_of_one_file_come_over_several_lanes_in_any_order(tmp_path: Path) -> None:
+    content = os.urandom(5 * SLICE_BYTES + 12345)
+    (tmp_path / "large").write_bytes(content)
+    opened, sink, offsets = Recorded(enough=3), MemorySink(), []
+    sink.on_write = lambda piece: offsets.append(piece.offset_bytes)
+    async with far(opened, tmp_path, max_lanes=3) as source:
+        entry = await large_of(source)
+        source._lanes._growth.wanted = lambda waiting_bytes: 3  # type: ignore[method-assign]
+        await fetch_all(source, [request(entry)], Narrow(opened.enough))
+        sink.resumed = {entry.path.hex(): content[: SLICE_BYTES // 2]}
+        (answer,) = await fetch_all(source, [request(entry, SLICE_BYTES // 2)], sink)
+        carried = [pump.work_bytes for pump in source._lanes._pumps]
+    assert isinstance(answer, Fetched)
+    assert sink.content(entry.path.hex()) == content
+    assert answer.source_sha256 == answer.staged.sha256 == hashlib.sha256(content).digest()
+    assert answer.before == answer.after == entry.stat
+    assert offsets != sorted(offsets), "the later ones do not wait for the earlier ones"
+    assert min(carried) > 0
+    sink.assert_even()
+
+
+async def test_who_does_not_ask_for_the_hash_of_a_file_in_slices_does_not_get_it(tree: Path) -> None:
+    async with local(tree, max_lanes=1) as source:
+        (answer,) = await fetch_all(source, [request(await large_of(source), hash_at_source=False)], MemorySink())
+    assert isinstance(answer, Fetched)
+    assert answer.source_sha256 is None
+
+
+async def fetched_while(tree: Path, change: Callable[[Path], object], lanes: int = 1) -> Fetched | Problem:
+    """The answer for a file in slices that is changed when its first bytes have come, and before all were asked for."""
+    path, opened = tree / "large", Recorded(enough=lanes)
+
+    class ChangeMidway(Narrow):
+        changed = False
+
+        async def write(self, pieces: object) -> object:  # type: ignore[override]
+            if not self.changed:
+                self.changed = True
+                change(path)
+            return await super().write(pieces)  # type: ignore[arg-type]
+
+    sink = ChangeMidway(opened.enough)
+    async with far(opened, tree, lanes) as source:
+        (answer,) = await fetch_all(source, [request(await large_of(source))], sink)
+        assert await source.clock_ns()
+    sink.assert_even()
+    return answer
+
+
+def grow(path: Path) -> None:
+    os.truncate(path, LARGE + 4)
+
+
+def shrink(path: Path) -> None:
+    os.truncate(path, MIB)
+
+
+def replace(path: Path) -> None:
+    path.with_suffix(".tmp").touch()
+    os.truncate(path.with_suffix(".tmp"), LARGE)
+    path.with_suffix(".tmp").rename(path)
+
+
+@pytest.mark.parametrize("lanes", [1, 3])
+@pytest.mark.parametrize("change", [grow, shrink, replace, Path.touch])
+async def test_a_file_in_slices_that_changes_meanwhile_has_changed(
+    tree: Path, change: Callable[[Path], object], lanes: int
+) -> None:
+    answer = await fetched_while(tree, change, lanes)
+    assert isinstance(answer, Problem)
+    assert answer.kind is ProblemKind.CHANGED
+
+
+async def test_a_file_in_slices_that_is_deleted_meanwhile_has_vanished(tree: Path) -> None:
+    """No slice but those already open can be read any more."""
+    answer = await fetched_while(tree, Path.unlink)
+    assert isinstance(answer, Problem)
+    assert answer.kind is ProblemKind.VANISHED
+
+
+async def test_small_files_do_not_wait_for_a_large_one(tree: Path) -> None:
+    async with local(tree) as source:
+        entries, _, _ = await listing(source)
+        entries.sort(key=lambda entry: -entry.stat.size_bytes)
+        answers = [
+            a.request.entry async for a in source.fetch([request(e) for e in entries], MemorySink()) if isinstance(a, Fetched)
+        ]
+    assert answers[-1] == entries[0]
+    assert len(answers) == len(entries)
+
+
+async def test_a_file_noticed_while_a_large_one_comes_does_not_wait_for_it(tree: Path) -> None:
+    sink, noticed = MemorySink(bound=4 * GRANT_BYTES), MemorySink()
+    async with local(tree) as source:
+        entries, _, _ = await listing(source)
+        large = request(entries.pop())
+        task = asyncio.create_task(fetch_all(source, [large], sink))
+        while sink.received < 3 * MIB:
+            await asyncio.sleep(0)
+        (answer,) = await fetch_all(source, [request(entries[0])], noticed)
+        assert isinstance(answer, Fetched)
+        assert not task.done()
+        assert sink.received < LARGE
+        await task
+
+
+async def test_a_large_file_that_breaks_off_leaves_the_books_even(tree: Path) -> None:
+    opened = Recorded(enough=3)
+    async with far(opened, tree, max_lanes=3) as source:
+        sink = Narrow(opened.enough)
+        entry = await large_of(source)
+
+        sink.on_write = kill_last(opened, source)
+        with pytest.raises(SourceLost):
+            await fetch_all(source, [request(entry)], sink)
+        sink.assert_even()
+    kept = sink.keep_beginning(entry.path.hex())
+    assert kept < LARGE
+    async with local(tree) as source:
+        (answer,) = await fetch_all(source, [request(entry, kept)], sink)
+    assert isinstance(answer, Fetched)
+    assert answer.source_sha256 == answer.staged.sha256

@@ -53,15 +53,16 @@ def test_a_part_imports_only_the_standard_library_and_parts_streamed_before_it(p
 def test_both_ends_use_the_same_words() -> None:
     assert {kind.name: kind.value for kind in Kind} == {kind.name: getattr(say, kind.name) for kind in Kind}
     assert (wire.VERSION, wire.MAGIC, wire.MAX_MESSAGE_BYTES) == (say.VERSION, say.MAGIC, say.MAX_MESSAGE_BYTES)
+    assert wire.MAX_REST_BYTES == say.MAX_REST_BYTES
     names = [kind.name if kind else "CANCELLED" for kind in wire.TROUBLES]
     assert [getattr(say, name) for name in names] == list(range(len(names)))
 
 
 def test_what_the_client_packs_is_what_the_agent_reads() -> None:
     expected = Stat(7, -8, inode=9, ctime_ns=None)
-    payload = wire.fetch_payload(source_path(b"a/b"), expected, 5, True)
+    payload = wire.fetch_payload(source_path(b"a/b"), wire.packed_expected(expected), 5, 7, 2, True)
     assert say.EXPECTED.unpack_from(payload) == (1, 7, -8, 9, 0)
-    assert say.RANGE.unpack_from(payload, say.EXPECTED.size) == (True, 5)
+    assert say.RANGE.unpack_from(payload, say.EXPECTED.size) == (True, 5, 7, 2)
     assert payload[say.EXPECTED.size + say.RANGE.size :] == b"a/b"
     assert say.AMOUNT.unpack(wire.grant_payload(1 << 40)) == (1 << 40,)
     assert say.HEADER.unpack_from(wire.packed(Kind.LOOK, 77, b"xy")) == (say.LOOK, 77, 2)
@@ -70,7 +71,11 @@ def test_what_the_client_packs_is_what_the_agent_reads() -> None:
 def test_what_the_agent_packs_is_what_the_client_reads() -> None:
     facts = say.FACTS.pack(1, -2, 3, 4)
     assert wire.parse_stat(facts) == Stat(1, -2, 3, 4)
-    assert wire.parse_done(facts + facts) == wire.Done(Stat(1, -2, 3, 4), Stat(1, -2, 3, 4), None)
+    look, known = Stat(1, -2, 3, 4), Stat(5, 6)
+    ended = wire.parse_done(facts + facts + b"rest", False, known, wire.packed_expected(known))
+    assert ended == (wire.Done(look, look, None), b"rest")
+    ended = wire.parse_done(facts + facts + bytes(32) + b"rest", True, look, wire.packed_expected(look))
+    assert ended == (wire.Done(look, look, bytes(32)), b"rest")
     greeting = say.GREETING.pack(say.VERSION, 42, 43, 3, 6, 15) + say.ABILITIES
     assert wire.parse_hello(greeting).python == "3.6.15"
     assert wire.parse_list_end(say.END.pack(5, 6)) == (5, 6)
@@ -115,7 +120,9 @@ def test_an_agent_whose_client_is_gone_ends_even_while_it_cannot_send(tmp_path: 
     seen = (tmp_path / "big").stat()
     expected = Stat(seen.st_size, seen.st_mtime_ns)
     sent = launch.program() + wire.packed(Kind.START, 1, bytes(tmp_path))
-    sent += wire.packed(Kind.FETCH, 2, wire.fetch_payload(source_path(b"big"), expected, 0, False))
+    sent += wire.packed(
+        Kind.FETCH, 2, wire.fetch_payload(source_path(b"big"), wire.packed_expected(expected), 0, seen.st_size, 0, False)
+    )
     sent += wire.packed(Kind.GRANT, 2, wire.grant_payload(seen.st_size))
     with subprocess.Popen(launch.argv(), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as agent:
         assert agent.stdin and agent.stdout

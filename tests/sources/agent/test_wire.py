@@ -9,16 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forged.model.errors import SourceBroken
+from forged.model.files import Stat
 from forged.sources.agent import wire
 from forged.sources.agent.wire import MAGIC, MAX_NOISE_BYTES, Decoder, Frame, Kind, packed
 
 ANSWERS = [kind for kind in Kind if kind >= 0x80]
+KNOWN = Stat(1, 2, 3, 4)
 PARSERS: list[Callable[[bytes], object]] = [
     wire.parse_stat,
     wire.parse_hello,
     wire.parse_message,
     wire.parse_trouble,
-    wire.parse_done,
+    lambda payload: wire.parse_done(payload, True, KNOWN, wire.packed_expected(KNOWN)),
+    lambda payload: wire.parse_done(payload, False, KNOWN, wire.packed_expected(KNOWN)),
     wire.parse_hashed,
     wire.parse_time_ns,
     wire.parse_list_end,

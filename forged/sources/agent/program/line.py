@@ -5,7 +5,7 @@ import struct
 import threading
 import time
 from contextlib import contextmanager
-from typing import IO, Dict, Iterator, NoReturn, Optional, Tuple
+from typing import IO, Dict, Iterator, List, NoReturn, Optional, Sequence, Tuple
 
 VERSION = 1
 ABILITIES = b"list fetch hash look remove clock space"  # and watch, where the box can
@@ -18,7 +18,7 @@ CANCELLED, CHANGED, VANISHED, UNREADABLE, BAD_NAME, LINK = range(6)  # what a PR
 HEADER = struct.Struct(">BII")  # kind, call, bytes that follow
 FACTS = struct.Struct(">qqqq")  # size, mtime_ns, inode, ctime_ns
 EXPECTED = struct.Struct(">Bqqqq")  # which are known (1 inode, 2 ctime), then FACTS
-RANGE = struct.Struct(">?q")  # hash wanted, offset
+RANGE = struct.Struct(">?qqQ")  # of a FETCH: hash wanted, begin, end, bytes granted at once
 AMOUNT = struct.Struct(">Q")
 TIME_NS = struct.Struct(">q")
 GREETING = struct.Struct(">HIqBBB")  # version, pid, time, Python's version; then the abilities
@@ -37,6 +37,10 @@ CLOSED, FOUND, GONE = range(1, 4)
 
 MAX_NEWS_BYTES = 16384  # of one block of news: about 200 files
 MAX_MESSAGE_BYTES = 300
+MAX_REST_BYTES = 65536  # of a file's bytes may come with DONE: a small file is one frame
+JOIN_BYTES = 262144  # frames that may wait go out together when so much has gathered ...
+JOIN_PARTS = 1000  # ... or so many parts of them: writev takes 1,024
+JOIN_S = 0.02  # ... or after so long
 BEAT_S = 5.0  # a sign of life while nothing else is said; far below the client's limit of 60 s
 LEAVE_S = 10.0  # how long the end waits for a removal in progress
 
@@ -65,12 +69,14 @@ class Line:
     def __init__(self, incoming: "IO[bytes]", outgoing: int) -> None:
         self._incoming, self._outgoing = incoming, outgoing
         self._sending = threading.Lock()
+        self._gathered: List[bytes] = []
+        self._gathered_bytes = 0
         self._spoke_s = time.monotonic()
         self.halfway = threading.Lock()  # held while something must not be left half-done
 
     def open(self) -> None:
         """Says that from here on we speak, whatever a login script printed before."""
-        self._write(MAGIC)
+        os.write(self._outgoing, MAGIC)
 
     def receive(self) -> Optional[Tuple[int, int, bytes]]:
         """The next command: kind, call, payload. None when the client is gone."""
@@ -83,20 +89,42 @@ class Line:
 
     def send(self, kind: int, call: int, *parts: bytes) -> None:
         """Sends one frame. When nobody reads any more, the agent ends here."""
-        head = HEADER.pack(kind, call, sum(map(len, parts)))
         with self._sending:
-            try:
-                self._write(head, *parts)
-            except OSError:
-                self.leave(0)
-            self._spoke_s = time.monotonic()
+            self._gather(kind, call, parts)
+            self._write()
 
-    def _write(self, *parts: bytes) -> None:
-        sent = os.writev(self._outgoing, parts)
-        if sent < sum(map(len, parts)):
-            rest = memoryview(b"".join(parts))[sent:]
-            while rest:
-                rest = rest[os.write(self._outgoing, rest) :]
+    def later(self, kind: int, call: int, *parts: bytes) -> None:
+        """Sends one frame soon: with the next one that is sent, with others that wait, or with `flush`."""
+        with self._sending:
+            self._gather(kind, call, parts)
+            full = self._gathered_bytes >= JOIN_BYTES or len(self._gathered) >= JOIN_PARTS
+            if full or time.monotonic() - self._spoke_s > JOIN_S:
+                self._write()
+
+    def flush(self) -> None:
+        """Sends what waits."""
+        with self._sending:
+            if self._gathered:
+                self._write()
+
+    def _gather(self, kind: int, call: int, parts: Sequence[bytes]) -> None:
+        size = sum(map(len, parts))
+        self._gathered.append(HEADER.pack(kind, call, size))
+        self._gathered.extend(parts)
+        self._gathered_bytes += HEADER.size + size
+
+    def _write(self) -> None:
+        parts, size = self._gathered, self._gathered_bytes
+        self._gathered, self._gathered_bytes = [], 0
+        try:
+            sent = os.writev(self._outgoing, parts)
+            if sent < size:
+                rest = memoryview(b"".join(parts))[sent:]
+                while rest:
+                    rest = rest[os.write(self._outgoing, rest) :]
+        except OSError:
+            self.leave(0)
+        self._spoke_s = time.monotonic()
 
     def beat(self, call: int) -> None:
         """Says that `call` is still being worked on, if nothing was said for a while. Called where work moves on."""
@@ -161,6 +189,13 @@ class Credit:
         """Raises Stopped when `call` was cancelled."""
         if self._left[call] is None:
             raise Stopped
+
+    def take(self, call: int) -> int:
+        """All that `call` may send now; waits until it is something. Raises Stopped."""
+        with self._moved:
+            amount = self.wait(call)
+            self._left[call] = 0
+            return amount
 
     def wait(self, call: int) -> int:
         """How much `call` may send now; waits until it is something. Raises Stopped."""

@@ -1,0 +1,133 @@
+"""How many lanes get work, and how much is asked of each: a rule, measurements in and decisions out.
+
+A long or lossy line rewards several connections, for each is bound by its own TCP buffers and its own bad luck; loopback and a busy
+processor reward one. Nobody can know beforehand, so it is tried: a step to more lanes is kept if it brought something.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+CONNECTION_BYTES = 2_500_000
+"""What one connection has on its way with stock TCP buffers: 50 MB/s at 50 ms, 17 MB/s at 150 ms (DESIGN section 8)."""
+
+FAST_BYTES_PER_S = 125_000_000
+"""1 Gbit: so many lanes as would fill it are the first guess on a long line."""
+
+WORTH = 1.1
+"""By so much the rate must grow, or what was added is not used any more."""
+
+OPENING_ROUND_TRIPS, OPENING_S = 10, 0.2
+"""What opening a lane takes: 9 round trips and an answer, keys and the start of a Python."""
+
+STRETCH_ROUND_TRIPS, STRETCH_S = 4, 0.25
+"""How long is measured at a time: TCP opens its window within two or three such stretches, and noise evens out."""
+
+BUSY = 0.6
+"""From this share of a core on, it is our own thread that holds things up: on loopback 0.9 is seen, at 1 Gbit 0.25."""
+
+HELD_BACK = 0.5
+"""From this share of the time on, it was the sink that the lanes waited for, and nothing is learnt about them."""
+
+TRY_AGAIN_S = 60.0
+"""After so much time of work the world may be another: a limit lifted, a neighbour gone. A trial costs next to nothing."""
+
+LEAST_WINDOW_BYTES, MOST_WINDOW_BYTES = 4 << 20, 32 << 20
+"""The most: 220 MB/s on one lane at 150 ms. The least is what every lane starts with: stock TCP buffers hold no more than that."""
+
+ALL_WINDOWS_BYTES = 48 << 20
+"""Of all lanes together, so that the default of [transfer] in_flight (64 MB) never holds them up."""
+
+WINDOW_ROUND_TRIPS, WINDOW_S = 2, 0.3
+"""How much is asked of a lane ahead: what it carries in this time. It bridges line and disk; what comes anew waits behind it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """What the lanes in use did together in some time in which files waited all along."""
+
+    seconds: float
+    work_bytes: int
+    busy: float
+    """Share of the time in which our own thread computed."""
+    held_back: float
+    """Share of the time in which the lanes waited for the sink's leave to ask for more."""
+
+
+class Growth:
+    """For one source, as long as it is open. Starts with one lane, remembers what it found."""
+
+    def __init__(self, most: int) -> None:
+        self.lanes = 1
+        """So many get work."""
+        self.rtt_s = 0.0
+        """The shortest answer that was seen; 0 while none was."""
+        self._most = most
+        self._aim = 1
+        self._guessed = self._settled = False
+        self._before: tuple[int, float] | None = None  # lanes and rate before the last step, until it is judged
+        self._rate = 0.0  # the highest since then
+        self._lane_rate = 0.0  # the latest, of one lane
+        self._worked_s = 0.0  # since it is settled
+
+    def answered(self, seconds: float) -> None:
+        """A question was answered after that long."""
+        self.rtt_s = min(self.rtt_s or seconds, seconds)
+
+    @property
+    def stretch_s(self) -> float:
+        """How long to measure."""
+        return max(STRETCH_S, STRETCH_ROUND_TRIPS * self.rtt_s)
+
+    @property
+    def window_bytes(self) -> int:
+        """How much may be asked for ahead of each lane that gets work: asked for, and not yet written."""
+        share_bytes = ALL_WINDOWS_BYTES // self.lanes
+        ahead_bytes = int(self._lane_rate * (WINDOW_ROUND_TRIPS * self.rtt_s + WINDOW_S))
+        return max(min(ahead_bytes, share_bytes, MOST_WINDOW_BYTES), min(LEAST_WINDOW_BYTES, share_bytes))
+
+    # --- steps ------------------------------------------------------------------------------------------------------------
+
+    def wanted(self, waiting_bytes: int) -> int:
+        """How many lanes should get work, now that so much waits. If that is more than `lanes`: open them, then say `stepped`."""
+        if not self._guessed and self.rtt_s:
+            self._guessed = True
+            self._aim = max(self._aim, math.ceil(FAST_BYTES_PER_S * self.rtt_s / CONNECTION_BYTES))
+        rate = self._rate or min(FAST_BYTES_PER_S, CONNECTION_BYTES / max(self.rtt_s, 0.001))
+        pays = waiting_bytes > rate * (OPENING_ROUND_TRIPS * self.rtt_s + OPENING_S)
+        return max(self.lanes, min(self._aim, self._most)) if pays else self.lanes
+
+    def stepped(self, lanes: int) -> None:
+        """So many get work from now on. Fewer than were wanted: the source allows no more."""
+        if lanes < min(self._aim, self._most):
+            self._settle(lanes)
+        elif lanes > self.lanes:
+            self._before, self._settled = (self.lanes, self._rate), False
+            self.lanes, self._rate = lanes, 0.0
+
+    def measured(self, stretch: Stretch) -> None:
+        """Takes in what a stretch has shown. As long as the rate grows by itself (TCP begins slowly), nothing is decided."""
+        rate = stretch.work_bytes / stretch.seconds
+        self._lane_rate = rate / self.lanes
+        self._worked_s += stretch.seconds
+        if self._settled:
+            self._settled = self._worked_s < TRY_AGAIN_S
+            self._rate = rate
+        elif rate > WORTH * self._rate:
+            self._rate = rate
+        elif stretch.held_back < HELD_BACK:
+            self._judge(stretch.busy > BUSY)
+
+    def _judge(self, busy: bool) -> None:
+        before, self._before = self._before, None
+        if before is not None and self._rate < WORTH * before[1]:
+            self._settle(before[0])
+        elif busy or self.lanes >= self._most:
+            self._settle(self.lanes)
+        else:
+            self._aim = max(self._aim, 2 * self.lanes)
+
+    def _settle(self, lanes: int) -> None:
+        self.lanes = self._aim = lanes
+        self._settled, self._worked_s = True, 0.0

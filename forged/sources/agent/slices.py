@@ -1,0 +1,155 @@
+"""A slice: a range of one file on its way, one call to an agent. A file has one, a large one several, on different lanes.
+
+A file of one slice brings its hash with it. One of several is hashed by a call of its own, meanwhile: no slice sees all of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from forged.model.errors import SourceBroken, SourceError
+from forged.model.files import Problem
+from forged.model.transfer import Piece
+from forged.sources.agent.calls import READ_TROUBLES, hashed, problem
+from forged.sources.agent.wire import Done, Frame, Kind, expect, fetch_payload, hash_payload, parse_done
+
+if TYPE_CHECKING:
+    from forged.sources.agent.fetching import FileFetch
+
+SLICE_BYTES = 8 << 20
+"""A larger file comes in slices of this size. At 17 to 50 MB/s, what one connection carries, one takes half a second or less: so
+long do small files wait for a large one, and so long does the last lane work alone. At 500 MB/s a slice costs 1 % of its time."""
+
+
+class Carrier(Protocol):
+    """The pump of a lane, as its slices see it."""
+
+    def arrived(self, part: Slice, size_bytes: int) -> None:
+        """More bytes of the slice, or its end, wait to be written."""
+
+    def drop(self, part: Slice) -> None:
+        """Nothing more of the slice is to be written."""
+
+    def cancel(self, number: int) -> None:
+        """Nobody waits for this call any more."""
+
+
+class Slice:
+    """From `begin` to `end` of a file. Bytes go granted -> arrived -> written, and never more than were granted.
+
+    Who asks for it sets `carrier` and `number`.
+    """
+
+    __slots__ = ("arrived_bytes", "begin", "carrier", "chunks", "done", "end", "file", "granted_bytes", "number", "written_bytes")
+    carrier: Carrier
+    number: int
+
+    def __init__(self, file: FileFetch, begin: int, end: int) -> None:
+        self.file, self.begin, self.end = file, begin, end
+        self.granted_bytes = self.arrived_bytes = self.written_bytes = 0
+        self.done: Done | None = None
+        self.chunks: list[bytes] = []
+
+    @property
+    def size_bytes(self) -> int:
+        return self.end - self.begin
+
+    @property
+    def with_hash(self) -> bool:
+        """The hash of the whole file comes with its end."""
+        return self.file.request.hash_at_source and not self.file.hashed_apart
+
+    @property
+    def unwritten_bytes(self) -> int:
+        """Reserved, granted to the agent, and not handed to the sink."""
+        return self.granted_bytes - self.written_bytes
+
+    @property
+    def expecting(self) -> bool:
+        return self.arrived_bytes < self.granted_bytes or self.granted_bytes == self.size_bytes
+
+    def payload(self) -> bytes:
+        """What the agent is asked, with leave to send what is granted by now."""
+        file = self.file
+        return fetch_payload(file.request.entry.path, file.expected, self.begin, self.end, self.granted_bytes, self.with_hash)
+
+    def take(self, frame: Frame) -> bool:
+        if frame.kind == Kind.DATA:
+            self._take_data(frame.payload)
+            return False
+        if not self.file.over:
+            if frame.kind == Kind.PROBLEM:
+                self.file.trouble(problem(self.file.request.entry.path, frame, READ_TROUBLES))
+            else:
+                self._take_done(expect(frame, Kind.DONE))
+        return True
+
+    def _take_data(self, data: bytes) -> None:
+        self.arrived_bytes += len(data)
+        if self.arrived_bytes > self.granted_bytes:
+            raise SourceBroken("the agent sent more bytes of a file than it was asked for")
+        if not self.file.over:
+            if data:
+                self.chunks.append(data)
+            self.carrier.arrived(self, len(data))
+
+    def _take_done(self, payload: bytes) -> None:
+        stat = self.file.request.entry.stat
+        done, rest = parse_done(payload, self.with_hash, stat, self.file.expected)
+        if done.before is not stat and not done.before.same_file(stat):
+            raise SourceBroken("the agent sent another file than it was asked for")
+        self.done = done
+        self._take_data(rest)
+        if self.arrived_bytes != self.size_bytes:
+            raise SourceBroken("the agent ended a file before its end")
+
+    def piece(self) -> Piece:
+        """What has arrived and is not written yet, for the sink: from here on it counts as written."""
+        begin, chunks = self.begin + self.written_bytes, tuple(self.chunks)
+        self.chunks = []
+        self.written_bytes = self.arrived_bytes
+        last = self.done is not None and self.end == self.file.request.entry.stat.size_bytes
+        return Piece(self.file.request, begin, chunks, last)
+
+    def drop(self) -> None:
+        """Nobody wants the file any more."""
+        self.chunks = []
+        self.carrier.cancel(self.number)
+        self.carrier.drop(self)
+        self.file.fetch.refund(self.unwritten_bytes)
+
+    def fail(self, error: SourceError) -> None:
+        self.file.fetch.fail(error)
+
+
+class WholeHash:
+    """The call that hashes a file of several slices."""
+
+    expecting = True
+    carrier: Carrier
+    number: int
+
+    def __init__(self, file: FileFetch) -> None:
+        self._file = file
+        self._parse = hashed(file.request.entry)
+
+    def payload(self) -> bytes:
+        """What the agent is asked."""
+        entry = self._file.request.entry
+        return hash_payload(entry.path, entry.stat)
+
+    def take(self, frame: Frame) -> bool:
+        if not self._file.over:
+            answer = self._parse(frame)
+            if isinstance(answer, Problem):
+                self._file.trouble(answer)
+            else:
+                self._file.hashed(answer.after, answer.sha256)
+        return True
+
+    def drop(self) -> None:
+        """Nobody wants the file any more."""
+        self.carrier.cancel(self.number)
+
+    def fail(self, error: SourceError) -> None:
+        self._file.fetch.fail(error)
