@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 
 from pathspec import GitIgnoreSpec
+from pathspec.pattern import RegexPattern
 
 from forged.model.files import Entry
 from forged.model.paths import SourcePath
@@ -39,8 +40,7 @@ class Selector:
         """Whether the path is in one of `folders` (none = all), matches `include` (none = all) and does not match `exclude`."""
         if not (self._every_folder or path.startswith(self._below)):
             return False
-        text = _matchable(path)
-        return (self._include is None or self._include.match_file(text)) and not _matches(self._exclude, text)
+        return (self._include is None or self._include.match(path)) and not (self._exclude and self._exclude.match(path))
 
     def is_too_large(self, entry: Entry) -> bool:
         """Whether the file is over `max_size`: worth telling, unlike a path that nobody selected."""
@@ -48,7 +48,7 @@ class Selector:
 
     def is_mutable(self, path: SourcePath) -> bool:
         """Whether the owner said that this file grows or is rewritten in place, so that its copy at home may be replaced."""
-        return self._mutable is not None and self._mutable.match_file(_matchable(path))
+        return self._mutable is not None and self._mutable.match(path)
 
 
 class Preserved:
@@ -59,7 +59,7 @@ class Preserved:
 
     def matches(self, path: SourcePath) -> bool:
         """Whether the owner wants this file to stay at the source."""
-        return _matches(self._spec, _matchable(path))
+        return self._spec is not None and self._spec.match(path)
 
 
 def check_patterns(patterns: Iterable[str]) -> str | None:
@@ -78,17 +78,32 @@ def folder_path(folder: str) -> bytes:
     return b"/".join(part for part in parts if part not in (b"", b"."))
 
 
-def _compiled(patterns: Iterable[str]) -> GitIgnoreSpec | None:
+class _Patterns:
+    """Compiled patterns of one list."""
+
+    def __init__(self, spec: GitIgnoreSpec) -> None:
+        self._spec = spec
+        expressions = [each.regex.pattern for each in spec.patterns if isinstance(each, RegexPattern) and each.regex is not None]
+        self._any = re.compile("|".join(text.replace(_NAMED_SLASH, "/") for text in expressions) or "(?!)")
+
+    def match(self, path: SourcePath) -> bool:
+        """As gitignore decides. Most paths match no pattern at all, which one expression for all sees in a quarter of the time."""
+        text = _matchable(path)
+        return self._any.search(text) is not None and self._spec.match_file(text)
+
+
+_NAMED_SLASH = "(?P<ps_d>/)"
+"""Stands in pathspec's expressions (1.1); a name may be given only once in an expression. In a pattern it cannot stand: `/` there
+divides, and brackets are quoted."""
+
+
+def _compiled(patterns: Iterable[str]) -> _Patterns | None:
     """None for no patterns. Only Python's `re` as backend: the others cannot take names that are not UTF-8. Raises ValueError."""
     lines = list(patterns)
     try:
-        return GitIgnoreSpec.from_lines(lines, backend="simple") if lines else None
+        return _Patterns(GitIgnoreSpec.from_lines(lines, backend="simple")) if lines else None
     except re.error as e:
         raise ValueError(f"a character range of these patterns makes no sense: {lines!r}") from e
-
-
-def _matches(spec: GitIgnoreSpec | None, text: str) -> bool:
-    return spec is not None and spec.match_file(text)
 
 
 def _matchable(path: SourcePath) -> str:

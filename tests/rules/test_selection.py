@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pathspec import GitIgnoreSpec
 
 from forged.model.files import Entry, Stat
 from forged.model.paths import source_path
@@ -35,6 +36,24 @@ def wants(path: bytes, size_bytes: int = 1, **selection: object) -> bool:
 )
 def test_exclude_speaks_gitignore(path: bytes, wanted: bool) -> None:
     assert wants(path, exclude=("*.tmp", "thumbnails/", "/logs", "!keep.tmp", "a/**/*.json")) is wanted
+
+
+words = st.sampled_from(["a", "b", "*", "**", "?", "[ab]", "[!a]", "a*", "*.tmp", "\\!", "\\(?P<ps_d>", "a.b"])
+patterns = st.builds(
+    lambda no, top, parts, folder: no + top + "/".join(parts) + folder,
+    st.sampled_from(["", "!"]),
+    st.sampled_from(["", "/"]),
+    st.lists(words, min_size=1, max_size=3),
+    st.sampled_from(["", "/"]),
+)
+paths = st.lists(st.sampled_from(["a", "b", "ab", "x.tmp", "a.b", "!", "("]), min_size=1, max_size=4).map("/".join)
+
+
+@given(st.lists(patterns, min_size=1, max_size=4), paths)
+def test_all_patterns_at_once_say_the_same_as_each_in_turn(lines: list[str], path: str) -> None:
+    decided = GitIgnoreSpec.from_lines(lines, backend="simple").match_file(path)
+    assert wants(path.encode(), exclude=tuple(lines)) is not decided
+    assert wants(path.encode(), include=tuple(lines)) is decided
 
 
 def test_a_newline_in_a_name_does_not_get_a_file_past_exclude_or_into_include() -> None:
