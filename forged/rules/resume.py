@@ -13,7 +13,7 @@ def staging_name(entry: Entry) -> str:
     128 bits of sha256 over path, size, mtime and inode; another file under the same name gets another staging name.
     """
     stat = entry.stat
-    seen = b"\0".join([entry.path, b"%d" % stat.size_bytes, b"%d" % stat.mtime_ns, b"%d" % (stat.inode or 0)])
+    seen = b"%b\0%d\0%d\0%d" % (entry.path, stat.size_bytes, stat.mtime_ns, stat.inode or 0)
     return hashlib.sha256(seen).hexdigest()[:32]
 
 

@@ -28,7 +28,7 @@ class Counted:
 
     async def write(self, pieces: Sequence[Piece]) -> Sequence[Staged]:
         staged = await self._sink.write(pieces)
-        self._observer.notice(BytesArrived(self._target, sum(piece.size_bytes for piece in pieces)))
+        self._observer.notice(BytesArrived(self._target, sum([piece.size_bytes for piece in pieces])))
         return staged
 
     async def clone(self, request: Request, fd: int) -> Staged | None:

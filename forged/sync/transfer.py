@@ -114,15 +114,17 @@ class Transfer:
         moment = None
         if any(isinstance(answer, Fetched) and answer.staged.wholeness is Wholeness.BROKEN for answer in answers):
             moment = settle.Moment(await self._doors.source.clock_ns(), self._doors.clock.monotonic_s())
-        return [self._verdict(answer, moment) for answer in answers]
+        verdicts = [answer if isinstance(answer, Problem) else self._proven(answer, moment) for answer in answers]
+        for verdict in verdicts:
+            if isinstance(verdict, Problem):
+                self._tell(verdict)
+        return verdicts
 
-    def _verdict(self, answer: Fetched | Problem, moment: settle.Moment | None) -> Receipt | Problem:
-        verdict = answer if isinstance(answer, Problem) else self._proven(answer, moment)
-        if isinstance(verdict, Problem) and verdict.kind is ProblemKind.MISMATCH:
-            self._doors.observer.notice(VerifyFailed(self._doors.target.name, verdict.path))
-        elif isinstance(verdict, Problem):
-            self._trouble(verdict)
-        return verdict
+    def _tell(self, problem: Problem) -> None:
+        if problem.kind is ProblemKind.MISMATCH:
+            self._doors.observer.notice(VerifyFailed(self._doors.target.name, problem.path))
+        else:
+            self._trouble(problem)
 
     def _trouble(self, problem: Problem) -> None:
         self._doors.observer.notice(FileTrouble(self._doors.target.name, problem))
