@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 
 from forged.control.peers import Level
 from forged.control.registry import Registry
@@ -115,5 +114,5 @@ def _planned(one: PlannedFile) -> rpc.PlannedFile:
 def _bytes(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
-    except binascii.Error as e:
+    except ValueError as e:  # binascii.Error is one; a text that is not ASCII is another
         raise ForgedError(f"{shown(text.encode()[:40])!r} is no base64", hint="take it from an answer of this daemon") from e

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import binascii
 
+from forged.control.errors import InvalidParams
 from forged.control.peers import Level
 from forged.control.registry import Registry
 from forged.daemon import answers
@@ -111,7 +112,7 @@ class TargetMethods:
     async def drain(self, target: str, timeout: str = DRAIN_TIMEOUT) -> rpc.Drained:
         """Syncs until nothing is left, then answers whether the box is safe to destroy, with what is missing (promise 14)."""
         member = self._fleet.find(target)
-        deadline_s = self._clock.monotonic_s() + parse_duration(timeout)
+        deadline_s = self._clock.monotonic_s() + _duration_s(timeout)
         synced = await self._sync_until_quiet(member, deadline_s)
 
         async def judge() -> Verdict:
@@ -137,6 +138,13 @@ class TargetMethods:
             if not member.standing.left_files:
                 return True
             await self._clock.sleep(member.standing.target.settle.settle_s + 0.1)
+
+
+def _duration_s(text: str) -> float:
+    try:
+        return parse_duration(text)
+    except ValueError as e:
+        raise InvalidParams(hint=f"`timeout`: {e}") from e
 
 
 def _place(cursor: str) -> tuple[SourcePath | None, int]:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from pydantic_core import to_json
 
+from forged.control.errors import InvalidParams
 from forged.control.outbox import Backlog, Outbox
 from forged.control.peers import Level, Peer
 from forged.control.protocol import LINE_MOST_BYTES
@@ -207,3 +208,16 @@ async def test_a_cursor_that_is_none_of_ours_is_said_to_be_so() -> None:
         for cursor in ("?", "Ly8=", "L3g="):
             with pytest.raises(ForgedError, match="cursor"):
                 await TargetMethods(world.fleet, world).verify("box", cursor=cursor)  # type: ignore[arg-type]
+
+
+@virtual
+async def test_parameters_that_cannot_be_read_are_said_to_be_so() -> None:
+    async with grounds(target()) as world:
+        files, targets = FileMethods(world.fleet, world.store), TargetMethods(world.fleet, world)  # type: ignore[arg-type]
+        with pytest.raises(ForgedError, match="no base64"):
+            await files.list_files("box", cursor="é")
+        with pytest.raises(ForgedError, match="no base64"):
+            await files.forget("box", paths_b64=["="])
+        with pytest.raises(InvalidParams) as refused:
+            await targets.drain("box", timeout="soon")
+        assert "`timeout`: 'soon' is no duration" in refused.value.hint
