@@ -49,6 +49,12 @@ def make(root: bytes, wanted: Sequence[bytes]) -> set[bytes]:
     return made
 
 
+@pytest.fixture
+def in_memory() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(dir=IN_MEMORY) as folder:
+        yield Path(folder)
+
+
 def parts_of(tree: Tree, folders: Sequence[SourcePath] = (), known: Sequence[bytes] = ()) -> list[Part]:
     """The agent's walk and the client's reader, without a process in between."""
     reader, parts = BlockReader(outermost(folders), known), list[Part]()
@@ -225,6 +231,15 @@ def test_a_planted_link_in_the_place_of_a_waiting_folder_leads_nowhere(tmp_path:
     assert (tmp_path / "outside" / "secret").read_text() == "stays"
 
 
+def test_a_time_that_no_number_holds_is_folded_into_one_that_does(in_memory: Path) -> None:
+    (in_memory / "far off").touch()
+    os.utime(in_memory / "far off", (0, 10**11))
+    now = (in_memory / "far off").stat()
+    [entry] = listed(bytes(in_memory)).entries
+    assert entry.stat.mtime_ns == min(now.st_mtime_ns, (1 << 63) - 1)
+    assert (entry.stat.inode, entry.stat.ctime_ns) == (now.st_ino, now.st_ctime_ns)
+
+
 # --- blocks, and leaving out those that are known -------------------------------------------------------------------------
 
 
@@ -280,12 +295,6 @@ def flock(root: Path, folders: int, files: int) -> None:
             (root / f"{folder:02}" / f"ComfyUI_{number:05}_.png").touch()
 
 
-@pytest.fixture
-def in_memory() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(dir=IN_MEMORY) as folder:
-        yield Path(folder)
-
-
 def test_a_new_file_changes_the_blocks_around_it_and_no_others(in_memory: Path) -> None:
     flock(in_memory, folders=40, files=150)
     tree = Tree(bytes(in_memory))
@@ -304,8 +313,10 @@ def test_blocks_are_neither_too_many_nor_too_large(in_memory: Path) -> None:
     flock(in_memory, folders=2, files=2500)
     for number in range(500):
         (in_memory / f"{number:0255}").touch()
+        (in_memory / ("f" * 250) / f"an empty folder {number}").mkdir(parents=True)
+        (in_memory / ("f" * 250) / f"behind them {number}").touch()
     sizes = sent(parts_of(Tree(bytes(in_memory))))
-    assert sum(sizes) == 5500
+    assert sum(sizes) == 6000
     assert min(sizes[:-1]) >= blocks.LEAST_FILES
     assert max(sizes) <= blocks.BLOCK_BYTES / 50
     assert len(sizes) <= 30

@@ -34,7 +34,7 @@ class Blocks:
     def files(self, prefix: bytes, items: Sequence[bytes]) -> None:
         """The next files, as `name NUL facts`, ascending, all in one folder. `prefix` is its path and a `/` (b"" for the root)."""
         names, facts, checksum, last = self._names, self._facts, zlib.crc32(prefix), b""
-        begin, size = len(names), self._size + len(prefix)
+        begin, size = len(names), self._size + (len(prefix) if items else 0)
         for item in items:
             name = item[: -FACTS.size]
             if name == last:
