@@ -313,13 +313,20 @@ def test_blocks_are_neither_too_many_nor_too_large(in_memory: Path) -> None:
     flock(in_memory, folders=2, files=2500)
     for number in range(500):
         (in_memory / f"{number:0255}").touch()
-        (in_memory / ("f" * 250) / f"an empty folder {number}").mkdir(parents=True)
-        (in_memory / ("f" * 250) / f"behind them {number}").touch()
     sizes = sent(parts_of(Tree(bytes(in_memory))))
-    assert sum(sizes) == 6000
+    assert sum(sizes) == 5500
     assert min(sizes[:-1]) >= blocks.LEAST_FILES
     assert max(sizes) <= blocks.BLOCK_BYTES / 50
     assert len(sizes) <= 30
+
+
+def test_empty_folders_do_not_end_a_block_before_its_time(in_memory: Path) -> None:
+    inside = in_memory / ("f" * 250)
+    for number in range(500):
+        (inside / f"an empty folder {number}").mkdir(parents=True)
+    for number in range(blocks.LEAST_FILES - 1):
+        (inside / f"behind them {number}").touch()
+    assert sent(parts_of(Tree(bytes(in_memory)))) == [blocks.LEAST_FILES - 1]
 
 
 def test_a_file_that_a_system_shows_twice_is_listed_once() -> None:
