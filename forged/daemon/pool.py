@@ -29,7 +29,7 @@ class _Bound:
     name: str | None
     limit: RateLimit
     configured: Bandwidth
-    behind: Budget | Share
+    in_flight: Budget | Share
 
 
 class Pool:
@@ -38,7 +38,7 @@ class Pool:
     def __init__(self, settings: TransferSettings, clock: Clock) -> None:
         self._clock = clock
         self._budget = Budget(settings.in_flight_bytes)
-        self._all = _Bound(None, RateLimit(clock), settings.bandwidth, self._budget)
+        self._all = _Bound(None, RateLimit(clock, behind=self._budget), settings.bandwidth, self._budget)
         self._bounds = [self._all]
         self._overrides: dict[str | None, Bandwidth] = {}
         self.set_rates()
@@ -47,7 +47,7 @@ class Pool:
     def room(self, target: Target) -> Iterator[Room]:
         """The room of one target, for as long as it is used."""
         share = self._budget.share(target.name)
-        own = _Bound(target.name, RateLimit(self._clock), target.transfer.bandwidth, share)
+        own = _Bound(target.name, RateLimit(self._clock, behind=share), target.transfer.bandwidth, share)
         self._bounds.append(own)
         self.set_rates()
         try:
@@ -80,14 +80,13 @@ class Pool:
 
     def held_bytes(self, name: str | None = None) -> int:
         """What is in flight now, for one target or (None) for all together; 0 for a target that has no room."""
-        return next((bound.behind.held_bytes for bound in self._bounds if bound.name == name), 0)
+        return next((bound.in_flight.held_bytes for bound in self._bounds if bound.name == name), 0)
 
     def set_rates(self) -> None:
         """Gives each limit the rate that its timetable has for now, in local time."""
         now = datetime.fromtimestamp(self._clock.now_ns() / 1e9)
         for bound in self._bounds:
-            rate = rate_at(self._bandwidth(bound), now.weekday(), now.hour * 60 + now.minute)
-            bound.limit.change(rate, bound.behind.held_bytes)
+            bound.limit.change(rate_at(self._bandwidth(bound), now.weekday(), now.hour * 60 + now.minute))
 
     def _bandwidth(self, bound: _Bound) -> Bandwidth:
         return self._overrides.get(bound.name, bound.configured)

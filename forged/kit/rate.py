@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Protocol
 
 from forged.kit.budget import ANY_PORTION_BYTES, Room
 from forged.kit.clock import Clock
@@ -10,6 +11,10 @@ from forged.kit.turns import Turns
 
 WINDOW_S = 10.0
 """Over so long the figure holds, within 5 %."""
+
+FALLING_S = 0.5
+"""How soon a change shows. What was asked for before and comes within this time is past when anybody hears of the change: the way
+of a long line, and what three full windows take at 1 Gbit/s. What comes later is to be seen, and counts."""
 
 SAVED_S = 0.1
 """How long an idle limit saves up: 1 % of the window."""
@@ -25,6 +30,13 @@ LEAST_PORTION_BYTES = 4096
 
 SHORTEST_NAP_S = 0.001
 """What no event loop can time better; a debt of less than a rounding error must not keep it spinning."""
+
+
+class InFlight(Protocol):
+    """What has paid and is still to come."""
+
+    @property
+    def held_bytes(self) -> int: ...
 
 
 class Payer:
@@ -49,14 +61,18 @@ class RateLimit(Turns[Payer]):
     millisecond, as fine as a loop keeps time, may come off worse.
     """
 
-    def __init__(self, clock: Clock, bytes_per_s: int | None = None) -> None:
-        """`bytes_per_s` None = off, that is without a bound."""
+    def __init__(self, clock: Clock, bytes_per_s: int | None = None, *, behind: InFlight | None = None) -> None:
+        """`bytes_per_s` None = off, that is without a bound. `behind`: what is in flight, as far as it goes through this limit."""
         super().__init__()
         self._clock = clock
+        self._behind = behind
         self._bytes_per_s = bytes_per_s
         self._saved_bytes = 0.0
         self._seen_s = clock.monotonic_s()
         self._turn_bytes = 0
+        self._changed_s: float | None = None
+        """When the rate was changed, until what was asked for before is settled."""
+        self._since_bytes = 0
         self._alarm: asyncio.TimerHandle | None = None
 
     @property
@@ -73,18 +89,18 @@ class RateLimit(Turns[Payer]):
         """One more party."""
         return Payer(self)
 
-    def change(self, bytes_per_s: int | None, ahead_bytes: int = 0) -> None:
+    def change(self, bytes_per_s: int | None) -> None:
         """Another rate from now on, for those who wait already too. ValueError unless positive or None.
 
-        `ahead_bytes` were asked for before and are still to come: they come out of the new rate, up to a window of it.
+        What was asked for before and is still to come after FALLING_S comes out of the new rate, up to a window of it.
         """
         if bytes_per_s is not None and bytes_per_s <= 0:
             raise ValueError("a rate is positive; to stop a target, pause it")
         if bytes_per_s == self._bytes_per_s:
             return
         self._bytes_per_s = bytes_per_s
-        self._seen_s = self._clock.monotonic_s()
-        self._saved_bytes = -min(float(ahead_bytes), (bytes_per_s or 0) * WINDOW_S)
+        self._changed_s = self._seen_s = self._clock.monotonic_s()
+        self._saved_bytes, self._since_bytes = 0.0, 0
         self._serve()
 
     def _rank(self, party: Payer) -> int:
@@ -100,9 +116,11 @@ class RateLimit(Turns[Payer]):
         self._turn_bytes = self._rank(party)
         party._served_upto_bytes = self._turn_bytes + size_bytes
         self._saved_bytes -= size_bytes
+        self._since_bytes += size_bytes
 
     def _give_back(self, party: Payer, size_bytes: int) -> None:
         self._saved_bytes += size_bytes
+        self._since_bytes -= size_bytes
         self._serve()
 
     def _refill(self, bytes_per_s: int) -> None:
@@ -111,6 +129,14 @@ class RateLimit(Turns[Payer]):
         fresh_bytes = (now_s - self._seen_s) * bytes_per_s
         self._saved_bytes = max(self._saved_bytes, min(self._saved_bytes + fresh_bytes, most_bytes))
         self._seen_s = now_s
+        if self._changed_s is not None and now_s - self._changed_s >= FALLING_S:
+            self._changed_s = None
+            self._settle(bytes_per_s)
+
+    def _settle(self, bytes_per_s: int) -> None:
+        """A line brings bytes in the order asked: of what is in flight, all but what has paid since was asked for before."""
+        before_bytes = self._behind.held_bytes - self._since_bytes if self._behind is not None else 0
+        self._saved_bytes -= min(max(before_bytes, 0), bytes_per_s * WINDOW_S)
 
     def _serve(self) -> None:
         super()._serve()

@@ -18,6 +18,7 @@ from forged.config.timetable import parse_bandwidth
 from forged.daemon.pool import Pool
 from forged.kit.budget import Room
 from forged.kit.clock import HandClock
+from forged.kit.rate import FALLING_S
 from forged.model.settings import TransferSettings
 from forged.model.target import Bandwidth, RateStep, Target, TargetName, TransferPolicy
 from forged.rules.bandwidth import MINUTES_PER_DAY, rate_at
@@ -167,20 +168,35 @@ class TestChanging:
         line = Line(ground.room(own=before if whose else None), delay_s=0.15).start()
         await asyncio.sleep(WINDOW_S)
         ground.pool.override(whose, bound(after))
+        await asyncio.sleep(FALLING_S)
         for _ in range(3):
             (arrived,) = await arrived_in(WINDOW_S, line)
             assert arrived == pytest.approx(WINDOW_S * (after or 125 * MB), rel=0.05)
 
+    @pytest.mark.parametrize("whose", [None, "box"])
     @virtual
-    async def test_what_was_asked_ahead_before_the_change_comes_out_of_the_new_rate(self) -> None:
+    async def test_what_was_asked_ahead_before_the_change_comes_out_of_the_new_rate(self, whose: str | None) -> None:
         """25 MB on the way of a line of 5 MB/s; then all of it is allowed 3 MB/s only."""
         ground = Ground()
         line = Line(ground.room(), bytes_per_s=5 * MB).start()
         await asyncio.sleep(WINDOW_S)
         assert line.ahead_bytes >= 24 * MB
-        ground.pool.override(None, bound(3 * MB))
+        ground.pool.override(whose, bound(3 * MB))
+        await asyncio.sleep(FALLING_S)
         (arrived,) = await arrived_in(WINDOW_S, line)
         assert arrived == pytest.approx(WINDOW_S * 3 * MB, rel=0.05)
+
+    @virtual
+    async def test_what_comes_at_once_is_past_and_nobody_pays_for_it_with_silence(self) -> None:
+        ground = Ground()
+        line = Line(ground.room(), bytes_per_s=125 * MB).start()
+        await asyncio.sleep(WINDOW_S)
+        assert line.ahead_bytes >= 24 * MB
+        ground.pool.override(None, bound(MB))
+        await asyncio.sleep(FALLING_S)
+        for _ in range(10):
+            (arrived,) = await arrived_in(1, line)
+            assert arrived == pytest.approx(MB, rel=0.3)
 
     @virtual
     async def test_a_tick_of_the_timetable_that_changes_nothing_costs_nothing(self) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from forged.kit.budget import ANY_PORTION_BYTES, Budget, Unbounded
-from forged.kit.rate import LEAST_PORTION_BYTES, WINDOW_S, LimitedRoom, Payer, RateLimit
+from forged.kit.rate import FALLING_S, LEAST_PORTION_BYTES, WINDOW_S, LimitedRoom, Payer, RateLimit
 from tests.support.virtual import LoopClock, virtual
 
 MB = 1_000_000
@@ -19,6 +20,11 @@ WISH = 256 << 10
 
 def limit(bytes_per_s: int | None = None) -> RateLimit:
     return RateLimit(LoopClock(), bytes_per_s)
+
+
+@dataclass
+class Flight:
+    held_bytes: int
 
 
 class Stream:
@@ -220,22 +226,43 @@ class TestChanging:
         stream, other = Stream(one.payer(), size_bytes=MB), Stream(twin.payer(), size_bytes=MB)
         for _ in range(100):
             await asyncio.sleep(0.15)
-            one.change(MB, ahead_bytes=5 * MB)
+            one.change(MB)
         assert stream.taken_bytes == other.taken_bytes
 
+    @pytest.mark.parametrize(("before", "after"), [(None, MB), (100 * MB, MB), (MB, 20 * MB)])
     @virtual
-    async def test_what_was_asked_for_before_comes_out_of_the_new_rate(self) -> None:
-        one = limit()
-        one.change(MB, ahead_bytes=8 * MB)
-        (taken,) = await taken_in(WINDOW_S, Stream(one.payer(), size_bytes=50_000))
-        assert taken + 8 * MB == pytest.approx(10 * MB, rel=0.05)
+    async def test_what_was_asked_for_before_and_comes_after_half_a_second_comes_out_of_the_new_rate(
+        self, before: int | None, after: int
+    ) -> None:
+        flight = Flight(8 * MB)
+        one = RateLimit(LoopClock(), before, behind=flight)
+        one.change(after)
+        stream = Stream(one.payer(), size_bytes=50_000)
+        await asyncio.sleep(FALLING_S - 0.01)
+        flight.held_bytes = 5 * MB + stream.taken_bytes
+        (taken,) = await taken_in(WINDOW_S, stream)
+        assert taken + 5 * MB == pytest.approx(WINDOW_S * after, rel=0.05)
+        (taken,) = await taken_in(WINDOW_S, stream)
+        assert taken == pytest.approx(WINDOW_S * after, rel=0.05)
+
+    @virtual
+    async def test_what_has_paid_since_is_not_paid_for_twice(self) -> None:
+        flight = Flight(0)
+        one = RateLimit(LoopClock(), behind=flight)
+        one.change(MB)
+        stream = Stream(one.payer(), size_bytes=10_000)
+        await asyncio.sleep(FALLING_S - 0.01)
+        flight.held_bytes = stream.taken_bytes
+        (taken,) = await taken_in(WINDOW_S, stream)
+        assert taken == pytest.approx(WINDOW_S * MB, rel=0.02)
 
     @virtual
     async def test_a_flood_that_was_asked_for_before_silences_it_for_one_window_only(self) -> None:
-        one = limit()
-        one.change(10_000, ahead_bytes=64 * MB)
+        one = RateLimit(LoopClock(), behind=Flight(64 * MB))
+        one.change(10_000)
         stream = Stream(one.payer(), size_bytes=500)
-        assert (await taken_in(WINDOW_S - 0.1, stream)) == [0]
+        await asyncio.sleep(FALLING_S)
+        assert (await taken_in(WINDOW_S - 0.1, stream))[0] <= 500
         (taken,) = await taken_in(WINDOW_S, stream)
         assert taken == pytest.approx(100_000, rel=0.05)
 
