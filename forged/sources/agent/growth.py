@@ -1,4 +1,4 @@
-"""How many lanes get work, and how much is asked of each: a rule, measurements in and decisions out.
+"""How many lanes get work: a rule, measurements in and decisions out.
 
 A long or lossy line rewards several connections, for each is bound by its own TCP buffers and its own bad luck; loopback and a busy
 processor reward one. Nobody can know beforehand, so it is tried: a step to more lanes is kept if it brought something.
@@ -30,17 +30,11 @@ BUSY = 0.6
 HELD_BACK = 0.5
 """From this share of the time on, it was the sink that the lanes waited for, and nothing is learnt about them."""
 
-TRY_AGAIN_S = 60.0
+FAIR_STRETCHES = 5
+"""So long may more lanes take to show that they bring something: a second at 50 ms, time to recover from one lost packet."""
+
+TRY_AGAIN_S = 15.0
 """After so much time of work the world may be another: a limit lifted, a neighbour gone. A trial costs next to nothing."""
-
-LEAST_WINDOW_BYTES, MOST_WINDOW_BYTES = 4 << 20, 32 << 20
-"""The most: 220 MB/s on one lane at 150 ms. The least is what every lane starts with: stock TCP buffers hold no more than that."""
-
-ALL_WINDOWS_BYTES = 48 << 20
-"""Of all lanes together, so that the default of [transfer] in_flight (64 MB) never holds them up."""
-
-WINDOW_ROUND_TRIPS, WINDOW_S = 2, 0.3
-"""How much is asked of a lane ahead: what it carries in this time. It bridges line and disk; what comes anew waits behind it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +62,7 @@ class Growth:
         self._guessed = self._settled = False
         self._before: tuple[int, float] | None = None  # lanes and rate before the last step, until it is judged
         self._rate = 0.0  # the highest since then
-        self._lane_rate = 0.0  # the latest, of one lane
+        self._stretches = 0  # since then
         self._worked_s = 0.0  # since it is settled
 
     def answered(self, seconds: float) -> None:
@@ -79,13 +73,6 @@ class Growth:
     def stretch_s(self) -> float:
         """How long to measure."""
         return max(STRETCH_S, STRETCH_ROUND_TRIPS * self.rtt_s)
-
-    @property
-    def window_bytes(self) -> int:
-        """How much may be asked for ahead of each lane that gets work: asked for, and not yet written."""
-        share_bytes = ALL_WINDOWS_BYTES // self.lanes
-        ahead_bytes = int(self._lane_rate * (WINDOW_ROUND_TRIPS * self.rtt_s + WINDOW_S))
-        return max(min(ahead_bytes, share_bytes, MOST_WINDOW_BYTES), min(LEAST_WINDOW_BYTES, share_bytes))
 
     # --- steps ------------------------------------------------------------------------------------------------------------
 
@@ -104,29 +91,31 @@ class Growth:
             self._settle(lanes)
         elif lanes > self.lanes:
             self._before, self._settled = (self.lanes, self._rate), False
-            self.lanes, self._rate = lanes, 0.0
+            self.lanes, self._rate, self._stretches = lanes, 0.0, 0
 
     def measured(self, stretch: Stretch) -> None:
         """Takes in what a stretch has shown. As long as the rate grows by itself (TCP begins slowly), nothing is decided."""
         rate = stretch.work_bytes / stretch.seconds
-        self._lane_rate = rate / self.lanes
         self._worked_s += stretch.seconds
         if self._settled:
-            self._settled = self._worked_s < TRY_AGAIN_S
-            self._rate = rate
-        elif rate > WORTH * self._rate:
-            self._rate = rate
+            self._settled, self._rate = self._worked_s < TRY_AGAIN_S, rate
         elif stretch.held_back < HELD_BACK:
-            self._judge(stretch.busy > BUSY)
+            level = rate <= WORTH * self._rate
+            self._rate = max(self._rate, rate)
+            self._stretches += 1
+            if level:
+                self._judge(stretch.busy > BUSY)
 
     def _judge(self, busy: bool) -> None:
-        before, self._before = self._before, None
-        if before is not None and self._rate < WORTH * before[1]:
-            self._settle(before[0])
-        elif busy or self.lanes >= self._most:
-            self._settle(self.lanes)
-        else:
-            self._aim = max(self._aim, 2 * self.lanes)
+        if self._before is None or self._rate >= WORTH * self._before[1]:
+            self._before = None
+            if busy or self.lanes >= self._most:
+                self._settle(self.lanes)
+            else:
+                self._aim = max(self._aim, 2 * self.lanes)
+        elif self._stretches >= FAIR_STRETCHES:
+            lanes, self._before = self._before[0], None
+            self._settle(lanes)
 
     def _settle(self, lanes: int) -> None:
         self.lanes = self._aim = lanes

@@ -136,8 +136,7 @@ class Lanes:
     def _assign(self) -> None:
         """The first few get work."""
         for number, pump in enumerate(self._pumps):
-            pump.works, pump.window_bytes = number < self._growth.lanes, self._growth.window_bytes
-            pump.look()
+            pump.assign(number < self._growth.lanes, self._growth.rtt_s, self._growth.lanes)
 
     # --- the end ----------------------------------------------------------------------------------------------------------
 

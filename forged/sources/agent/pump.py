@@ -16,6 +16,7 @@ from forged.sources.agent.fetching import Fetch, FileFetch
 from forged.sources.agent.lane import Lane, finished
 from forged.sources.agent.slices import Slice, WholeHash
 from forged.sources.agent.waiting import FILE_BYTES, WaitingLine
+from forged.sources.agent.window import Window
 from forged.sources.agent.wire import Kind
 
 JOIN_BYTES = 1 << 20
@@ -32,10 +33,6 @@ class Pump:
     """Feeder and writer of one lane. A Carrier."""
 
     def __init__(self, lane: Lane, line: WaitingLine) -> None:
-        self.works = False
-        """Whether it is to take what waits; if not, it only ends what it has taken."""
-        self.window_bytes = 0
-        """How much work may be asked for and not be written."""
         self.work_bytes = 0
         """How much it has carried, as `waiting` counts it."""
         self._lane, self._line = lane, line
@@ -45,6 +42,8 @@ class Pump:
         self._flying_bytes = self._flying_ends = 0  # what the agent may send without another grant
         self._moved, self._some, self._enough = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._held_back_s, self._waiting_since_s = 0.0, 0.0
+        self._window = Window()
+        self._works, self._rtt_s, self._lanes = False, 0.0, 1
         self._over = False
         self._feeder = asyncio.create_task(self._feed(), name=f"{lane.name} feed")
         self._writer = asyncio.create_task(self._write(), name=f"{lane.name} write")
@@ -58,17 +57,22 @@ class Pump:
 
     # --- asking -----------------------------------------------------------------------------------------------------------
 
+    def assign(self, works: bool, rtt_s: float, lanes: int) -> None:
+        """Whether it is to take what waits (if not, it only ends what it has taken), and as one of how many."""
+        self._works, self._rtt_s, self._lanes = works, rtt_s, lanes
+        self._moved.set()
+
     def look(self) -> None:
-        """Something may wait, or the window has changed."""
+        """Something waits."""
         self._moved.set()
 
     @property
     def _has_room(self) -> bool:
-        return self._outstanding_bytes + FILE_BYTES * len(self._parts) < self.window_bytes
+        return self._outstanding_bytes + FILE_BYTES * len(self._parts) < self._window.bytes
 
     async def _feed(self) -> None:
         while self._lane.ended is None:
-            parts = self._line.take() if self.works and self._has_room else []
+            parts = self._line.take() if self._works and self._has_room else []
             if not parts:
                 await self._move()
                 continue
@@ -196,6 +200,7 @@ class Pump:
             await fetch.write(pieces, size_bytes)
         self._outstanding_bytes -= size_bytes
         self._parts.difference_update(ended)
+        self._window.arrived(size_bytes + FILE_BYTES * len(ended), time.monotonic(), self._rtt_s, self._lanes)
         self._moved.set()
         for part in ended:
             if part.done is not None:

@@ -14,9 +14,9 @@ from forged.model.files import Entry, ListingPart, Stat
 from forged.model.paths import source_path
 from forged.sources.agent.client import AgentSource
 from forged.sources.agent.fetching import GRANT_BYTES
-from forged.sources.agent.growth import LEAST_WINDOW_BYTES
 from forged.sources.agent.listing import WINDOW_BLOCKS
 from forged.sources.agent.program.line import END, FACTS
+from forged.sources.agent.window import LEAST_BYTES
 from forged.sources.agent.wire import Kind, packed
 from tests.sources.agent.agents import Command, Impostor, fetch_all, listing, pretending, request
 from tests.sources.agent.packing import files_block
@@ -201,14 +201,14 @@ async def test_an_endless_stream_of_honest_looking_files_is_held_in_bounded_memo
     async with pretending(impostor) as source:
         tracemalloc.start()
         task = asyncio.create_task(fetch_all(source, [request(big)], sink))
-        while sink.outstanding < LEAST_WINDOW_BYTES:
+        while sink.outstanding < LEAST_BYTES:
             await asyncio.sleep(0)
         for _ in range(1000):
             await asyncio.sleep(0)
         held = tracemalloc.get_traced_memory()[0]
         tracemalloc.stop()
-        assert sink.most_outstanding == LEAST_WINDOW_BYTES
-        assert held < 2 * LEAST_WINDOW_BYTES
+        assert sink.most_outstanding == LEAST_BYTES
+        assert held < 2 * LEAST_BYTES
         task.cancel()
         stuck.set()
         with pytest.raises(asyncio.CancelledError):

@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import os
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -44,7 +43,6 @@ class Refusing(Recorded):
     async def __call__(self) -> PipedChannel:
         if self.channels:
             self.refused += 1
-            self.enough.set()
             raise SourceUnreachable("no more sessions")
         return await super().__call__()
 
@@ -68,27 +66,39 @@ async def brought(source: AgentSource, root: Path, sink: MemorySink) -> None:
     sink.assert_even()
 
 
-def kill_last(opened: Recorded, source: AgentSource) -> Callable[[Piece], None]:
-    """Kills the agent that was started last, when it has carried something."""
-
-    def kill(piece: Piece) -> None:
-        if source._lanes._pumps[1:] and source._lanes._pumps[-1].work_bytes:
-            with suppress(ProcessLookupError):
-                opened.channels[-1].process.kill()
-
-    return kill
-
-
 class Narrow(MemorySink):
-    """Room for a few grants only, and none before `gate` is open: there is always somebody waiting for it."""
+    """Room for a few grants only, and none while `waits`: there is always somebody waiting for it."""
 
-    def __init__(self, gate: asyncio.Event) -> None:
+    def __init__(self, waits: Callable[[], bool]) -> None:
         super().__init__(bound=4 * GRANT_BYTES)
-        self._gate = gate
+        self._waits = waits
 
     async def reserve(self, size_bytes: int) -> None:
-        await self._gate.wait()
+        while self._waits():
+            await asyncio.sleep(0.001)
         await super().reserve(size_bytes)
+
+
+def until(source: AgentSource, lanes: int) -> Narrow:
+    """Asks for nothing until so many lanes get work."""
+    return Narrow(lambda: source._lanes._growth.lanes < lanes)
+
+
+def until_killed(source: AgentSource, lanes: int) -> Narrow:
+    """When the last of so many lanes has carried something, its agent is killed, and nothing more is asked for."""
+    killed = False
+    sink = Narrow(lambda: killed or source._lanes._growth.lanes < lanes)
+
+    def kill(piece: Piece) -> None:
+        nonlocal killed
+        if source._lanes._pumps[-1].work_bytes and not killed:
+            killed = True
+            channel = source._lanes._lanes[-1]._channel
+            assert isinstance(channel, PipedChannel)
+            channel.process.kill()
+
+    sink.on_write = kill
+    return sink
 
 
 # --- how many -------------------------------------------------------------------------------------------------------------
@@ -96,9 +106,9 @@ class Narrow(MemorySink):
 
 @pytest.mark.parametrize("max_lanes", [1, 3])
 async def test_lanes_are_opened_while_much_waits_up_to_the_limit(max_lanes: int, tree: Path) -> None:
-    opened = Recorded(enough=max_lanes)
+    opened = Recorded()
     async with far(opened, tree, max_lanes) as source:
-        await brought(source, tree, Narrow(opened.enough))
+        await brought(source, tree, until(source, max_lanes))
         assert len(opened.channels) == max_lanes
         await brought(source, tree, MemorySink())
         assert len(opened.channels) == max_lanes, "those that are open are kept and used again"
@@ -114,20 +124,18 @@ async def test_few_files_open_no_second_lane(tmp_path: Path) -> None:
 
 
 async def test_lanes_that_are_refused_are_no_error_and_are_not_asked_for_again(tree: Path) -> None:
-    opened = Refusing(enough=3)
+    opened = Refusing()
     async with far(opened, tree, max_lanes=3) as source:
         for _ in range(2):
-            await brought(source, tree, Narrow(opened.enough))
+            await brought(source, tree, Narrow(lambda: opened.refused < 2))
     assert (len(opened.channels), opened.refused) == (1, 2)
 
 
 async def test_when_one_lane_is_lost_the_source_is(tree: Path) -> None:
-    opened = Recorded(enough=2)
+    opened = Recorded()
     async with far(opened, tree, max_lanes=2) as source:
-        sink = Narrow(opened.enough)
+        sink = until_killed(source, 2)
         entries, _, _ = await listing(source)
-
-        sink.on_write = kill_last(opened, source)
         with pytest.raises(SourceLost):
             await fetch_all(source, [request(e) for e in entries], sink)
         with pytest.raises(SourceLost):
@@ -147,7 +155,7 @@ async def test_closing_the_source_while_lanes_are_opened_leaves_nothing_behind(t
     before, opened = asyncio.all_tasks(), Slow(enough=2)
     async with far(opened, tree, max_lanes=3) as source:
         entries, _, _ = await listing(source)
-        task = asyncio.create_task(fetch_all(source, [request(e) for e in entries], Narrow(asyncio.Event())))
+        task = asyncio.create_task(fetch_all(source, [request(e) for e in entries], Narrow(lambda: True)))
         await opened.enough.wait()
     with pytest.raises(SourceLost):
         await task
@@ -166,13 +174,13 @@ async def large_of(source: AgentSource) -> Entry:
 async def test_the_slices_of_one_file_come_over_several_lanes_in_any_order(tmp_path: Path) -> None:
     content = os.urandom(5 * SLICE_BYTES + 12345)
     (tmp_path / "large").write_bytes(content)
-    opened, sink, offsets = Recorded(enough=3), MemorySink(), []
-    sink.on_write = lambda piece: offsets.append(piece.offset_bytes)
-    async with far(opened, tmp_path, max_lanes=3) as source:
+    offsets = []
+    async with far(Recorded(), tmp_path, max_lanes=3) as source:
         entry = await large_of(source)
         source._lanes._growth.wanted = lambda waiting_bytes: 3  # type: ignore[method-assign]
-        await fetch_all(source, [request(entry)], Narrow(opened.enough))
+        sink = until(source, 3)
         sink.resumed = {entry.path.hex(): content[: SLICE_BYTES // 2]}
+        sink.on_write = lambda piece: offsets.append(piece.offset_bytes)
         (answer,) = await fetch_all(source, [request(entry, SLICE_BYTES // 2)], sink)
         carried = [pump.work_bytes for pump in source._lanes._pumps]
     assert isinstance(answer, Fetched)
@@ -193,19 +201,14 @@ async def test_who_does_not_ask_for_the_hash_of_a_file_in_slices_does_not_get_it
 
 async def fetched_while(tree: Path, change: Callable[[Path], object], lanes: int = 1) -> Fetched | Problem:
     """The answer for a file in slices that is changed when its first bytes have come, and before all were asked for."""
-    path, opened = tree / "large", Recorded(enough=lanes)
+    async with far(Recorded(), tree, lanes) as source:
+        sink = until(source, lanes)
 
-    class ChangeMidway(Narrow):
-        changed = False
+        def once(piece: Piece) -> None:
+            sink.on_write = lambda piece: None
+            change(tree / "large")
 
-        async def write(self, pieces: object) -> object:  # type: ignore[override]
-            if not self.changed:
-                self.changed = True
-                change(path)
-            return await super().write(pieces)  # type: ignore[arg-type]
-
-    sink = ChangeMidway(opened.enough)
-    async with far(opened, tree, lanes) as source:
+        sink.on_write = once
         (answer,) = await fetch_all(source, [request(await large_of(source))], sink)
         assert await source.clock_ns()
     sink.assert_even()
@@ -270,18 +273,15 @@ async def test_a_file_noticed_while_a_large_one_comes_does_not_wait_for_it(tree:
 
 
 async def test_a_large_file_that_breaks_off_leaves_the_books_even(tree: Path) -> None:
-    opened = Recorded(enough=3)
-    async with far(opened, tree, max_lanes=3) as source:
-        sink = Narrow(opened.enough)
+    async with far(Recorded(), tree, max_lanes=3) as source:
+        sink = until_killed(source, 3)
         entry = await large_of(source)
-
-        sink.on_write = kill_last(opened, source)
         with pytest.raises(SourceLost):
             await fetch_all(source, [request(entry)], sink)
         sink.assert_even()
     kept = sink.keep_beginning(entry.path.hex())
     assert kept < LARGE
     async with local(tree) as source:
-        (answer,) = await fetch_all(source, [request(entry, kept)], sink)
+        (answer,) = await fetch_all(source, [request(entry, kept)], MemorySink(resumed=sink.resumed))
     assert isinstance(answer, Fetched)
     assert answer.source_sha256 == answer.staged.sha256

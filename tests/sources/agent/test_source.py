@@ -21,7 +21,7 @@ from forged.model.paths import source_path
 from forged.model.transfer import Fetched, Piece
 from forged.sources.agent.client import AgentSource
 from forged.sources.agent.fetching import GRANT_BYTES
-from forged.sources.agent.growth import LEAST_WINDOW_BYTES
+from forged.sources.agent.window import LEAST_BYTES
 from forged.sources.base import MAX_PART_ENTRIES, Hashed
 from forged.sources.piped import piped_channel
 from tests.sources.agent.agents import IN_MEMORY, Recorded, fetch_all, listing, local, request
@@ -331,7 +331,7 @@ async def test_a_link_to_a_file_that_looks_as_listed_is_not_read(tmp_path: Path)
 
 async def test_what_was_granted_to_files_that_changed_is_free_for_others_at_once(tmp_path: Path) -> None:
     """More of them than any window has bytes, and a sink with room for one at a time."""
-    for number in range(2 * LEAST_WINDOW_BYTES // GRANT_BYTES):
+    for number in range(2 * LEAST_BYTES // GRANT_BYTES):
         write(tmp_path, f"{number:03}", bytes(GRANT_BYTES))
     async with local(tmp_path) as source:
         entries, _, _ = await listing(source)
