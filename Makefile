@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
-.PHONY: help demo test lint bench soak fuzz pins clean packages
+.PHONY: help demo test lint bench paces soak fuzz pins clean packages
 
 python := .venv/bin/python
 pip := $(python) -m pip install -qq --no-input --disable-pip-version-check --no-warn-script-location -c .ci/constraints.txt
@@ -12,6 +12,9 @@ pytest := $(python) -m pytest
 
 # The real programs that the tests run against: package=program.
 packages := openssh-server=sshd openssh-client=ssh rsync=rsync busybox-static=busybox prometheus=promtool
+
+# What forged is raced against, and what the links need.
+rivals := rclone=rclone lftp=lftp iproute2=ip procps=sysctl
 
 # Runs a checker; a clean one says nothing but its name.
 check = printf '  %s\n' '$(1)'; out=$$($(2) 2>&1) || { printf '%s\n' "$$out"; exit 1; }
@@ -33,7 +36,11 @@ test: packages .venv/.dev ## everything CI checks: lint, then the tests (ARGS='-
 lint: .venv/.dev checkers ## ruff, mypy, the import contracts, the house rules
 	@$(call check,house rules,$(pytest) tests/house)
 
-bench: packages .venv/.dev ## how fast, against rsync
+bench: packages .venv/.dev ## how fast, against rsync, rclone, lftp: an hour, as root (ARGS='--sets tiny --links 50ms' for less)
+	@.ci/debian $(rivals)
+	@$(python) -m tests.bench --json build/bench-$$(date +%Y%m%d-%H%M%S).json $(ARGS)
+
+paces: packages .venv/.dev ## how soon a new file is home, what idling costs, how well limits are kept (ARGS='-k name' for some)
 	@$(call campaign,bench)
 
 soak: packages .venv/.dev ## hours of it

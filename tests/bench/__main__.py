@@ -54,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
     several("--links", "loopback", f"of {', '.join(LINKS)}")
     several("--buffers", "stock", "TCP buffers: stock, large (64 MiB)")
     several("--places", "memory", "where copies go: memory, disk ($FORGED_BENCH_DIR or /var/tmp)")
-    several("--peers", "rsync", "beside forged: once, forged-N (connections), rsync, rclone, lftp")
+    several("--peers", "rsync", "beside forged: once, forged-N (connections), rsync, rsync-list, rclone, lftp")
     it.add_argument("--rounds", type=int, default=3, metavar="N")
     it.add_argument("--parallel", type=int, metavar="N", help=f"parallel_transfers; else {PARALLEL}")
     it.add_argument("--patience", type=float, default=200.0, metavar="S", help="a run that takes longer is ended, and not repeated")
@@ -114,7 +114,8 @@ def run_heat(
     """Round by round, each time somebody else begins. Who has come to no good end is out."""
     ground, data = heat.ground, sets.named(heat.data)
     cell = results.Cell(data.name, ground.link, ground.buffers.name, ground.place.value)
-    who = [contestants.named(name, options.parallel or PARALLEL[ground.link]) for name in heat.contestants]
+    parallel, far_away = options.parallel or PARALLEL[ground.link], LINKS[ground.link] is not None
+    who = [contestants.named(name, parallel, far_away) for name in heat.contestants]
     for _ in range(heat.rounds):
         for contestant in list(who):
             one = race(where, data, files, contestant, cell, options.patience)

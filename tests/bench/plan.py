@@ -58,7 +58,8 @@ def _near(rounds: int) -> Iterator[Heat]:
 def _far(rounds: int) -> Iterator[Heat]:
     two = ("forged", "rsync")
     for data in ("many", "large", "tiny", "tree", "rescan"):
-        yield Heat(Ground("50ms"), data, (*two, "once"), rounds)
+        more = ("rsync-list",) if data in ("tree", "rescan") else ()
+        yield Heat(Ground("50ms"), data, (*two, "once", *more), rounds)
         yield Heat(Ground("50ms"), data, ("rclone", "lftp"), 1)
     for data in ("many", "large"):
         yield Heat(Ground("50ms", Buffers.LARGE), data, two, rounds)

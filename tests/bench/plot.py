@@ -7,7 +7,14 @@ from xml.sax.saxutils import escape
 
 from tests.bench.results import Cell, Summary
 
-COLORS = {"forged": "#2f6fde", "once": "#9dbcf2", "rsync": "#8a8a8a", "rclone": "#c9a227", "lftp": "#b5651d"}
+COLORS = {
+    "forged": "#2f6fde",
+    "once": "#9dbcf2",
+    "rsync": "#8a8a8a",
+    "rsync-list": "#5a5a5a",
+    "rclone": "#c9a227",
+    "lftp": "#b5651d",
+}
 
 LABEL_PX, PLOT_PX, BAR_PX, GAP_PX, HEAD_PX = 190, 480, 11, 9, 46
 MOST = 2.0
@@ -37,7 +44,7 @@ def head(height: int) -> Iterator[str]:
     for name, color in COLORS.items():
         if name != "rsync":
             yield f'<rect x="{x}" y="8" width="10" height="10" fill="{color}"/><text x="{x + 14}" y="17">{name}</text>'
-            x += 70
+            x += 76
     one = LABEL_PX + PLOT_PX / MOST
     yield f'<line x1="{one}" x2="{one}" y1="36" y2="{height}" stroke="{COLORS["rsync"]}" stroke-dasharray="4 3"/>'
     yield f'<text x="{one}" y="32" text-anchor="middle" fill="#555">as long as rsync</text>'

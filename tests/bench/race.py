@@ -8,8 +8,10 @@ import subprocess
 import tempfile
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from typing import IO
 
 from tests.bench import meter
 from tests.bench.contestants import Contestant, Ready
@@ -76,20 +78,30 @@ def execute(ready: Ready, patience_s: float, peaks: meter.Peaks | None = None) -
     others = meter.children()
     with tempfile.TemporaryFile() as words:
         began_s = time.perf_counter()
-        process = subprocess.Popen(
-            ready.argv, env=ready.env, stdin=subprocess.DEVNULL, stdout=words, stderr=words, start_new_session=True
-        )
-        if peaks:
-            peaks.roots.append(process.pid)
-        patience = threading.Timer(patience_s, _kill, [process.pid])
-        patience.start()
-        _, status, usage = os.wait4(process.pid, 0)
-        wall_s, cpu_s = time.perf_counter() - began_s, meter.seconds(usage) + meter.orphans_cpu_s(others)
-        patience.cancel()
-        process.returncode = os.waitstatus_to_exitcode(status)  # so that Popen does not wait for it again
+        with started(ready, words, patience_s) as process:
+            if peaks:
+                peaks.roots.append(process.pid)
+            _, status, usage = os.wait4(process.pid, 0)
+            wall_s = time.perf_counter() - began_s
+            process.returncode = os.waitstatus_to_exitcode(status)  # so that Popen does not wait for it again
         words.seek(0)
         why = _why(process.returncode, patience_s, words.read().decode(errors="replace") + ready.log())
-    return Finish(wall_s, cpu_s, why)
+    return Finish(wall_s, meter.seconds(usage) + meter.orphans_cpu_s(others), why)
+
+
+@contextmanager
+def started(ready: Ready, words: IO[bytes], patience_s: float) -> Iterator[subprocess.Popen[bytes]]:
+    """The command in a session of its own; killed with all that is in it when the patience or the block is at its end."""
+    process = subprocess.Popen(
+        ready.argv, env=ready.env, stdin=subprocess.DEVNULL, stdout=words, stderr=words, start_new_session=True
+    )
+    patience = threading.Timer(patience_s, _kill, [process.pid])
+    patience.start()
+    try:
+        yield process
+    finally:
+        patience.cancel()
+        _kill(process.pid)
 
 
 def _kill(group: int) -> None:

@@ -83,6 +83,7 @@ def ratio(summaries: Sequence[Summary], to: str, whose: str = "forged") -> float
 
 def begin(path: Path, head: str) -> None:
     """A file that is there already is gone on with; each stretch begins with what it ran on."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
         file.write(json.dumps({"about": head}) + "\n")
 
