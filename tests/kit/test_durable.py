@@ -5,10 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from forged.kit import durable
 from forged.kit.durable import FOLDER, Folders, NoReplace, probe, rename_noreplace, write_durably
@@ -121,14 +124,33 @@ class TestFolders:
                 folders.open(b"renamed")
         os.close(fd)
 
-    def test_three_hundred_levels_take_no_three_hundred_descriptors(self, folder: int) -> None:
+    def test_three_hundred_levels_take_few_descriptors(self, folder: int) -> None:
         before = len(os.listdir("/proc/self/fd"))
         with Folders(folder) as folders:
             folders.open(b"/".join([b"d"] * 300), make=True)
-            assert len(os.listdir("/proc/self/fd")) == before + 1
+            assert len(os.listdir("/proc/self/fd")) <= before + durable.MOST_LEVELS
             with pytest.raises(FileNotFoundError):
                 folders.open(b"d/d/e")
         assert len(os.listdir("/proc/self/fd")) == before
+
+    @settings(deadline=None, max_examples=50)
+    @given(st.lists(st.lists(st.sampled_from([b"a", b"ab", b"b"]), max_size=12).map(b"/".join), max_size=12))
+    def test_on_every_way_it_is_the_folder_asked_for(self, paths: list[bytes]) -> None:
+        with tempfile.TemporaryDirectory() as top:
+            root = os.open(top, FOLDER)
+            with Folders(root) as folders:
+                for path in paths:
+                    fd = folders.open(path, make=True)
+                    assert os.path.samestat(os.fstat(fd), os.stat(os.path.join(os.fsencode(top), path)))
+            os.close(root)
+
+    def test_after_a_wrong_way_it_finds_the_right_one(self, folder: int, tmp_path: Path) -> None:
+        (tmp_path / "a/b").mkdir(parents=True)
+        with Folders(folder) as folders:
+            for wrong in (b"a/b/c", b"a/x/b", b"x"):
+                with pytest.raises(FileNotFoundError):
+                    folders.open(wrong)
+                assert os.path.samestat(os.fstat(folders.open(b"a/b")), (tmp_path / "a/b").stat())
 
     def test_what_is_new_is_made_durable_with_its_parents_and_once_each(
         self, folder: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -141,6 +163,21 @@ class TestFolders:
             folders.changed(b"a/c")
             folders.sync()
         assert synced == [str(tmp_path), str(tmp_path / "a"), str(tmp_path / "a/c")]
+
+
+class TestChunks:
+    @pytest.mark.parametrize("most", [1, 4, 5, 9, 100])
+    def test_what_is_not_taken_at_once_follows(self, most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """As with a signal or a nearly full disk: fewer bytes are taken than were given."""
+        monkeypatch.setattr(os, "pwritev", lambda fd, chunks, offset: os.pwrite(fd, b"".join(chunks)[:most], offset))
+        with open(tmp_path / "a", "wb") as file:
+            durable.write_chunks(file.fileno(), (b"one", b"two", b"", b"three"), 2)
+        assert (tmp_path / "a").read_bytes() == b"\0\0onetwothree"
+
+    def test_no_chunks_are_no_bytes(self, tmp_path: Path) -> None:
+        with open(tmp_path / "a", "wb") as file:
+            durable.write_chunks(file.fileno(), (), 2)
+        assert (tmp_path / "a").read_bytes() == b""
 
 
 class TestSmallFiles:
