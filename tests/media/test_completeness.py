@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from forged.media.completeness import inspect
 from forged.model.transfer import Wholeness
 from tests.media.judging import Memory, verdict
 from tests.media.making import film, picture, whole_files
@@ -52,6 +53,24 @@ def test_a_file_that_is_cut_after_its_first_bytes_is_broken(kind: str) -> None:
         unsure = set(range(data.index(b"Info") + 12))  # before the byte count
     with Memory(data) as memory:
         assert [cut for cut in cuts(len(data)) if cut >= 20 and memory.cut_at(cut) is not BROKEN and cut not in unsure] == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_first_bytes_at_hand_change_no_verdict(kind: str) -> None:
+    data = whole_files()[kind]
+    with Memory(data) as memory:
+        for cut in random.Random(kind).sample(range(len(data) + 1), 20):
+            verdicts = {inspect(memory.fd, cut, data[:known]) for known in (0, 1, 100, cut // 2, cut, len(data))}
+            assert verdicts == {memory.cut_at(cut)}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_of_a_file_that_is_at_hand_nothing_is_read(kind: str) -> None:
+    data = whole_files()[kind]
+    no_descriptor = -1
+    assert inspect(no_descriptor, len(data), data) is WHOLE
+    assert inspect(no_descriptor, 0, b"") is UNKNOWN
+    assert inspect(no_descriptor, 9, b"some text") is UNKNOWN
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -33,22 +33,22 @@ class Reader:
     trouble), and every read OutOfSteps.
     """
 
-    def __init__(self, fd: int, size_bytes: int) -> None:
-        self.size_bytes = min(size_bytes, os.fstat(fd).st_size)
+    def __init__(self, fd: int, size_bytes: int, beginning: bytes = b"") -> None:
+        """`beginning`: the first bytes, where they are at hand. A small file is judged by them without a system call."""
+        self.size_bytes = size_bytes if len(beginning) >= size_bytes else min(size_bytes, os.fstat(fd).st_size)
         self._fd = fd
         self._steps = 0
-        self._window = b""
+        self._window = beginning
         self._window_at = 0
 
     def at(self, offset: int, count: int) -> bytes:
         """`count` bytes from `offset` on, fewer only at the end of the file or over MAX_READ_BYTES. One step."""
         self.spend(1)
-        count = min(count, MAX_READ_BYTES)
-        start = offset - self._window_at
-        if start < 0 or start + count > len(self._window):
+        count = max(min(count, MAX_READ_BYTES, self.size_bytes - offset), 0)
+        if not self._is_at_hand(offset, count):
             self._window = self._read(offset, max(count, WINDOW_BYTES))
             self._window_at = offset
-            start = 0
+        start = offset - self._window_at
         return self._window[start : start + count]
 
     def tail(self, count: int) -> bytes:
@@ -74,9 +74,15 @@ class Reader:
         if self._steps > MAX_STEPS:
             raise OutOfSteps
 
+    def _is_at_hand(self, offset: int, count: int) -> bool:
+        return self._window_at <= offset and offset + count <= self._window_at + len(self._window)
+
     def _read(self, offset: int, count: int) -> bytes:
-        count = min(count, self.size_bytes - offset)
-        return os.pread(self._fd, count, offset) if count > 0 else b""
+        count = max(min(count, self.size_bytes - offset), 0)
+        if self._is_at_hand(offset, count):
+            start = offset - self._window_at
+            return self._window[start : start + count]
+        return os.pread(self._fd, count, offset) if count else b""
 
 
 def begins(head: bytes, magic: bytes, least_bytes: int) -> bool:
