@@ -11,8 +11,8 @@ import os
 
 from forged.destination.claims import copy_name, drop_claim, make_claim, settle_claim
 from forged.destination.hashing import BLOCK_BYTES
+from forged.destination.place import Place
 from forged.destination.pouring import part_name
-from forged.destination.root import Place
 from forged.kit.durable import NEW_FILE, Folders, NoReplace, rename_noreplace, write_all
 from forged.model.errors import DestinationError
 from forged.model.paths import HomePath

@@ -16,51 +16,56 @@ from itertools import chain
 
 from forged.destination.base import Closed, HomeLook, Landing
 from forged.destination.carrying import carry_across, rename_claimed
+from forged.destination.fresh import Fresh
 from forged.destination.hashing import sha256_of
+from forged.destination.place import Place
 from forged.destination.pouring import part_name
-from forged.destination.root import Place, Root
+from forged.destination.root import Root
 from forged.destination.trouble import spares
 from forged.kit.durable import READ, Folders, NoReplace, rename_noreplace
 from forged.model.files import Problem, ProblemKind
 from forged.model.paths import HomePath, shown
-from forged.model.target import HomePolicy
-from forged.model.transfer import Landed, LandedAs
+from forged.model.transfer import Landed, LandedAs, Receipt, Staged
 
 
 class Landings:
     """Lands, looks at and hashes files of one destination."""
 
-    def __init__(self, root: Root, policy: HomePolicy) -> None:
-        self._root, self._policy = root, policy
+    def __init__(self, root: Root, fresh: Fresh) -> None:
+        self._root, self._fresh = root, fresh
 
     def land(self, batch: Sequence[Landing]) -> list[Landed | Problem]:
-        """As the contract says."""
+        """As the contract says. Names are taken folder by folder, and within one in the order asked."""
         with self._root.enter() as place, self._root.folders(place) as folders:
-            here = [self._dress(place, landing) for landing in batch]
-            for landing, is_here in zip(batch, here, strict=True):
-                if is_here:
-                    _make_durable(place, landing)
-            steps = [_Step(place, folders, landing, is_here) for landing, is_here in zip(batch, here, strict=True)]
-            answers = [step.answer() for step in steps]
+            here = self._on_disk(place, [landing.receipt for landing in batch])
+            naming = _Naming(place, folders)
+            answers: dict[int, Landed | Problem] = {}
+            for number in sorted(range(len(batch)), key=lambda number: batch[number].home.rpartition(b"/")[0]):
+                answers[number] = naming.answer(batch[number], here[number])
             folders.sync()
-            return answers
+            return [answers[number] for number in range(len(batch))]
 
-    def _dress(self, place: Place, landing: Landing) -> bool:
-        """Gives a staged file its mtime, mode and group; False when it is not there (any more)."""
-        name, mtime_ns = part_name(landing.receipt.staged.staging), landing.receipt.entry.stat.mtime_ns
+    def _on_disk(self, place: Place, receipts: Sequence[Receipt]) -> list[bool]:
+        """Dresses staged files and makes them durable; which of them were there."""
+        most = self._fresh.most
+        groups = [receipts[start : start + most] for start in range(0, len(receipts), most)]
+        return [is_here for group in groups for is_here in self._group_on_disk(place, group)]
+
+    def _group_on_disk(self, place: Place, receipts: Sequence[Receipt]) -> list[bool]:
+        fds: list[int | None] = [self._fresh.take(receipt.staged) for receipt in receipts]
         try:
-            seen = os.stat(name, dir_fd=place.staging, follow_symlinks=False)
-        except FileNotFoundError:
-            return False
-        if seen.st_size != landing.receipt.staged.size_bytes:
-            return False  # another attempt has begun in its place
-        with contextlib.suppress(OverflowError):  # a time that no file system can hold: the file matters more
-            os.utime(name, ns=(mtime_ns, mtime_ns), dir_fd=place.staging, follow_symlinks=False)
-        with contextlib.suppress(PermissionError):  # FAT and some shares keep no modes; `ready` has tried the group
-            os.chmod(name, self._policy.file_mode, dir_fd=place.staging)
-            if self._root.gid != -1:
-                os.chown(name, -1, self._root.gid, dir_fd=place.staging, follow_symlinks=False)
-        return True
+            for number, receipt in enumerate(receipts):
+                fd = fds[number] = fds[number] if fds[number] is not None else _opened(place, receipt.staged)
+                if fd is not None:
+                    self._root.dress(fd, receipt.entry.stat.mtime_ns)
+            for fd, receipt in zip(fds, receipts, strict=True):
+                if fd is not None:
+                    _fsync(fd, place, receipt.staged)
+            return [fd is not None for fd in fds]
+        finally:
+            for fd in fds:
+                if fd is not None:
+                    os.close(fd)
 
     def look(self, homes: Sequence[HomePath]) -> list[HomeLook | Closed | None]:
         """As the contract says."""
@@ -88,104 +93,114 @@ class Landings:
             folders.sync()
 
 
-class _Step:
-    """One file on its way to a final name."""
+class _Naming:
+    """Gives the files of one batch their final names."""
 
-    def __init__(self, place: Place, folders: Folders, landing: Landing, is_here: bool) -> None:
-        self._place, self._folders, self._landing, self._is_here = place, folders, landing, is_here
-        self._staged = landing.receipt.staged
+    def __init__(self, place: Place, folders: Folders) -> None:
+        self._place, self._folders = place, folders
 
-    def answer(self) -> Landed | Problem:
+    def answer(self, landing: Landing, is_here: bool) -> Landed | Problem:
         """Tries its names in turn. Raises OSError when the place as a whole is in trouble."""
-        landing, receipt = self._landing, self._landing.receipt
+        receipt = landing.receipt
         try:
             for home in chain((landing.home,), landing.versions):
-                how = self._try(home)
+                how = self._try(landing, home, is_here)
                 if how is not None:
-                    return Landed(receipt.entry, home, self._staged.sha256, how, receipt.incomplete)
+                    return Landed(receipt.entry, home, receipt.staged.sha256, how, receipt.incomplete)
         except OSError as e:
             if not spares(e):
                 raise
-            return self._problem(f"cannot land as {shown(home)}: {_IN_THE_WAY if e.errno == errno.ENOTDIR else e.strerror}")
-        return self._problem(f"every name for {shown(landing.home)} is taken" if self._is_here else "its staged bytes are gone")
+            return _problem(landing, f"cannot land as {shown(home)}: {_IN_THE_WAY if e.errno == errno.ENOTDIR else e.strerror}")
+        return _problem(landing, f"every name for {shown(landing.home)} is taken" if is_here else "its staged bytes are gone")
 
-    def _try(self, home: HomePath) -> LandedAs | None:
+    def _try(self, landing: Landing, home: HomePath, is_here: bool) -> LandedAs | None:
         """Takes this name, or adopts what is there; None when it is other content's (or when there is nothing to land)."""
-        if self._is_here and self._take(home):
-            self._folders.changed(_above(home))
-            return LandedAs.NEW if home == self._landing.home else LandedAs.VERSION
+        above, _, name = home.rpartition(b"/")
+        if is_here and self._take(landing.receipt.staged, home, above, name):
+            self._folders.changed(above)
+            return LandedAs.NEW if home is landing.home else LandedAs.VERSION
         try:
             fd = _open_regular(self._folders, home)
         except (FileNotFoundError, PermissionError):
             return None
         with _closing(fd):
-            return self._compare(home, fd)
+            how = self._compare(landing, home, fd, is_here)
+        if how is not None:
+            self._folders.changed(above)
+        return how
 
-    def _take(self, home: HomePath) -> bool:
-        folder, name = self._folders.open(_above(home), make=True), _name(home)
-        part, level = part_name(self._staged.staging), self._place.level
+    def _take(self, staged: Staged, home: HomePath, above: bytes, name: bytes) -> bool:
+        folder, level = self._folders.open(above, make=True), self._place.level
         try:
-            if level is NoReplace.PLACEHOLDER and self._staged.size_bytes:
-                rename_claimed(self._place, self._folders, self._staged.staging, home)
+            if level is NoReplace.PLACEHOLDER and staged.size_bytes:
+                rename_claimed(self._place, self._folders, staged.staging, home)
             else:  # an empty file needs no claim: its placeholder is as good as itself
-                rename_noreplace(level, self._place.staging, part, folder, name)
+                rename_noreplace(level, self._place.staging, part_name(staged.staging), folder, name)
         except FileExistsError:
             return False
         except OSError as e:
             if e.errno != errno.EXDEV:
                 raise
-            return carry_across(self._place, self._folders, self._staged, home)
+            return carry_across(self._place, self._folders, staged, home)
         return True
 
-    def _compare(self, home: HomePath, fd: int) -> LandedAs | None:
+    def _compare(self, landing: Landing, home: HomePath, fd: int, is_here: bool) -> LandedAs | None:
         """What is there may be equal, or what `mutable` may replace."""
-        seen, replaces = os.fstat(fd), self._landing.replaces_sha256
-        may_replace = self._is_here and replaces is not None and home == self._landing.home
-        if seen.st_size != self._staged.size_bytes and not may_replace:
+        seen, replaces, staged = os.fstat(fd), landing.replaces_sha256, landing.receipt.staged
+        may_replace = is_here and replaces is not None and home == landing.home
+        if seen.st_size != staged.size_bytes and not may_replace:
             return None
         sha256 = sha256_of(fd)
-        if sha256 == self._staged.sha256 and seen.st_size == self._staged.size_bytes:
-            return self._adopt(home, fd)
+        if sha256 == staged.sha256 and seen.st_size == staged.size_bytes:
+            return self._adopt(staged, fd)
         if may_replace and sha256 == replaces:
-            return self._replace(home, seen)
+            return self._replace(staged, home, seen)
         return None
 
-    def _adopt(self, home: HomePath, fd: int) -> LandedAs:
+    def _adopt(self, staged: Staged, fd: int) -> LandedAs:
         os.fsync(fd)
-        self._folders.changed(_above(home))
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(part_name(self._staged.staging), dir_fd=self._place.staging)
+            os.unlink(part_name(staged.staging), dir_fd=self._place.staging)
         return LandedAs.ADOPTED
 
-    def _replace(self, home: HomePath, seen: os.stat_result) -> LandedAs | None:
+    def _replace(self, staged: Staged, home: HomePath, seen: os.stat_result) -> LandedAs | None:
         """In one step, and only if nobody has touched it since it was hashed."""
         folder, name = self._folders.open(_above(home)), _name(home)
         if _touch(os.stat(name, dir_fd=folder, follow_symlinks=False)) != _touch(seen):
             return None
         try:
-            os.rename(part_name(self._staged.staging), name, src_dir_fd=self._place.staging, dst_dir_fd=folder)
+            os.rename(part_name(staged.staging), name, src_dir_fd=self._place.staging, dst_dir_fd=folder)
         except OSError as e:
             if e.errno != errno.EXDEV:
                 raise
-            carry_across(self._place, self._folders, self._staged, home, replace=True)
-        self._folders.changed(_above(home))
+            carry_across(self._place, self._folders, staged, home, replace=True)
         return LandedAs.REPLACED
 
-    def _problem(self, message: str) -> Problem:
-        return Problem(self._landing.receipt.entry.path, ProblemKind.HOME, message)
+
+def _problem(landing: Landing, message: str) -> Problem:
+    return Problem(landing.receipt.entry.path, ProblemKind.HOME, message)
 
 
-def _make_durable(place: Place, landing: Landing) -> None:
-    """fsync of the staged file. After a failed one its pages may be gone though a second fsync would succeed (fsync(2), Notes on
-    errors): the staged file is dropped, so that it is brought again."""
-    name = part_name(landing.receipt.staged.staging)
-    fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=place.staging)
-    with _closing(fd):
-        try:
-            os.fsync(fd)
-        except OSError:
-            os.unlink(name, dir_fd=place.staging)
-            raise
+def _opened(place: Place, staged: Staged) -> int | None:
+    """A staged file that is not fresh any more; None when it is not there (any more)."""
+    try:
+        fd = os.open(part_name(staged.staging), READ, dir_fd=place.staging)
+    except FileNotFoundError:
+        return None
+    if os.fstat(fd).st_size != staged.size_bytes:
+        os.close(fd)  # another attempt has begun in its place
+        return None
+    return fd
+
+
+def _fsync(fd: int, place: Place, staged: Staged) -> None:
+    """After a failed one a staged file's pages may be gone though a second fsync would succeed (fsync(2), Notes on errors): the
+    file is dropped, so that it is brought again."""
+    try:
+        os.fsync(fd)
+    except OSError:
+        os.unlink(part_name(staged.staging), dir_fd=place.staging)
+        raise
 
 
 _IN_THE_WAY = "a file or a link lies where its folder belongs; move it away"

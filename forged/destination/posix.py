@@ -9,9 +9,11 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 
 from forged.destination.base import Closed, HomeLook, Landing, Readiness
+from forged.destination.fresh import Fresh
 from forged.destination.landing import Landings
 from forged.destination.root import Root
-from forged.destination.staging import Inspect, Staging, StagingSink
+from forged.destination.sink import StagingSink
+from forged.destination.staging import Inspect, Staging
 from forged.kit.budget import Room
 from forged.model.errors import DestinationError
 from forged.model.files import Problem
@@ -22,8 +24,8 @@ from forged.model.transfer import Landed
 P = ParamSpec("P")
 R = TypeVar("R")
 
-FILES_PER_HOP = 256
-"""Files per visit of a thread: the hop's cost vanishes, and the fsyncs of a visit still end soon."""
+FILES_PER_HOP = 512
+"""Files per visit of a thread: the hop's cost vanishes, one journal commit serves many, and a visit still ends soon."""
 
 LANDING_THREADS = 2
 """While one waits for an fsync, the other goes on."""
@@ -38,8 +40,9 @@ class PosixDestination:
     def __init__(self, home: HomePolicy, namespace: str, room: Room, min_free_bytes: int, inspect: Inspect) -> None:
         """`namespace` tells the staging areas of targets apart; `inspect` answers whether a file's format finds its end."""
         self._root = Root(home, namespace, min_free_bytes)
-        self._staging = Staging(self._root, inspect)
-        self._landings = Landings(self._root, home)
+        fresh = Fresh()
+        self._staging = Staging(self._root, inspect, fresh)
+        self._landings = Landings(self._root, fresh)
         self._room = room
         self._writer = ThreadPoolExecutor(1, f"write {namespace}")
         self._landers = ThreadPoolExecutor(LANDING_THREADS, f"land {namespace}")

@@ -1,48 +1,27 @@
 """The destination folder itself: is it there, is it the right one, can it take more?
 
-    <dest>/.forged/id                     the marker: a random id, made on first use
-    <dest>/.forged/staging/<namespace>/   where the bytes of one target wait for their final names
-
 Everything here blocks; it runs in the destination's threads.
 """
 
 from __future__ import annotations
 
-import contextlib
 import grp
 import os
 import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from urllib.parse import quote
 
 from forged.destination.base import Readiness
+from forged.destination.place import MARKER, OURS, ROOT, STAGING, Place, open_place, read_marker
 from forged.destination.trouble import border
-from forged.kit.durable import FOLDER, READ, Folders, NoReplace, fsync_folder, probe, rename_noreplace, write_durably
+from forged.kit.durable import FOLDER, Folders, NoReplace, fsync_folder, probe, rename_noreplace, write_durably
 from forged.model.errors import DestinationError, DestinationMissing, DestinationReadOnly, DiskFull, MarkerMissing
 from forged.model.target import HomePolicy
 
-OURS = b".forged"
-_MARKER = b"id"
-_STAGING = b"staging"
-
 _OURS_MODE = 0o700
 """What waits there is not verified yet; nobody else should serve it or index it."""
-
-_ROOT = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-"""The destination itself may be reached through a link: that is the owner's choice, not a source's."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """The open folders of a destination, for the length of one piece of work."""
-
-    root: int
-    ours: int
-    staging: int
-    level: NoReplace
 
 
 class Root:
@@ -69,8 +48,8 @@ class Root:
             self._check_mounted()
             if known_id is None:
                 self._make()
-            with self._open(_ROOT, self._path) as root:
-                if known_id is not None and _read_marker(root) != known_id:
+            with self._open(ROOT, self._path) as root:
+                if known_id is not None and read_marker(root) != known_id:
                     raise MarkerMissing(f"{self.where}: this is not the folder that files were landed in before")
                 _check_writable(root, self.where)
                 self._id, self._level = self._settle_in(root)
@@ -92,28 +71,39 @@ class Root:
         with self.enter() as place:
             return max(_free_bytes(place.staging) - self._min_free_bytes, 0)
 
-    @contextmanager
-    def enter(self) -> Iterator[Place]:
-        """Opens the place for one piece of work, after a look at its marker. Raises DestinationError for OSErrors within, too."""
-        with border(self.where), contextlib.ExitStack() as stack:
-            root = stack.enter_context(self._open(_ROOT, self._path))
+    def open(self) -> Place:
+        """Opens the place, after a look at its marker; who asks closes it. Raises DestinationError."""
+        with border(self.where):
             if self._id is None or self._level is None:
                 raise DestinationMissing(f"{self.where}: not looked at yet", hint="forged looks at it before each round")
-            if _read_marker(root) != self._id:
-                raise MarkerMissing(f"{self.where}: it was unmounted or exchanged just now")
-            ours = stack.enter_context(self._open(FOLDER, OURS, root))
-            outer = stack.enter_context(self._open(FOLDER, _STAGING, ours))
-            staging = stack.enter_context(self._open(FOLDER, self._namespace, outer))
-            yield Place(root, ours, staging, self._level)
+            return open_place(self._path, self._namespace, self._id, self._level)
+
+    @contextmanager
+    def enter(self) -> Iterator[Place]:
+        """The open place for one piece of work. Raises DestinationError for OSErrors within, too."""
+        place = self.open()
+        with border(self.where):
+            try:
+                yield place
+            finally:
+                place.close()
 
     def folders(self, place: Place) -> Folders:
         """The owner's folders in this place; `.forged` is none of them."""
-        return Folders(place.root, self._policy.dir_mode, self.gid, forbidden=place.ours)
+        return Folders(place.root, self._policy.dir_mode, self._gid, forbidden=place.ours)
 
-    @property
-    def gid(self) -> int:
-        """The configured group's number; -1 without one."""
-        return self._gid
+    def dress(self, fd: int, mtime_ns: int) -> None:
+        """Gives an open staged file the mtime, mode and group that it keeps under its final name."""
+        try:
+            os.fchmod(fd, self._policy.file_mode)
+            if self._gid != -1:
+                os.fchown(fd, -1, self._gid)
+        except PermissionError:  # FAT and some shares keep no modes; `ready` has tried the group
+            pass
+        try:
+            os.utime(fd, ns=(mtime_ns, mtime_ns))
+        except OverflowError:  # a time that no file system can hold: the file matters more
+            pass
 
     @contextmanager
     def _open(self, flags: int, name: bytes, folder: int | None = None) -> Iterator[int]:
@@ -135,20 +125,20 @@ class Root:
             missing.append(os.path.basename(path))
             path = os.path.dirname(path)
         if missing:
-            with self._open(_ROOT, path) as above:
-                with Folders(above, self._policy.dir_mode, self.gid) as folders:
+            with self._open(ROOT, path) as above:
+                with Folders(above, self._policy.dir_mode, self._gid) as folders:
                     folders.open(b"/".join(reversed(missing)), make=True)
                     folders.sync()
 
     def _settle_in(self, root: int) -> tuple[str, NoReplace]:
         """Makes what is missing of `.forged`, tries the folder out when that is due; answers the marker's id and the level."""
         with Folders(root, _OURS_MODE) as folders:
-            staging = folders.open(b"/".join([OURS, _STAGING, self._namespace]), make=True)
+            staging = folders.open(b"/".join([OURS, STAGING, self._namespace]), make=True)
             if self._level is None or not self._trusted:
                 self._check_group(staging)
                 self._level = probe(staging)
                 self._trusted = True
-            made = _read_marker(root) or self._make_marker(root, staging, self._level)
+            made = read_marker(root) or self._make_marker(root, staging, self._level)
             folders.sync()
             return made, self._level
 
@@ -159,13 +149,13 @@ class Root:
         write_durably(staging, temporary, made.encode() + b"\n")
         with self._open(FOLDER, OURS, root) as ours:
             try:
-                rename_noreplace(level, staging, temporary, ours, _MARKER)
+                rename_noreplace(level, staging, temporary, ours, MARKER)
             except FileExistsError:
-                there = _read_marker(root)
+                there = read_marker(root)
                 if there is not None:
                     os.unlink(temporary, dir_fd=staging)
                     return there
-                os.rename(temporary, _MARKER, src_dir_fd=staging, dst_dir_fd=ours)  # an empty one, of a crash in mid-making
+                os.rename(temporary, MARKER, src_dir_fd=staging, dst_dir_fd=ours)  # an empty one, of a crash in mid-making
             fsync_folder(ours)
         return made
 
@@ -192,20 +182,6 @@ def _gid(group: str | None) -> int:
 def _folder_name(namespace: str) -> bytes:
     """A safe folder name for a target's name, whatever is in it; distinct for distinct names."""
     return quote(namespace, safe="").replace(".", "%2E").encode()
-
-
-def _read_marker(root: int) -> str | None:
-    """The id in `.forged/id`; None where there is none, or one that is not ours to understand."""
-    try:
-        fd = os.open(OURS + b"/" + _MARKER, READ, dir_fd=root)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    try:
-        return str(uuid.UUID(os.read(fd, 64).decode("ascii").strip()))
-    except ValueError:
-        return None
-    finally:
-        os.close(fd)
 
 
 def _check_writable(root: int, where: str) -> None:

@@ -84,6 +84,15 @@ class DestinationContract:
         with pytest.raises(MarkerMissing):
             await home.sweep(())
 
+    async def test_an_exchange_while_a_sink_is_open_is_noticed_by_its_next_write(self, house: House, home: Destination) -> None:
+        one, two = pieces(request(b"a.png", b"pixels"), b"pixels", 3)
+        async with aclosing(home.sink()) as sink:
+            await sink.reserve(6)
+            await sink.write([one])
+            house.exchange()
+            with pytest.raises(MarkerMissing):
+                await sink.write([two])
+
     # --- pouring ----------------------------------------------------------------------------------------------------------
 
     async def test_what_is_poured_is_hashed(self, home: Destination) -> None:
@@ -287,6 +296,12 @@ class DestinationContract:
         files = [(b"%d/%d.png" % (n % 3, n), b"%d" % n) for n in range(300)]
         answers = await home.land([landing(receipt) for receipt in await pour(home, *files)])
         assert [answer.home for answer in answers if isinstance(answer, Landed)] == [path for path, _ in files]
+
+    async def test_of_two_that_want_one_name_the_first_asked_gets_it(self, home: Destination, house: House) -> None:
+        one, between, two = await pour(home, (b"x/one.png", b"one"), (b"y/a.png", b"a"), (b"x/two.png", b"two"))
+        answers = await home.land([landing(one, b"x/a.png"), landing(between), landing(two, b"x/a.png")])
+        assert [answer.how for answer in answers if isinstance(answer, Landed)] == [LandedAs.NEW, LandedAs.NEW, LandedAs.VERSION]
+        assert house.get(b"x/a.png") == b"one"
 
     async def test_equal_content_at_home_is_adopted(self, home: Destination, house: House) -> None:
         house.put(b"a.png", b"pixels")

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from forged.destination.posix import PosixDestination
+from forged.destination.sink import StagingSink
 from forged.kit.durable import NoReplace
 from forged.model.transfer import Landed, Receipt, Request
 from tests.destination.places import landing, pieces, posix, request
@@ -38,18 +39,17 @@ def taken(path: bytes) -> bool:
     return path.endswith(b"3.png")
 
 
-async def _pour(home: PosixDestination, batch: list[tuple[bytes, bytes]]) -> list[Receipt]:
+async def _pour(home: PosixDestination, sink: StagingSink, batch: list[tuple[bytes, bytes]]) -> list[Receipt]:
     """As the transfer does it, in pieces that come in disorder."""
     fresh = [request(path, data) for path, data in batch]
     offsets = await home.resume_points([wanted.staging for wanted in fresh])
     asked = [Request(w.entry, w.staging, offset) for w, offset in zip(fresh, offsets, strict=True)]
     receipts = []
-    async with aclosing(home.sink()) as sink:
-        for wanted, (_, data) in zip(asked, batch, strict=True):
-            parts = pieces(wanted, data, 50_000)
-            random.shuffle(parts)
-            for part in parts:
-                receipts += [Receipt(wanted.entry, done) for done in await sink.write([part])]
+    for wanted, (_, data) in zip(asked, batch, strict=True):
+        parts = pieces(wanted, data, 50_000)
+        random.shuffle(parts)
+        for part in parts:
+            receipts += [Receipt(wanted.entry, done) for done in await sink.write([part])]
     return receipts
 
 
@@ -60,8 +60,12 @@ async def bring(dest: Path, notes: Path) -> None:
     left = [(path, data) for path, data in files().items() if path not in known]
     with notes.open("ab", buffering=0) as memory:
         for start in range(0, len(left), 8):
-            receipts = await _pour(home, left[start : start + 8])
-            for landed in await home.land([landing(receipt) for receipt in receipts]):
+            async with aclosing(home.sink()) as sink:
+                receipts = await _pour(home, sink, left[start : start + 8])
+                if random.random() < 0.5:
+                    await sink.aclose()  # most files land before their sink ends, and some after it
+                answers = await home.land([landing(receipt) for receipt in receipts])
+            for landed in answers:
                 assert isinstance(landed, Landed), landed
                 memory.write(landed.entry.path + b"\0")
     await home.sweep(())

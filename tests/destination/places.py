@@ -67,7 +67,7 @@ def staged(wanted: Request, data: bytes, wholeness: Wholeness = Wholeness.UNKNOW
 
 def always(wholeness: Wholeness = Wholeness.UNKNOWN) -> Inspect:
     """An inspection that says the same of every file."""
-    return lambda fd, size_bytes: wholeness
+    return lambda fd, size_bytes, beginning: wholeness
 
 
 def posix(

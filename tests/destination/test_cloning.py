@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from forged.destination.posix import PosixDestination
-from forged.destination.staging import DRAW_BYTES
+from forged.destination.staging import STEP_BYTES
 from forged.kit.budget import ANY_PORTION_BYTES, Budget
 from forged.model.errors import DestinationMissing, DiskFull
 from forged.model.files import Entry, Stat
@@ -129,7 +129,7 @@ async def test_from_another_disk_nothing_is_staged_and_pieces_do_it(home: PosixD
             assert await sink.write([Piece(original.request, 0, (DATA,), last=True)]) == [expected(DATA)]
 
 
-@pytest.mark.parametrize("size", [1, DRAW_BYTES - 1, DRAW_BYTES, DRAW_BYTES + 1])
+@pytest.mark.parametrize("size", [1, STEP_BYTES - 1, STEP_BYTES, STEP_BYTES + 1])
 async def test_files_of_every_size_come_whole(size: int, home: PosixDestination, tmp_path: Path) -> None:
     with closing(Original(tmp_path / "a", DATA[:size])) as original:
         assert await cloned(home, original) == expected(DATA[:size])
@@ -217,7 +217,7 @@ async def test_each_byte_is_asked_for_once_and_the_books_are_even(tmp_path: Path
     with closing(Original(tmp_path / "a")) as original:
         await cloned(destination, original)
     assert sum(room.taken) == len(DATA)
-    assert max(room.taken) <= DRAW_BYTES
+    assert max(room.taken) <= STEP_BYTES
     assert room.held == 0
 
 

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 import os
 import random
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from forged.destination.ahead import Ahead
 from forged.destination.posix import PosixDestination
-from forged.destination.pouring import ahead_name, part_name
-from forged.destination.staging import MOST_OPEN
-from forged.model.errors import DestinationError
+from forged.destination.pouring import NOTE_EVERY_BYTES, ahead_name, part_name
+from forged.destination.staging import MOST_OPEN, STEP_BYTES
+from forged.model.errors import DestinationError, MarkerMissing, SourceBroken
 from forged.model.transfer import Piece, Wholeness
-from tests.destination.places import landing, pieces, posix, pour, request, tree
+from tests.destination.places import landing, needs_root, pieces, posix, pour, request, tmpfs, tree
 
 
 @pytest.fixture
@@ -33,15 +38,19 @@ async def home(dest: Path) -> AsyncIterator[PosixDestination]:
     await home.aclose()
 
 
-def open_descriptors(dest: Path) -> int:
+def open_below(dest: Path) -> list[str]:
     links = (f"/proc/self/fd/{fd}" for fd in os.listdir("/proc/self/fd"))
-    return sum(os.path.realpath(link).startswith(str(dest)) for link in links)
+    return [path for path in map(os.path.realpath, links) if path.startswith(str(dest))]
+
+
+def open_files(dest: Path) -> int:
+    return len([path for path in open_below(dest) if ".part" in path])  # that may be deleted meanwhile
 
 
 async def test_the_format_is_looked_at_when_the_last_byte_is_there(dest: Path) -> None:
     seen: list[tuple[bytes, int]] = []
 
-    def inspect(fd: int, size_bytes: int) -> Wholeness:
+    def inspect(fd: int, size_bytes: int, beginning: bytes) -> Wholeness:
         seen.append((os.pread(fd, 100, 0), size_bytes))
         return Wholeness.BROKEN
 
@@ -57,10 +66,10 @@ async def test_many_unfinished_files_hold_few_descriptors(home: PosixDestination
     files = [(request(b"%d.png" % n, bytes([n]) * 20), bytes([n]) * 20) for n in range(3 * MOST_OPEN)]
     async with aclosing(home.sink()) as sink:
         await sink.write([pieces(wanted, data, 10)[0] for wanted, data in files])
-        assert open_descriptors(dest) <= MOST_OPEN
+        assert open_files(dest) <= MOST_OPEN
         done = await sink.write([pieces(wanted, data, 10)[1] for wanted, data in files])
         assert [one.sha256 for one in done] == [hashlib.sha256(data).digest() for _, data in files]
-    assert open_descriptors(dest) == 0
+    assert open_below(dest) == []
 
 
 async def test_a_closed_sink_holds_no_descriptors_and_keeps_the_beginnings(home: PosixDestination, dest: Path) -> None:
@@ -68,9 +77,120 @@ async def test_a_closed_sink_holds_no_descriptors_and_keeps_the_beginnings(home:
     wanted = request(b"a.png", data)
     async with aclosing(home.sink()) as sink:
         await sink.write(pieces(wanted, data, 10)[:4])
-        assert open_descriptors(dest) == 1
-    assert open_descriptors(dest) == 0
+        assert open_files(dest) == 1
+    assert open_below(dest) == []
     assert list(await home.resume_points([wanted.staging])) == [40]
+
+
+async def test_a_place_that_is_exchanged_while_a_sink_is_open_is_noticed(home: PosixDestination, dest: Path) -> None:
+    async with aclosing(home.sink()) as sink:
+        await sink.write(pieces(request(b"a.png", b"one"), b"one"))
+        (dest / ".forged").rename(dest.parent / "elsewhere")
+        with pytest.raises(MarkerMissing):
+            await sink.write(pieces(request(b"b.png", b"two"), b"two"))
+        (dest.parent / "elsewhere").rename(dest / ".forged")
+        await sink.write(pieces(request(b"b.png", b"two"), b"two"))
+        (dest / ".forged/id").write_text("9dd7be3c-3b11-4a0c-a3a3-3d42c43a4a60\n")
+        with pytest.raises(MarkerMissing):
+            await sink.write(pieces(request(b"c.png", b"three"), b"three"))
+    assert open_below(dest) == []
+
+
+@needs_root
+async def test_a_disk_that_is_unmounted_while_a_sink_is_open_is_not_taken_for_an_empty_one(dest: Path) -> None:
+    home = posix(dest)
+    with tmpfs(dest):
+        await home.ready(None)
+        async with aclosing(home.sink()) as sink:
+            await sink.write(pieces(request(b"a.png", b"one"), b"one"))
+            subprocess.run(["umount", "--lazy", dest], check=True)
+            with pytest.raises(MarkerMissing):
+                await sink.write(pieces(request(b"b.png", b"two"), b"two"))
+    assert tree(dest) == {}
+    await home.aclose()
+
+
+async def test_a_disk_at_rest_is_not_held(home: PosixDestination, dest: Path) -> None:
+    one, other = home.sink(), home.sink()
+    for name, sink in ((b"a.png", one), (b"b.png", other)):
+        await sink.write(pieces(request(name, name), name))
+    await one.aclose()
+    await one.aclose()
+    assert open_below(dest) != []
+    await other.aclose()
+    assert open_below(dest) == []
+
+
+# --- pieces in any order --------------------------------------------------------------------------------------------------
+
+
+async def test_a_small_file_does_not_wait_until_a_large_one_is_read_back(home: PosixDestination) -> None:
+    data = random.Random(1).randbytes(4 * STEP_BYTES)
+    first, *others = pieces(request(b"a.mp4", data), data)
+    came: list[bytes] = []
+
+    async def come(wanted: Piece) -> None:
+        (done,) = await sink.write([wanted])
+        came.append(wanted.request.entry.path)
+        assert done.sha256 == hashlib.sha256(data if done.size_bytes > 1 else b"b").digest()
+
+    async with aclosing(home.sink()) as sink:
+        await sink.write(others)
+        await asyncio.gather(come(first), come(pieces(request(b"b.png", b"b"), b"b")[0]))
+    assert came == [b"b.png", b"a.mp4"]
+
+
+async def test_who_writes_goes_on_with_reading_back_where_another_was_cancelled(home: PosixDestination) -> None:
+    data = random.Random(1).randbytes(4 * STEP_BYTES)
+    first, *middle, last = pieces(request(b"a.mp4", data), data)
+    async with aclosing(home.sink()) as sink:
+        await sink.write(middle)
+        began = asyncio.create_task(sink.write([first]))
+        await asyncio.sleep(0)
+        await sink.write(pieces(request(b"b.png", b"b"), b"b"))  # comes after the first step of the other, and before its next
+        began.cancel()
+        (done,) = await sink.write([last])
+    assert done.sha256 == hashlib.sha256(data).digest()
+
+
+async def test_the_note_about_a_hole_lags_only_while_the_file_is_open(home: PosixDestination, dest: Path) -> None:
+    data, size = bytes(NOTE_EVERY_BYTES + (8 << 20)), 1 << 20
+    wanted = request(b"a.mp4", data)
+    parts = pieces(wanted, data, size)
+    note = dest / ".forged/staging/box" / os.fsdecode(ahead_name(wanted.staging))
+    seen = []
+    async with aclosing(home.sink()) as sink:
+        await sink.write([parts[-1]])
+        for number, part in enumerate(parts[:-3], 1):
+            await sink.write([part])
+            noted = int(note.read_text())
+            assert number * size - NOTE_EVERY_BYTES < noted <= number * size
+            seen.append(noted)
+    assert len(set(seen)) == 2
+    assert list(await home.resume_points([wanted.staging])) == [len(parts[:-3]) * size]
+
+
+async def test_an_end_before_bytes_that_came_already_is_refused(home: PosixDestination) -> None:
+    wanted = request(b"a.png", bytes(30))
+    async with aclosing(home.sink()) as sink:
+        await sink.write([Piece(wanted, 20, (bytes(10),))])
+        with pytest.raises(SourceBroken):
+            await sink.write([Piece(wanted, 10, (bytes(5),), last=True)])
+
+
+@given(st.permutations(range(12)), st.sets(st.integers(1, 11)))
+def test_ranges_ahead_are_what_was_added_and_not_taken(order: list[int], cuts: set[int]) -> None:
+    edges = [0, *sorted(cuts), 12]
+    ranges = [range(start, end) for start, end in itertools.pairwise(edges)]
+    ahead, there = Ahead(), set[int]()
+    for number in [number for number in order if number < len(ranges)]:
+        ahead.add(ranges[number].start, ranges[number].stop)
+        there |= set(ranges[number])
+        for start, end in itertools.combinations(range(13), 2):
+            assert ahead.is_free(start, end) is there.isdisjoint(range(start, end))
+        assert (ahead.first, ahead.end) == (min(there), max(there) + 1)
+    taken = list(itertools.takewhile(lambda _: bool(ahead), (ahead.take(5) for _ in itertools.count())))
+    assert [*taken, 12] == [5, 10, 12]
 
 
 async def test_what_a_killed_process_leaves_at_each_step_of_a_hole_resumes_rightly(dest: Path) -> None:
@@ -136,7 +256,7 @@ async def test_a_sweep_touches_nothing_of_other_targets_and_of_the_owner(home: P
 
 
 async def test_writing_goes_on_while_another_target_waits_for_its_disk(home: PosixDestination, dest: Path) -> None:
-    other = posix(dest, namespace="other", inspect=lambda fd, size: Wholeness.UNKNOWN)
+    other = posix(dest, namespace="other", inspect=lambda fd, size, beginning: Wholeness.UNKNOWN)
     await other.ready(None)
     receipts = await asyncio.gather(*(pour(one, *[(b"%d.png" % n, b"%d" % n) for n in range(50)]) for one in (home, other)))
     assert [len(batch) for batch in receipts] == [50, 50]

@@ -1,0 +1,55 @@
+"""Staged files that have just become whole, still open.
+
+Most files get their names a moment after their last byte has come. Until then they are held open: so they need not be looked up and
+looked at again, and their fsync tells of whatever went wrong with their writing since they were opened (fsync(2)).
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Collection
+
+from forged.model.transfer import Staged
+
+MOST_HELD = 512
+"""As many as get their names in one go."""
+
+SHARE_OF_LIMIT = 32
+"""Of the soft limit of open files, one part in so many may be held by a target: 32 of the usual 1,024."""
+
+
+class Fresh:
+    """The open files, for several threads: each call is one step. A descriptor that was taken belongs to who took it."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, tuple[Staged, int]] = {}
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        self.most = MOST_HELD if limit == resource.RLIM_INFINITY else max(min(MOST_HELD, limit // SHARE_OF_LIMIT), 1)
+        """So many files may be open here, and so many in each landing."""
+
+    def hold(self, staged: Staged, fd: int) -> None:
+        """Takes over the descriptor; closes it where enough are held."""
+        if len(self._held) < self.most:
+            self._held[staged.staging] = (staged, fd)
+        else:
+            os.close(fd)
+
+    def take(self, staged: Staged) -> int | None:
+        """Its descriptor; None where it is not held, or another attempt has begun in its place."""
+        held = self._held.pop(staged.staging, None)
+        if held is None or held[0] is staged:
+            return held[1] if held is not None else None
+        os.close(held[1])
+        return None
+
+    def close(self, stagings: Collection[str]) -> None:
+        """Lets go of these."""
+        for staging in stagings:
+            held = self._held.pop(staging, None)
+            if held is not None:
+                os.close(held[1])
+
+    def close_all(self) -> None:
+        """Lets go of all."""
+        self.close(list(self._held))
