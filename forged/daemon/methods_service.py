@@ -29,6 +29,22 @@ RECENT_EVENTS = 200
 """Events that a new subscriber is told at once: what a person likes to see when they begin to look."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Happened:
+    """One event. It is put into words when somebody reads them: a first sync makes more events than anyone will."""
+
+    id: int
+    at_ns: int
+    target: str
+    what: Landed | Job
+    latency_s: float = 0.0
+
+    def told(self) -> rpc.Event:
+        kind, key, body = _of_file(self.what, self.latency_s) if isinstance(self.what, Landed) else _of_job(self.what)
+        at = answers.time_text(self.at_ns)
+        return {"id": self.id, "kind": kind.value, "target": self.target, "at": at, "key": key, "body": body}
+
+
 class LiveEvents:
     """What just happened, for `events.subscribe`. An observer; ids ascend from the daemon's start on."""
 
@@ -36,31 +52,35 @@ class LiveEvents:
         self._publisher = publisher
         self._clock = clock
         self._last_id = 0
-        self.recent: deque[rpc.Event] = deque(maxlen=RECENT_EVENTS)
+        self._recent: deque[_Happened] = deque(maxlen=RECENT_EVENTS)
+
+    @property
+    def recent(self) -> list[rpc.Event]:
+        """The newest, oldest first."""
+        return [event.told() for event in self._recent]
 
     def notice(self, fact: Fact) -> None:
         if isinstance(fact, FilesLanded):
-            # Of many files, those that would be forgotten again at once are told only where somebody listens.
+            # Of many files, those that would be forgotten again at once count only where somebody listens.
             listened = self._publisher.is_wanted("event", fact.target)
-            told = fact.landed if listened else fact.landed[-RECENT_EVENTS:]
-            self._last_id += len(fact.landed) - len(told)
-            for one in told:
-                self._tell(EventKind.FILE_SYNCED, fact.target, shown(one.home), _body(one, fact.latency_s(one)))
+            files = fact.landed if listened else fact.landed[-RECENT_EVENTS:]
+            self._last_id += len(fact.landed) - len(files)
+            for one in files:
+                self._happened(fact.target, one, fact.latency_s(one))
 
     def job_ended(self, job: Job) -> None:
-        kind = EventKind.SYNC_COMPLETE if job.result and job.result.success else EventKind.SYNC_FAILED
-        self._tell(kind, job.target, job.sync_id, dict(answers.job(job)))
+        self._happened(job.target, job)
 
-    def _tell(self, kind: EventKind, target: str, key: str, body: dict[str, object]) -> None:
+    def _happened(self, target: str, what: Landed | Job, latency_s: float = 0.0) -> None:
         self._last_id += 1
-        at = answers.time_text(self._clock.now_ns())
-        event: rpc.Event = {"id": self._last_id, "kind": kind.value, "target": target, "at": at, "key": key, "body": body}
-        self.recent.append(event)
-        self._publisher.publish("event", event, key=target)
+        event = _Happened(self._last_id, self._clock.now_ns(), target, what, latency_s)
+        self._recent.append(event)
+        if self._publisher.is_wanted("event", target):
+            self._publisher.publish("event", event.told(), key=target)
 
 
-def _body(landed: Landed, latency_s: float) -> dict[str, object]:
-    return {
+def _of_file(landed: Landed, latency_s: float) -> tuple[EventKind, str, dict[str, object]]:
+    body: dict[str, object] = {
         **answers.path_of(landed.entry.path),
         "size": landed.entry.stat.size_bytes,
         "sha256": landed.sha256.hex(),
@@ -68,6 +88,12 @@ def _body(landed: Landed, latency_s: float) -> dict[str, object]:
         "incomplete": landed.incomplete,
         "latency_seconds": round(latency_s, 3),
     }
+    return EventKind.FILE_SYNCED, shown(landed.home), body
+
+
+def _of_job(job: Job) -> tuple[EventKind, str, dict[str, object]]:
+    kind = EventKind.SYNC_COMPLETE if job.result and job.result.success else EventKind.SYNC_FAILED
+    return kind, job.sync_id, dict(answers.job(job))
 
 
 @dataclass(frozen=True, slots=True)
