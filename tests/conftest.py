@@ -9,9 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.support.sshd import SSHD, Sshd
 from tests.support.sshd import sshd as running_sshd
+
+settings.register_profile("forged", deadline=None)  # a busy machine is no mistake of the code
+settings.load_profile("forged")
 
 
 def pytest_configure() -> None:
