@@ -4,9 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from forged.model.files import Entry
+from forged.model.files import Entry, Outline
 from forged.model.manifest import AtSource, ManifestRow
+from forged.model.paths import SourcePath
 from forged.model.plan import Change, ChangeKind
+
+
+def unlike(entries: Sequence[Entry], present: Sequence[Outline]) -> tuple[list[Entry], list[SourcePath]]:
+    """Puts aside what is plainly as it was, before `window` judges the rest. `present`: outlines of one range's PRESENT rows.
+
+    Answers the other entries, and all paths that differ: of those entries, and of outlines that no entry is like. Both ascend.
+    """
+    listed = [entry.outline for entry in entries]
+    if listed == present:
+        return [], []
+    alike = set(present).intersection(listed)
+    others = [entry for entry, outline in zip(entries, listed, strict=True) if outline not in alike]
+    paths = {outline[0] for outline in present if outline not in alike}
+    return others, sorted(paths.union(entry.path for entry in others))
 
 
 def window(entries: Sequence[Entry], rows: Sequence[ManifestRow]) -> Iterator[Change]:

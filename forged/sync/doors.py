@@ -16,6 +16,7 @@ from forged.rules import settle
 from forged.rules.selection import Selector
 from forged.sources.base import Source
 from forged.store.base import Store
+from forged.sync.known import Known
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +34,10 @@ class Doors:
 
 @dataclass(slots=True)
 class Looks:
-    """What a target keeps in mind between rounds: how unsettled files looked, and which files are on their way home.
+    """What a target keeps in mind between rounds: how unsettled files looked, which files are on their way home, and what there was
+    nothing to do for.
 
-    Only those are in it, so it stays small; a restart may forget it.
+    It stays small; a restart may forget it.
     """
 
     _seen: dict[SourcePath, settle.Look] = field(default_factory=dict)
@@ -46,6 +48,8 @@ class Looks:
     """A person released a hold: what the next complete look does not see is gone, however much it is."""
     staging: set[str] = field(default_factory=set)
     """What the lines of this target are staging now: a round that sweeps must leave alone what a notice is bringing beside it."""
+    known: Known = field(default_factory=Known)
+    """Of rounds, which come one after the other."""
     _claimed: set[SourcePath] = field(default_factory=set)
     _released: asyncio.Event = field(default_factory=asyncio.Event)
 

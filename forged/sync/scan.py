@@ -1,38 +1,37 @@
-"""Steps 2 and 4: look at the source and compare with the manifest, a window at a time."""
+"""Step 4, on step 2: compares what the source shows with the manifest, a window at a time."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from typing import TypeVar
 
-from forged.model.errors import SourceError
-from forged.model.files import Entry, ListingEnd, ListingPart, Problem, ProblemKind, SamePart, ScanSummary
-from forged.model.manifest import AtSource, ManifestRow
-from forged.model.observer import FileTrouble, ScanEnded, ScanStarted
+from forged.model.errors import SourceBroken, SourceError
+from forged.model.files import Entry, Outline, Problem, ScanSummary
+from forged.model.manifest import ManifestRow
+from forged.model.observer import ScanEnded, ScanStarted
 from forged.model.paths import SourcePath
 from forged.model.plan import Change, ChangeKind, PlanCount
 from forged.rules import diff
 from forged.sync.doors import Doors
+from forged.sync.known import PAGE_ROWS, Known, KnownPart, imprint, within
+from forged.sync.listing import Listing, Stretch
 
-PAGE_ROWS = 4_096
-"""Manifest rows read at once; as many as a listing part has entries, so the two sides of a window are of one size."""
-
-MOST_PROBLEMS = 10_000
-"""Problems of a listing kept by path: enough for a person, and little enough for a hostile box that has millions."""
+T = TypeVar("T", Outline, ManifestRow)
 
 
 class Scan:
     """One look at a source. Streams its changes; afterwards it knows what it saw and what had vanished."""
 
-    def __init__(self, doors: Doors, folders: Sequence[SourcePath]) -> None:
+    def __init__(self, doors: Doors, folders: Sequence[SourcePath], known: Known | None = None) -> None:
+        """`known`: what rounds before concluded, and this one will."""
         self._doors = doors
         self._folders = folders
-        self._end: ListingEnd | None = None
-        self._unknown: set[bytes] = set()
+        self._known = known
+        self._listing = Listing(doors, folders, known)
+        self._manifest, self._name = doors.store.manifest, doors.target.manifest
         self._gone: list[SourcePath] = []
-        self._size_bytes = 0
         self._began_ns = 0
-        self.problems: list[Problem] = []
-        """What could not be looked at, the first `MOST_PROBLEMS` of them."""
         self.plan = PlanCount()
         self.error: SourceError | None = None
 
@@ -42,21 +41,67 @@ class Scan:
         self._began_ns = self._doors.clock.now_ns()
         self._doors.observer.notice(ScanStarted(name))
         try:
-            async for entries, rows in self.windows():
-                yield [change for change in diff.window(entries, rows) if self._count(change)]
+            async for stretch in self._listing.stretches():
+                if isinstance(stretch, KnownPart):
+                    self._trust(stretch)
+                    continue
+                async for changes in self._differences(stretch):
+                    yield changes
         except SourceError as error:
             self.error = error
+            if self._known is not None and isinstance(error, SourceBroken):
+                self._known.forget()  # if it is we who are wrong about it, the next look heals that
         duration_s = self._doors.clock.monotonic_s() - started_s
         self._doors.observer.notice(ScanEnded(name, self.summary, self.plan, duration_s))
 
     @property
     def summary(self) -> ScanSummary:
-        return ScanSummary(self._end is not None, self.plan.listed, self._size_bytes, frozenset(self._unknown))
+        return self._listing.summary
+
+    @property
+    def problems(self) -> Sequence[Problem]:
+        """What could not be looked at, as far as it is kept by path."""
+        return self._listing.problems
 
     def vanished(self) -> list[SourcePath]:
         """What was remembered as present and is surely not there any more. Empty unless the listing was complete (promise 4)."""
         summary = self.summary
         return [path for path in self._gone if summary.knows(path)]
+
+    async def windows(self) -> AsyncIterator[tuple[Sequence[Entry], Sequence[ManifestRow]]]:
+        """Ranges of paths: what the source shows in each, and all we remember. Raises SourceError when the listing breaks."""
+        async for stretch in self._listing.stretches():
+            assert not isinstance(stretch, KnownPart), "who looks at all rows knows no parts"
+            async for window in self._windows(stretch, self._manifest.between, lambda row: row.path):
+                yield window
+
+    # --- one stretch ------------------------------------------------------------------------------------------------------
+
+    def _trust(self, part: KnownPart) -> None:
+        """It is as it was when there was nothing to do in it."""
+        self.plan.listed += part.entries
+        self.plan.remembered += part.remembered
+        self.plan.changes.update(dict(part.unwanted))
+
+    async def _differences(self, stretch: Stretch) -> AsyncIterator[list[Change]]:
+        self.plan.listed += len(stretch.entries)
+        remembered = self.plan.remembered
+        found: list[Change] = []
+        async for entries, present in self._windows(stretch, self._manifest.outlines, lambda outline: outline[0]):
+            self.plan.remembered += len(present)
+            changes = await self._compared(stretch, entries, present)
+            if stretch.digest is not None:
+                found += changes
+            yield [change for change in changes if self._count(change)]
+        self._remember(stretch, found, self.plan.remembered - remembered)
+
+    async def _compared(self, stretch: Stretch, entries: Sequence[Entry], present: Sequence[Outline]) -> list[Change]:
+        """Only what is not plainly as it was is worth reading its rows; and where there are none at all, not even that."""
+        if not present and not await self._manifest.between(self._name, stretch.after, stretch.upto, 1):
+            return list(diff.window(entries, []))
+        others, paths = diff.unlike(entries, present)
+        rows = await self._manifest.current(self._name, paths) if paths else []
+        return list(diff.window(others, [row for row in rows if row is not None]))
 
     def _count(self, change: Change) -> bool:
         """Counts every change; only those with something to do now go on."""
@@ -68,65 +113,42 @@ class Scan:
             return False
         return True
 
-    async def windows(self) -> AsyncIterator[tuple[list[Entry], list[ManifestRow]]]:
-        """Ranges of paths: what the source shows in each, and what we remember. Raises SourceError when the listing breaks."""
-        after: SourcePath | None = None
-        async for part in self._doors.source.list(self._folders):
-            assert not isinstance(part, SamePart), "no digest was given"
-            if isinstance(part, ListingEnd):
-                entries: list[Entry] = []
-                upto = None  # whatever is remembered behind the last entry belongs to the last window
-                self._end = part
-            else:
-                entries = self._taken(part)
-                if not entries:
-                    continue
-                upto = entries[-1].path
-            async for window in self._paged(entries, after, upto):
-                yield window
-            after = upto
+    def _remember(self, stretch: Stretch, changes: Sequence[Change], remembered: int) -> None:
+        """What the next round has to know of this part, in order not to ask for it again."""
+        if self._known is None or stretch.digest is None:
+            return
+        wants = self._doors.selector.wants
+        unwanted = [change for change in changes if change.entry is not None and not wants(change.entry)]
+        strangers = {change.entry.path for change in unwanted if change.entry is not None}
+        done = [entry.outline for entry in stretch.entries if entry.path not in strangers]
+        part = KnownPart(
+            after=stretch.after,
+            first=stretch.entries[0].path,
+            last=stretch.entries[-1].path,
+            entries=len(stretch.entries),
+            size_bytes=stretch.size_bytes,
+            unwanted=tuple(Counter(change.kind for change in unwanted).items()),
+            done=None if any(change.row for change in unwanted) else imprint(done),
+            remembered=remembered,
+            sure=len(unwanted) == len(changes),
+        )
+        self._known.remember(stretch.digest, part)
 
-    def _taken(self, part: ListingPart) -> list[Entry]:
-        """A part's entries, counted; its problems reported."""
-        self.plan.listed += len(part.entries)
-        self._size_bytes += sum(entry.stat.size_bytes for entry in part.entries)
-        for problem in part.problems:
-            self._note(problem)
-        return list(part.entries)
-
-    def _note(self, problem: Problem) -> None:
-        if problem.kind is not ProblemKind.LINK:
-            self._doubt(problem.path)
-        if len(self.problems) < MOST_PROBLEMS:
-            self.problems.append(problem)
-        self._doors.observer.notice(FileTrouble(self._doors.target.name, problem))
-
-    def _doubt(self, path: bytes) -> None:
-        """Nothing is concluded from what is missing there; and from nothing at all, when there are too many such places to keep."""
-        self._unknown.add(path)
-        if len(self._unknown) > MOST_PROBLEMS:
-            self._unknown = {b""}
-
-    async def _paged(
-        self, entries: list[Entry], after: SourcePath | None, upto: SourcePath | None
-    ) -> AsyncIterator[tuple[list[Entry], list[ManifestRow]]]:
-        """One window, cut further where more rows than a page belong to it (a folder of a million files vanished)."""
+    async def _windows(
+        self, stretch: Stretch, read: Callable[..., Awaitable[Sequence[T]]], path_of: Callable[[T], SourcePath]
+    ) -> AsyncIterator[tuple[Sequence[Entry], Sequence[T]]]:
+        """The stretch, cut where more rows than a page belong to it (a folder of a million files vanished)."""
+        entries, after = stretch.entries, stretch.after
         while True:
-            rows = list(await self._doors.store.manifest.between(self._doors.target.manifest, after, upto, PAGE_ROWS))
-            if len(rows) < PAGE_ROWS:
-                yield entries, self._ours(rows)
+            page = await read(self._name, after, stretch.upto, PAGE_ROWS)
+            ours = [row for row in page if within(path_of(row), self._folders)]
+            if len(page) < PAGE_ROWS:
+                yield entries, ours
                 return
-            after = rows[-1].path
+            after = path_of(page[-1])
             cut = next((i for i, entry in enumerate(entries) if entry.path > after), len(entries))
-            yield entries[:cut], self._ours(rows)
+            yield entries[:cut], ours
             entries = entries[cut:]
-
-    def _ours(self, rows: list[ManifestRow]) -> list[ManifestRow]:
-        """Rows within the folders that are looked at: a sync of one folder says nothing about the others."""
-        if self._folders:
-            rows = [row for row in rows if any(row.path.startswith(folder + b"/") for folder in self._folders)]
-        self.plan.remembered += sum(row.at_source is AtSource.PRESENT for row in rows)
-        return rows
 
 
 async def noticed(doors: Doors, entries: Sequence[Entry]) -> AsyncGenerator[list[Change], None]:

@@ -15,7 +15,7 @@ from forged.model.paths import home_path, source_path
 from forged.model.target import Selection
 from forged.model.transfer import Wholeness
 from forged.sources.memory_faults import CutListing, DuringFetch, LoseAfterBytes, RefuseConnections
-from forged.sync import scan
+from forged.sync import listing
 from tests.support.world import TARGET, World
 
 NASTY = [b"new\nline", b"a|b", b"'quoted\"", b"-rf", b"~", b"%41", b"\xff\xfe not utf-8", b"x" * 255, b"deep/er/" + b"y" * 250]
@@ -436,7 +436,7 @@ async def test_a_hostile_number_of_problems_is_counted_but_not_kept() -> None:
 
 
 async def test_too_many_places_that_nobody_can_look_at_are_kept_as_ignorance_of_everything(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scan, "MOST_PROBLEMS", 50)
+    monkeypatch.setattr(listing, "MOST_PROBLEMS", 50)
     world = World()
     for name in (b"gone", b"here"):
         world.box.write(name, b"x")

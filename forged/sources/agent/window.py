@@ -15,6 +15,7 @@ ALL_BYTES = 48 << 20
 SHORTEST_LAP_S = 0.008
 """On loopback answers take less than a millisecond, but busy processors are not that punctual."""
 
+HEADROOM = 2.0
 DECAY = 0.75
 """How fast it shrinks, for each lap: a lost packet halts TCP for a moment, and then it goes on at half its speed."""
 
@@ -33,7 +34,7 @@ class Window:
         self._lap_bytes += size_bytes
         seconds, lap_s = now_s - self._lap_began_s, max(rtt_s, SHORTEST_LAP_S)
         if seconds >= lap_s:
-            wanted_bytes = max(int(2 * self._lap_bytes * lap_s / seconds), int(self.bytes * DECAY))
+            wanted_bytes = max(int(HEADROOM * self._lap_bytes * lap_s / seconds), int(self.bytes * DECAY))
             share_bytes = ALL_BYTES // lanes
             self.bytes = max(min(wanted_bytes, share_bytes, MOST_BYTES), min(LEAST_BYTES, share_bytes))
             self._lap_bytes, self._lap_began_s = 0, now_s
