@@ -124,6 +124,7 @@ class Work:
             self._stopped[active] = result
             raise result.error
         await to_the_end(self._finished(active, result, kept))
+        await self.runner.looks.known.prove()  # now, when nobody waits for it, and not before the next listing
 
     def _paths(self, folders: Sequence[str]) -> list[SourcePath]:
         """The folders to look at: those asked for, else the configured ones; empty = everything. Raises BadPath."""

@@ -93,7 +93,7 @@ class Known:
         self._named: dict[bytes, KnownPart] = {}
         """Those whose digests the listing under way may answer, and has not answered yet."""
         self._seen: dict[bytes, KnownPart] = {}
-        """Those that it has shown, or answered."""
+        """Those that it has shown, or answered; between two listings all."""
         self._mark = 0
         """Of the manifest's journal, when the listing began."""
 
@@ -103,15 +103,23 @@ class Known:
         if scope != self._scope:
             self.forget()
             self._scope = scope
-        parts = self._named | self._seen
+        await self.prove()
+        self._named, self._seen = self._seen, {}
+        return frozenset(self._named)
+
+    async def prove(self) -> None:
+        """Proves by their rows what parts have become unsure, between two listings. The next one has then less to do before it can
+        begin."""
+        scope, parts = self._scope, self._named | self._seen
         self._named, self._seen = {}, {}
-        written = manifest.written(scope.name, self._mark)
+        if scope is None:
+            return
+        written = scope.manifest.written(scope.name, self._mark)
         self._mark = written.mark
         paths = None if written.paths is None else sorted(written.paths)
         for digest, part in parts.items():
             if stands := await self._proven(part.since(paths), scope):
-                self._named[digest] = stands
-        return frozenset(self._named)
+                self._seen[digest] = stands
 
     async def _proven(self, part: KnownPart, scope: _Scope) -> KnownPart | None:
         if part.sure or part.done is None:

@@ -20,7 +20,6 @@ from tests.bench.course import Course
 from tests.bench.results import Cell, Run
 from tests.bench.sets import DataSet, Files, Then
 
-
 WARM_BYTES = 3 << 30
 """More than the largest set, at home and on its way."""
 

@@ -12,6 +12,7 @@ from forged.daemon.work import STRETCH, TargetPaused
 from forged.model.errors import Cancelled, DestinationMissing, ForgedError, StoreError
 from forged.model.jobs import Job, JobStatus
 from forged.model.manifest import AtSource, Hold, ManifestName, Pause
+from forged.model.paths import SourcePath
 from forged.model.removal import KeptBecause
 from forged.model.settings import CommandIngest, IngestSettings
 from forged.model.target import CleanupPolicy, Timing
@@ -39,6 +40,24 @@ async def test_the_first_look_comes_with_the_connection_and_polls_find_the_rest(
         assert world.member().work.poll() is True
         await asyncio.sleep(5)
         assert set(world.at_home()) == {b"early.png", b"late.png"}
+
+
+@virtual
+async def test_what_a_sync_has_brought_is_read_again_when_it_has_ended_and_not_when_the_next_begins() -> None:
+    async with grounds(target()) as world:
+        await world.put(b"a.png", b"A")
+        await world.member().work.start_sync().ended.wait()
+        await asyncio.sleep(1)
+        read: list[object] = []
+        outlines = world.store.manifest.outlines
+
+        async def listened(name: ManifestName, after: SourcePath | None, upto: SourcePath | None, limit: int) -> object:
+            read.append((after, upto))
+            return await outlines(name, after, upto, limit)
+
+        world.store.manifest.outlines = listened  # type: ignore[method-assign, assignment]
+        await world.member().work.start_sync().ended.wait()
+        assert read == [(b"a.png", None)], "only what may lie behind the last file"
 
 
 @virtual

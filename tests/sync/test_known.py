@@ -183,6 +183,30 @@ async def test_a_part_with_something_to_do_is_asked_for_again_until_it_is_done(l
     assert scan.plan.remembered == len(changed.entries)
 
 
+async def test_what_is_proven_between_two_listings_is_not_read_when_the_next_begins(looking: Looking) -> None:
+    await looking.scan(part("abc"))
+    await looking.have("abc")
+    await looking.known.prove()
+    read: list[object] = []
+    _listen(looking, "outlines", read)
+    await looking.scan(same("abc"))
+    assert looking.source.named == {b"abc"}
+    assert read == [("outlines", b"c", None)]
+
+
+async def test_what_is_written_after_it_was_proven_is_proven_again(looking: Looking) -> None:
+    await learned(looking, "abc")
+    await looking.known.prove()
+    await looking.store.manifest.mark(looking.name, [source_path(b"b")], AtSource.GONE)
+    await looking.scan(part("abc"))
+    assert looking.source.named == frozenset()
+    assert looking.found() == [(ChangeKind.BACK, b"b")]
+
+
+async def test_who_knows_nothing_has_nothing_to_prove() -> None:
+    await Known().prove()
+
+
 async def test_files_that_nobody_wants_keep_no_part_from_being_known(looking: Looking) -> None:
     looking.world.select(Selection(exclude=("b",)))
     await looking.have("ac")

@@ -181,6 +181,11 @@ class Histories(RuleBasedStateMachine):
         for _ in range(rounds):
             self.same(lambda world: world.look())
 
+    @rule()
+    def prove(self) -> None:
+        for world in self.both:
+            self.runner.run(world.looks.known.prove())
+
     @rule(folder=st.sampled_from([b"a", b"b", b"nowhere"]))
     def look_at_folder(self, folder: bytes) -> None:
         self.same(lambda world: world.look(folder))
