@@ -15,13 +15,16 @@ ALL_BYTES = 48 << 20
 SHORTEST_LAP_S = 0.008
 """On loopback answers take less than a millisecond, but busy processors are not that punctual."""
 
-HEADROOM = 2.0
+HEADROOM = 1.6
+"""So much more is asked for than came in a round trip, to find out whether the line carries more. With TCP buffers of 64 MiB, a wire
+of 1 Gbit and 50 ms dropped and carried again 10 % at 2.0, 7 % at 1.6; at 1.3 a line with stock buffers took longer to fill."""
+
 DECAY = 0.75
 """How fast it shrinks, for each lap: a lost packet halts TCP for a moment, and then it goes on at half its speed."""
 
 
 class Window:
-    """Of one lane. As TCP tunes what it announces: twice what arrived in a round trip, so that a line that can carry more does."""
+    """Of one lane. As TCP tunes what it announces: more than what arrived in a round trip, so that a line that can carry more does."""
 
     def __init__(self) -> None:
         self.bytes = LEAST_BYTES
