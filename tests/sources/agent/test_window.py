@@ -31,6 +31,18 @@ def test_where_tcp_is_the_bound_no_more_than_twice_of_it_is_asked_for() -> None:
     assert after(100, 0.15, 125 * MB, most_on_its_way=2.5 * MB).bytes <= max(5 * MB, LEAST_BYTES) + 1
 
 
+def test_a_full_line_gets_half_a_round_trip_more_than_it_carries() -> None:
+    assert after(100, 0.05, 200 * MB).bytes == pytest.approx(1.5 * 200 * MB * 0.05, rel=0.01)
+
+
+def test_a_line_that_becomes_faster_is_filled_again() -> None:
+    window, now_s = after(100, 0.15, 25 * MB), 1000.0
+    for _ in range(100):
+        now_s += 0.015
+        window.arrived(int(min(window.bytes, 125 * MB * 0.15) / 10), now_s, 0.15, 1)
+    assert window.bytes > 125 * MB * 0.15
+
+
 def test_on_a_slow_line_what_comes_anew_does_not_wait_long() -> None:
     assert after(50, 0.05, 2 * MB).bytes == LEAST_BYTES
 
