@@ -28,7 +28,7 @@ FILES_PER_HOP = 512
 """Files per visit of a thread: the hop's cost vanishes, one journal commit serves many, and a visit still ends soon."""
 
 LANDING_THREADS = 2
-"""While one waits for an fsync, the other goes on."""
+"""While one hashes a large file, the other goes on."""
 
 
 class PosixDestination:

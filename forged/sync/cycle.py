@@ -21,6 +21,7 @@ from forged.sync.adopt import Adoption
 from forged.sync.doors import Doors, Looks
 from forged.sync.home import ready
 from forged.sync.land import Land
+from forged.sync.remember import remembered
 from forged.sync.scan import Scan, noticed
 from forged.sync.sift import Sift
 from forged.sync.tally import Tally
@@ -35,9 +36,6 @@ MOST_LOOKS = 5
 LANDING_BATCH = 512
 """Files that share one fsync of their folder, one transaction and one fact, when that many wait. Who follows the events of the
 daemon is told of them in one go, and that may be a thousand at most (control/outbox)."""
-
-LANDINGS_AT_ONCE = 2
-"""While one batch is remembered, the next one lands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,17 +141,17 @@ async def _after_the_others(doors: Doors, looks: Looks, before: Sift) -> Sift:
 
 async def _bring(doors: Doors, looks: Looks, changes: AsyncGenerator[list[Change], None], sift: Sift) -> set[str]:
     """Changes come in, files come home: one line of overlapping stages. Answers what was begun and has not landed."""
-    adoption, transfer, land = Adoption(doors, looks), Transfer(doors, looks, settled=sift.settles), Land(doors, looks)
+    adoption, transfer, land = Adoption(doors, looks), Transfer(doors, looks, settled=sift.settles), Land(doors)
     try:
         async with line() as flow:
             found = flow.stage("scan", changes)
             wanted = flow.stage("sift", sift.wanted(found))
             missing = flow.stage("adopt", adoption.missing(wanted))
-            receipts = flow.stage("transfer", *(transfer.receipts(missing) for _ in range(FETCHES_AT_ONCE)))
-            batches = [receipts.batches(LANDING_BATCH) for _ in range(LANDINGS_AT_ONCE)]
-            async for landed in flow.stage("land", *map(land.landed, batches)):
-                transfer.have_landed(landed)
-                sift.release([one.entry.path for one in landed])
+            receipts = flow.stage("transfer", *(transfer.receipts(missing) for _ in range(FETCHES_AT_ONCE)), most=LANDING_BATCH)
+            landed = flow.stage("land", land.landed(receipts.batches(LANDING_BATCH)), most=LANDING_BATCH)
+            async for batch in flow.stage("remember", remembered(doors, looks, landed)):
+                transfer.have_landed(batch)
+                sift.release([one.entry.path for one in batch])
     finally:
         sift.release(list(sift.claimed))
         transfer.end()

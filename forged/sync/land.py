@@ -1,4 +1,4 @@
-"""Steps 6 and 7: receipts get their final names, and the manifest remembers them."""
+"""Step 6: receipts get their final names."""
 
 from __future__ import annotations
 
@@ -11,29 +11,25 @@ from forged.model.observer import FileTrouble
 from forged.model.paths import SourcePath
 from forged.model.transfer import Landed, Receipt
 from forged.rules.names import VersionNames
-from forged.sync.doors import Doors, Looks
+from forged.sync.doors import Doors
 from forged.sync.home import placement
-from forged.sync.remember import remember
 
 
 class Land:
-    """Receipts in, landed and remembered files out."""
+    """Receipts in, landed files out."""
 
-    def __init__(self, doors: Doors, looks: Looks) -> None:
+    def __init__(self, doors: Doors) -> None:
         self._doors = doors
-        self._looks = looks
         self._placement = placement(doors.target)
 
     async def landed(self, receipts: AsyncIterable[list[Receipt]]) -> AsyncGenerator[list[Landed], None]:
-        """Batch by batch; what is yielded is durable at home and in the manifest."""
+        """Batch by batch, one after the other; what is yielded is durable at home, and has yet to be remembered."""
         async for batch in receipts:
             answers = await self._doors.destination.land(await self._landings(batch))
-            landed = [answer for answer in answers if isinstance(answer, Landed)]
-            await remember(self._doors, self._looks, landed)
             for answer in answers:
                 if isinstance(answer, Problem):
                     self._doors.observer.notice(FileTrouble(self._doors.target.name, answer))
-            yield landed
+            yield [answer for answer in answers if isinstance(answer, Landed)]
 
     async def _landings(self, receipts: Sequence[Receipt]) -> list[Landing]:
         known = await self._replaceable([r.entry.path for r in receipts if self._doors.selector.is_mutable(r.entry.path)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 
 from forged.model.manifest import ManifestRow
 from forged.model.observer import FilesLanded
@@ -20,6 +20,13 @@ async def remember(doors: Doors, looks: Looks, landed: Sequence[Landed], *, want
     now_ns = doors.clock.now_ns()
     await doors.store.manifest.record(doors.target.manifest, [_row(one, now_ns) for one in landed])
     doors.observer.notice(FilesLanded(doors.target.name, landed, now_ns + looks.source_ahead_ns, wanted))
+
+
+async def remembered(doors: Doors, looks: Looks, landed: AsyncIterable[list[Landed]]) -> AsyncGenerator[list[Landed], None]:
+    """Batch by batch, while the next one lands; what is yielded is durable at home and in the manifest."""
+    async for batch in landed:
+        await remember(doors, looks, batch)
+        yield batch
 
 
 def _row(landed: Landed, now_ns: int) -> ManifestRow:
