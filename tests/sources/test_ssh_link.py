@@ -210,11 +210,19 @@ async def test_a_box_that_floods_us_costs_bounded_memory_and_no_byte(sshd: Sshd,
     channel = await door(sshd, away_from_home, settings=settings).open_channel()
     await run_instead(channel, "import os\nfor i in range(200): os.write(1, b'x' * (1 << 20))")
     bound = PAUSE_BYTES + 2 * settings.window_bytes
-    received = most = 0
+
+    def held() -> int:
+        return channel._session._unread + sum(len(chunk) for chunk, _ in channel._chan._recv_buf)
+
+    seen: list[int] = []
+    async with asyncio.timeout(30):  # nobody reads until the flood is there and stands still, however slow the machine
+        while held() <= PAUSE_BYTES or len(seen) < 20 or len(set(seen[-20:])) > 1:
+            seen.append(held())
+            await asyncio.sleep(0.02)
+    received, most = 0, held()
     while data := await channel.read():
         received += len(data)
-        held = channel._session._unread + sum(len(chunk) for chunk, _ in channel._chan._recv_buf)
-        most = max(most, held)
+        most = max(most, held())
         await asyncio.sleep(0.002)
     await channel.close()
     assert received == 200 << 20
