@@ -14,6 +14,8 @@ from pathlib import Path
 
 from forged.daemon.pool import Pool
 from forged.destination.base import Destination
+from forged.destination.desk import Desk
+from forged.destination.hands import Threads
 from forged.destination.posix import PosixDestination
 from forged.kit.clock import Clock, SystemClock
 from forged.kit.lock import LockHeld, hold_lock
@@ -119,7 +121,8 @@ class App:
         namespace = f"{await self.store.identity()}-{target.manifest}"
         with self.pool.room(target) as room:
             least_bytes = self.config.transfer.min_free_bytes
-            destination = PosixDestination(target.home, namespace, room, least_bytes, inspect)
+            desk = Desk(target.home, namespace, least_bytes, inspect)
+            destination = PosixDestination(Threads(desk, namespace), room)
             async with aclosing(destination):
                 source = self._source(target, destination, watching, patient_opening)
                 yield Doors(target, Selector(target.selection), source, destination, self.store, watching, self.clock)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,6 +11,7 @@ from forged.kit.durable import NoReplace as NoReplace
 from forged.model.files import Problem
 from forged.model.paths import HomePath
 from forged.model.transfer import Landed, Receipt, Sink
+from forged.rules.names import VersionNames
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +26,18 @@ class Readiness:
 
 @dataclass(frozen=True, slots=True)
 class Landing:
-    """One file to land: its receipt, the name it should get, and the names to take if that one holds other content."""
+    """One file to land: its receipt, and the name it should get."""
 
     receipt: Receipt
     home: HomePath
-    versions: Iterable[HomePath]
-    """`stem~<first 8 of sha256>.ext`, then longer prefixes of the hash; the last one cannot be taken by other content.
-
-    May be looked through more than once, and makes the names only then: nearly no file needs one.
-    """
     replaces_sha256: bytes | None = None
     """For `mutable` files: replace what is under `home`, if it is still what forged put there."""
+
+    @property
+    def versions(self) -> VersionNames:
+        """The names to take if that one holds other content: `stem~<first 8 of sha256>.ext`, then longer prefixes of the hash; the
+        last one cannot be taken by other content."""
+        return VersionNames(self.home, self.receipt.staged.sha256)
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,7 +146,7 @@ def write_all(fd: int, data: bytes | memoryview, offset: int) -> None:
         done += os.pwrite(fd, view[done:], offset + done)
 
 
-def write_chunks(fd: int, chunks: Sequence[bytes], offset: int) -> None:
+def write_chunks(fd: int, chunks: Sequence[bytes | memoryview], offset: int) -> None:
     """Writes chunks, at most 1,024 of them (IOV_MAX), behind each other at `offset`, in one call if the system takes it all."""
     done = os.pwritev(fd, chunks, offset) if chunks else 0
     if done < sum(map(len, chunks)):
