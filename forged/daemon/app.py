@@ -13,9 +13,11 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from pathlib import Path
 
 from forged.daemon.pool import Pool
+from forged.destination.apart.hands import ApartHands
+from forged.destination.apart.process import Helper
 from forged.destination.base import Destination
 from forged.destination.desk import Desk
-from forged.destination.hands import Threads
+from forged.destination.hands import Hands, Threads
 from forged.destination.posix import PosixDestination
 from forged.kit.clock import Clock, SystemClock
 from forged.kit.lock import LockHeld, hold_lock
@@ -49,6 +51,7 @@ class App:
         self.pool = Pool(config.transfer, clock)
         self._observer = observer
         self._ssh_home = ssh_home
+        self._helper = Helper()
 
     @classmethod
     @asynccontextmanager
@@ -68,6 +71,7 @@ class App:
             app = cls(config, store, observer, clock or SystemClock(), ssh_home)
             keeper = asyncio.create_task(app.pool.keep_time(), name="bandwidth timetable")
             stack.callback(keeper.cancel)
+            stack.push_async_callback(app._helper.aclose)
             yield app
 
     async def apply(self, config: Config) -> None:
@@ -120,12 +124,18 @@ class App:
         watching = observer or self._observer
         namespace = f"{await self.store.identity()}-{target.manifest}"
         with self.pool.room(target) as room:
-            least_bytes = self.config.transfer.min_free_bytes
-            desk = Desk(target.home, namespace, least_bytes, inspect)
-            destination = PosixDestination(Threads(desk, namespace), room)
+            destination = PosixDestination(self._hands(target, namespace), room)
             async with aclosing(destination):
                 source = self._source(target, destination, watching, patient_opening)
                 yield Doors(target, Selector(target.selection), source, destination, self.store, watching, self.clock)
+
+    def _hands(self, target: Target, namespace: str) -> Hands:
+        """A process of its own writes what comes over a line, beside the loop that it comes from; what is on this machine is cloned
+        by a thread that has it open."""
+        least_bytes = self.config.transfer.min_free_bytes
+        if target.source.kind is SourceKind.LOCAL:
+            return Threads(Desk(target.home, namespace, least_bytes, inspect), namespace)
+        return ApartHands(self._helper, target.home, namespace, least_bytes, inspect)
 
     async def trust(self, target: Target, fingerprint: str) -> None:
         """Pins the host key that the box shows now, if it has this fingerprint. Raises SourceError: another key, or no answer."""

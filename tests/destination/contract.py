@@ -7,9 +7,9 @@ import hashlib
 import random
 from abc import abstractmethod
 from contextlib import aclosing
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from forged.destination.base import Destination, HomeLook
 from forged.kit.budget import Budget

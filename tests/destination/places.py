@@ -72,6 +72,11 @@ def always(wholeness: Wholeness = Wholeness.UNKNOWN) -> Inspect:
     return lambda fd, size_bytes, beginning: wholeness
 
 
+def unknown(fd: int, size_bytes: int, beginning: bytes) -> Wholeness:
+    """An inspection that knows nothing; another process can import it."""
+    return Wholeness.UNKNOWN
+
+
 def posix(
     dest: Path,
     room: Room | None = None,

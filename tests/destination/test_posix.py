@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from forged.destination.apart.hands import ApartHands
+from forged.destination.apart.process import Helper
 from forged.destination.posix import PosixDestination
 from forged.kit import durable
 from forged.kit.durable import NoReplace
+from forged.model.target import HomePolicy
 from tests.destination.contract import DestinationContract, House
-from tests.destination.places import budget, posix
+from tests.destination.places import budget, posix, unknown
 
 
 class PosixHouse(House):
@@ -43,6 +46,14 @@ class PosixHouse(House):
         shutil.rmtree(self.dest / ".forged")
 
 
+class ApartHouse(PosixHouse):
+    """The same with another process at the desk."""
+
+    def __init__(self, dest: Path, helper: Helper) -> None:
+        super().__init__(dest)
+        self.destination = PosixDestination(ApartHands(helper, HomePolicy(dest), "box", 0, unknown), self.budget.share("box"))
+
+
 class TestPosix(DestinationContract):
     @pytest.fixture(params=list(NoReplace), ids=lambda level: level.value)
     async def house(
@@ -56,6 +67,16 @@ class TestPosix(DestinationContract):
 
     async def test_the_level_is_told(self, house: PosixHouse, request: pytest.FixtureRequest) -> None:
         assert (await house.destination.ready(None)).no_replace is request.node.callspec.params["house"]
+
+
+class TestApart(DestinationContract):
+    @pytest.fixture
+    async def house(self, tmp_path: Path) -> AsyncIterator[ApartHouse]:
+        helper = Helper()
+        house = ApartHouse(tmp_path / "home", helper)
+        yield house
+        await house.destination.aclose()
+        await helper.aclose()
 
 
 def without(monkeypatch: pytest.MonkeyPatch, level: NoReplace) -> None:
