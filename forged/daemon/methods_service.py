@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 import forged
 from forged.control.peers import Level
 from forged.control.publisher import Connection, Publisher
@@ -29,8 +31,7 @@ RECENT_EVENTS = 200
 """Events that a new subscriber is told at once: what a person likes to see when they begin to look."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Happened:
+class _Happened(Struct, frozen=True):
     """One event. It is put into words when somebody reads them: a first sync makes more events than anyone will."""
 
     id: int

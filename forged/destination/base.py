@@ -7,6 +7,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from msgspec import Struct
+
 from forged.kit.durable import NoReplace as NoReplace
 from forged.model.files import Problem
 from forged.model.paths import HomePath
@@ -24,8 +26,7 @@ class Readiness:
     no_replace: NoReplace
 
 
-@dataclass(frozen=True, slots=True)
-class Landing:
+class Landing(Struct, frozen=True, gc=False):
     """One file to land: its receipt, and the name it should get."""
 
     receipt: Receipt
@@ -40,8 +41,7 @@ class Landing:
         return VersionNames(self.home, self.receipt.staged.sha256)
 
 
-@dataclass(frozen=True, slots=True)
-class HomeLook:
+class HomeLook(Struct, frozen=True, gc=False):
     """A regular file at home, as it is now."""
 
     size_bytes: int
