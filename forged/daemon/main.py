@@ -29,6 +29,7 @@ from forged.daemon.methods_sync import SyncMethods, Telling
 from forged.daemon.methods_target import TargetMethods
 from forged.daemon.reload import Reloader
 from forged.kit.clock import Clock, SystemClock
+from forged.kit.descriptors import allow_many_open_files
 from forged.kit.garbage import collect_rarely
 from forged.kit.logs import Log, Style, configure, logger
 from forged.kit.notify import Notifier
@@ -57,6 +58,7 @@ def run_daemon(config_path: Path, env: Mapping[str, str], home: Path) -> int:
     def read() -> Config:
         return load(config_path, env, is_root=os.geteuid() == 0)
 
+    allow_many_open_files()
     try:
         return uvloop.run(_Daemon(read, env, home).run())
     except ConfigError as error:
