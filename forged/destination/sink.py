@@ -16,6 +16,9 @@ from forged.model.transfer import Piece, Request, Staged, Wholeness
 
 R = TypeVar("R")
 
+_WHOLENESS = {wholeness.value: wholeness for wholeness in Wholeness}
+"""`Wholeness(word)` for each file takes three times as long."""
+
 
 class StagingSink:
     """One fetch's way into the staging area. Keeps the promises of `model.transfer.CloningSink` and `base.HomeSink`."""
@@ -66,7 +69,7 @@ class StagingSink:
     def _staged(self, whole: Whole) -> Staged:
         staging, size_bytes, sha256, wholeness = whole
         del self._attempts[staging]
-        return Staged(staging, size_bytes, sha256, Wholeness(wholeness))
+        return Staged(staging, size_bytes, sha256, _WHOLENESS[wholeness])
 
     async def clone(self, request: Request, fd: int) -> Staged | None:
         """As the contract says. Goes step by step through the hands and the room, so that others get their turn."""

@@ -15,7 +15,7 @@ from forged.sync.doors import Doors, Looks
 from forged.sync.home import placement
 from forged.sync.remember import remember
 
-BATCH_FILES = 512
+BATCH_FILES = 500
 """Requests per fetch: enough that the line never runs dry between two of them, little enough that a cancel is soon done."""
 
 BATCH_BYTES = 64 * 1024 * 1024
