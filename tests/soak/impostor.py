@@ -86,13 +86,18 @@ class Agent:
             case say.GRANT:
                 self.granted(call, say.AMOUNT.unpack(payload)[0])
             case say.CANCEL:
-                self._lists.pop(call, None)
-                self._reads.pop(call, None)
-                self.say(say.PROBLEM, call, bytes([say.CANCELLED]))
+                if call in self._lists or call in self._reads or call in self._watches:
+                    self._forget(call)
+                    self.say(say.PROBLEM, call, bytes([say.CANCELLED]))
             case say.LOOK:
                 self.say(say.LOOKED, call, self.facts)
             case say.WATCH:
                 self._watches.add(call)
+
+    def _forget(self, call: int) -> None:
+        self._lists.pop(call, None)
+        self._reads.pop(call, None)
+        self._watches.discard(call)
 
     def granted(self, call: int, amount: int) -> None:
         if call in self._lists:
