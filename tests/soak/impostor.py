@@ -268,18 +268,26 @@ class NeverSettles(EndlessListing):
 
 
 class LongPaths(Vanishing):
-    """As many files in a block as can be, each with a path as long as can be."""
+    """As many files in a block as may be, each with a path as long as can be."""
+
+    files = 320
 
     def blocks(self) -> Iterator[bytes]:
         deep = (b"d" * 200 + b"/") * 20
         for first in itertools.count():
-            names = [b"%03x" % n for n in range(2_000)]
+            names = [b"%03x" % n for n in range(self.files)]
             prefix = deep[:-18] + b"%016d/" % first
             yield self.counted(block(prefix, names, self.facts), len(names))
 
 
 class LongPathsNeverSettle(LongPaths):
     facts = looks(SIZE_BYTES, FAR_AHEAD_NS)
+
+
+class Unfolds(LongPaths):
+    """More than may be."""
+
+    files = 2_000
 
 
 class EndlessProblems(Agent):
