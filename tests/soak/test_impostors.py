@@ -153,7 +153,8 @@ class Campaign:
 
     def run(self, minutes: float) -> Figures:
         house, figures = self.house, self.figures
-        house.start()
+        house.spawn()
+        house.told("READY=1", PATIENCE_S)
         assert house.process is not None
         meter, maker = Meter(house.process.pid), Maker(house)
         _until(lambda: house.standing("honest")["state"] == "idle")

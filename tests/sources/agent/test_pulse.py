@@ -19,7 +19,7 @@ from forged.model.paths import home_path, source_path
 from forged.model.removal import Removable
 from forged.sources.agent.client import AgentSource
 from forged.sources.agent.lane import TURN_FRAMES
-from forged.sources.agent.program.line import END, FACTS
+from forged.sources.agent.program.line import END, FACTS, GONE, NEWS, NOTICE
 from forged.sources.agent.pulse import HASH_BYTES_PER_S, PATIENCE_S, START_PATIENCE_S, WALK_PATIENCE_S
 from forged.sources.agent.slices import CRUMB_BYTES, Slice
 from forged.sources.agent.wire import Kind, packed
@@ -109,6 +109,10 @@ class Saying(Impostor):
         if self._talk is None:
             self._talk = asyncio.create_task(self._go_on())
 
+    async def close(self) -> str:
+        await super().close()
+        return "its last words"
+
     async def _go_on(self) -> None:
         while not self.closed:
             await asyncio.sleep(self._every_s)
@@ -174,9 +178,10 @@ async def test_news_do_not_stand_for_a_file() -> None:
 
     def answer(command: Command) -> Iterable[bytes]:
         if command[0] is Kind.GRANT and command[1] == FIRST:
-            news.add(asyncio.get_running_loop().call_later(1, impostor.say, packed(Kind.NOTICED, FIRST, bytes(5))))
+            news.add(asyncio.get_running_loop().call_later(1, impostor.say, packed(Kind.NOTICED, FIRST, told)))
         return ()
 
+    told = NEWS.pack(False, 0) + NOTICE.pack(GONE, 200) + b"x" * 200
     news: set[asyncio.TimerHandle] = set()
     impostor = Impostor(answer, WATCHES)
     async with pretending(impostor, SILENCE_S) as source:
