@@ -15,8 +15,9 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-MOST_WAITING = 4_096
-"""Items between two stages: enough that neither waits for the other's next list, and a few MB of small objects."""
+MOST_WAITING = 1_024
+"""Items between two stages: enough that neither waits for the other's next list, and half a MB of small objects. A hundred lines
+may be full at once."""
 
 
 class Stream(Generic[T]):

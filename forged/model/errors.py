@@ -101,6 +101,12 @@ class SourceMissing(SourceError):
     default_hint = "check the path in `source`; `forged probe URL` lists the output folders it finds"
 
 
+class SourceEndless(SourceError):
+    """The source shows more files than forged looks at in one go."""
+
+    default_hint = "name the folders that are wanted in `folders`, or make several targets of it; on a small box: do not trust it"
+
+
 class AuthRefused(SourceError):
     """The source refused our key."""
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Iterator, Sequence
 
 from forged.destination.base import HomeLook
 from forged.model.files import Entry, Problem
-from forged.model.paths import HomePath
+from forged.model.paths import HomePath, SourcePath
 from forged.model.transfer import Landed, LandedAs
 from forged.rules import resume
 from forged.sources.base import Hashed
@@ -39,6 +39,7 @@ class Adoption:
             candidates = await self._candidates(worth_it) if worth_it else []
             if candidates:
                 adopted = await self._adopt(candidates)
+                self._looks.release(map(SourcePath, adopted))
             for batch in batches([entry for entry in entries if entry.path not in adopted]):
                 yield batch
 

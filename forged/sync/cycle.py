@@ -120,7 +120,7 @@ async def bring_noticed(
     watched = replace(doors, observer=tally.beside(doors.observer))
     sift = Sift(watched, looks, noticed=True, closed=closed)
     await _bring(watched, looks, noticed(watched, entries), sift)
-    return sift.waiting
+    return sift.later.noticed
 
 
 async def _look_and_bring(doors: Doors, looks: Looks, folders: Sequence[SourcePath]) -> Waiting:
@@ -132,7 +132,7 @@ async def _look_and_bring(doors: Doors, looks: Looks, folders: Sequence[SourcePa
         raise scan.error  # what it showed before it broke is home; the rest is unknown, and that is no success
     while sift.elsewhere:
         sift = await _after_the_others(doors, looks, sift)
-    return Waiting(len(sift.waiting), min(sift.waiting.values(), default=None))
+    return Waiting(sift.later.files, sift.later.soonest_s)
 
 
 async def _after_the_others(doors: Doors, looks: Looks, before: Sift) -> Sift:
@@ -142,7 +142,7 @@ async def _after_the_others(doors: Doors, looks: Looks, before: Sift) -> Sift:
     seen = zip(paths, await doors.source.look(paths), strict=True)
     entries = [Entry(path, look) for path, look in seen if isinstance(look, Stat)]
     sift = Sift(doors, looks)
-    sift.waiting.update(before.waiting)
+    sift.later = before.later
     await _bring(doors, looks, noticed(doors, entries), sift)
     return sift
 
@@ -162,7 +162,7 @@ async def _bring(doors: Doors, looks: Looks, changes: AsyncGenerator[list[Change
                 transfer.have_landed(batch)
                 sift.release([one.entry.path for one in batch])
     finally:
-        sift.release(list(sift.claimed))
+        sift.end()
         transfer.end()
     return transfer.unlanded
 
