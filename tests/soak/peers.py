@@ -18,7 +18,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 MEBIBYTE = 1 << 20
@@ -107,15 +107,11 @@ class BadPeer:
 
     def many_connections(self) -> None:
         """Most find no room, are told so, and are let go."""
-        lines: list[socket.socket] = []
-        try:
+        with ExitStack() as stack:
             for _ in range(self._role.most_connections):
-                lines.append(_connected(self._role.path))
+                stack.enter_context(_connected(self._role.path))
+            self._did["connections"] += self._role.most_connections
             time.sleep(self._chance.random())
-            self._did["connections"] += len(lines)
-        finally:
-            for line in lines:
-                line.close()
 
     def flood(self) -> None:
         with self._line() as line:

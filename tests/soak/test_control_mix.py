@@ -1,4 +1,5 @@
-"""Promise 12 at the control socket: whatever bad peers of several users do at once, an honest one is answered, and all is given back.
+"""Promise 12 at the control socket: whatever bad peers of several users do at once, an honest one is answered, and all is given
+back.
 
 A real daemon that brings files home meanwhile. As root the bad peers are other users: one whom the socket's group lets act, and
 some who may only look. A few seconds in `make test`, minutes as a campaign (FORGED_MINUTES, FORGED_SEED).
@@ -35,7 +36,7 @@ START_LIMIT_S = 120.0
 """Long campaigns are run with what time others leave over."""
 
 BESIDE_BYTES = 150_000_000
-"""What the daemon may have at the worst moment, besides the bounds of the socket: 64 MiB unread, and 2 MiB for each of 256 lines."""
+"""What the daemon may have at the worst moment, besides the bounds of the socket: 64 MiB unread, 2 MiB for each of 256 lines."""
 
 KEPT_BYTES = 40_000_000
 """What may be left afterwards: the allocator's pools, and the jobs and events that forged remembers."""
