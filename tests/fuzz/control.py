@@ -82,10 +82,11 @@ class Control:
     def seeds(self) -> list[bytes]:
         calls = [json.dumps({"jsonrpc": "2.0", "id": number, "method": name}) for number, name in enumerate(METHODS)]
         one = '{"jsonrpc":"2.0","id":"a","method":"subtract","params":[3,2]}'
+        null = '{"jsonrpc":"2.0","id":null,"method":"get_data"}'
         named = '{"jsonrpc":"2.0","method":"update","params":{"text":"x"}}'
         large = '{"jsonrpc":"2.0","id":1.5,"method":"large","params":{"size_bytes":700000}}'
         return [
-            b"\0" + "\n".join([one, named, "", "nonsense", *calls]).encode(),
+            b"\0" + "\n".join([one, named, null, "", "nonsense", *calls]).encode(),
             b"\6" + f"[{','.join([one, named, *calls])}]\n{one}".encode(),
             b"\0" + f"[{large},{large},{one}]\r\n[]\n[1,{named}]\n[{named}]".encode(),
             b"\1" + f"{large}\n{one}\n".encode(),

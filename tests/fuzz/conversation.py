@@ -35,12 +35,16 @@ SIZE = struct.Struct(">I")
 SILENT = 1
 """A bit of the first byte: after its last words the agent stays there and says nothing. Otherwise it ends."""
 
+PIECE_BYTES = 100
 MOST_FILES = 8
 """Of a listing, how many are asked about further."""
 
+PACE_S = 1.0
+"""Of virtual time, between two reads: more than the client ever waits on its own account, so it has nothing left to do by then."""
+
 SILENCE_LIMIT_S = 20.0
 LONGEST_S = 20 * SILENCE_LIMIT_S
-"""Of virtual time: no step may wait for longer than the silence limit, and there are fewer steps."""
+"""Of virtual time: no step may wait for longer than the silence limit, and there are fewer steps. What is said is on top."""
 
 
 class Recorded:
@@ -54,7 +58,7 @@ class Recorded:
         return self
 
     async def read(self) -> bytes:
-        await asyncio.sleep(0.001)  # in virtual time that is: when nobody has anything left to do
+        await asyncio.sleep(PACE_S)
         said = next(self._reads, None)
         if said is None and self._then_silent:
             await asyncio.Event().wait()
@@ -97,7 +101,8 @@ class Conversation:
         self._loop = VirtualLoop()
 
     def seeds(self) -> list[bytes]:
-        return [recording(begin) for begin in (bytes([0]), bytes([SILENT]))]
+        reads = recorded()
+        return [bytes([0]) + told(reads), bytes([SILENT]) + told([in_pieces(read) for read in reads])]
 
     def words(self) -> list[bytes]:
         return [bytes([kind]) for kind in Kind] + [b"\0\0\0\1", b"\0\0\0\2", b"\x7f" + b"\xff" * 7, b"../", b"\xff" * 4]
@@ -115,10 +120,11 @@ class Conversation:
         return data[:1] + told(reads)
 
     def check(self, data: bytes) -> bool:
-        channel = Recorded(list(split(data[1:])), then_silent=bool(data[:1] and data[0] & SILENT))
-        return self._loop.run_until_complete(self._check(channel))
+        reads = list(split(data[1:]))
+        channel = Recorded(reads, then_silent=bool(data[:1] and data[0] & SILENT))
+        return self._loop.run_until_complete(self._check(channel, LONGEST_S + PACE_S * len(reads)))
 
-    async def _check(self, channel: Recorded) -> bool:
+    async def _check(self, channel: Recorded, limit_s: float) -> bool:
         began_s, sink = self._loop.time(), MemorySink()
         believed = False
         try:
@@ -129,7 +135,7 @@ class Conversation:
         assert channel.closed
         sink.assert_even()
         assert asyncio.all_tasks() == {asyncio.current_task()}, "a task was left behind"
-        assert self._loop.time() - began_s < LONGEST_S, "it waited for longer than it may"
+        assert self._loop.time() - began_s < limit_s, "it waited for longer than it may"
         return believed
 
     def close(self) -> None:
@@ -213,19 +219,31 @@ async def _removed(source: AgentSource, entries: Sequence[Entry]) -> None:
 # --- what is said -----------------------------------------------------------------------------------------------------------
 
 
-def recording(begin: bytes) -> bytes:
-    """A conversation with a real agent over a small tree."""
+def recorded() -> list[bytes]:
+    """What a real agent says over a small tree, in which all bytes of a file are alike."""
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         (root / "a" / "b").mkdir(parents=True)
         (root / "empty").mkdir()
         for number, path in enumerate(("a/b/one.png", "a/two.png", "three.txt", "z")):
-            (root / path).write_bytes(bytes([number]) * 300 * number)
+            (root / path).write_bytes(bytes([number]) * PIECE_BYTES * 3 * number)
         (root / "link").symlink_to("z")
         recorder = Recorder()
         source = AgentSource(recorder.open, os.fsencode(root), transport="pipe")
         asyncio.run(converse(source, MemorySink()))
-    return begin + told(recorder.reads)
+    return recorder.reads
+
+
+def in_pieces(read: bytes) -> bytes:
+    """Some of what comes with the end of a file comes before it, as the bytes of large files do."""
+    begin = MAGIC if read.startswith(MAGIC) else b""
+    frames = list[Spelled]()
+    for kind, call, payload in plain(read.removeprefix(begin))[0]:
+        if kind == Kind.DONE and len(payload) > 3 * PIECE_BYTES:
+            frames += [(Kind.DATA, call, payload[-PIECE_BYTES:])] * 2
+            payload = payload[: -2 * PIECE_BYTES]
+        frames.append((kind, call, payload))
+    return begin + joined(frames)
 
 
 def told(reads: Sequence[bytes]) -> bytes:

@@ -15,7 +15,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -51,7 +51,7 @@ class Honest(threading.Thread):
         super().__init__(name="honest", daemon=True)
         self.house, self.ended = house, threading.Event()
         self.took_s: list[float] = []
-        self.wrong: list[BaseException] = []
+        self.wrong: list[Exception] = []
 
     def run(self) -> None:
         try:
@@ -59,9 +59,8 @@ class Honest(threading.Thread):
                 while not self.ended.wait(0.05):
                     self._timed(lambda: standing.call("target.status", target="box"))
                     self._timed(lambda: self.house.call("daemon.status"))
-        except BaseException as error:  # told by who waits for this thread
+        except Exception as error:  # told by who waits for this thread
             self.wrong.append(error)
-            raise
 
     def _timed(self, ask: object) -> None:
         began_s = time.monotonic()
@@ -136,19 +135,27 @@ def _started(role: Role) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
+@contextmanager
+def asking(honest: Honest) -> Iterator[None]:
+    """Ends it also after an error; then what it met meanwhile follows from that."""
+    honest.start()
+    try:
+        yield
+    finally:
+        honest.ended.set()
+        honest.join()
+    assert honest.wrong == []
+
+
 def campaign(house: Daemon, seconds: float, seed: int) -> Figures:
     honest, did, most_bytes, files, began_s = Honest(house), Counter[str](), 0, 0, time.monotonic()
     before = weight(house)
-    honest.start()
-    with bad_peers(roles(house, seconds, seed), did):
+    with asking(honest), bad_peers(roles(house, seconds, seed), did):
         while time.monotonic() - began_s < seconds:
             (house.box() / f"{files}.png").write_bytes(os.urandom(1_000))
             files += 1
             time.sleep(0.25)
             most_bytes = max(most_bytes, weight(house).memory_bytes)
-    honest.ended.set()
-    honest.join()
-    assert honest.wrong == []
     until(lambda: len(list(house.home().glob("*.png"))) == files, house.log)
     _all_is_given_back(house, before)
     took_s = sorted(honest.took_s)
@@ -167,7 +174,10 @@ def _all_is_given_back(house: Daemon, before: Weight) -> None:
 def _open_files(house: Daemon) -> list[str]:
     assert house.process is not None
     folder = Path(f"/proc/{house.process.pid}/fd")
-    names = [os.readlink(fd) for fd in folder.iterdir() if fd.is_symlink()]
+    names = list[str]()
+    for fd in folder.iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            names.append(os.readlink(fd))
     return sorted(name for name in names if not name.startswith(str(house.root)))
 
 
