@@ -12,7 +12,7 @@ from pathlib import Path
 import tomli
 from pydantic_core import to_json
 
-from forged.config.adhoc import ad_hoc_target
+from forged.config.adhoc import SyncConfigTable, ad_hoc_target
 from forged.config.lines import KeyPath, key_lines
 from forged.config.load import load
 from forged.config.mistakes import told
@@ -48,19 +48,18 @@ class ConfigFile:
         small = b'[[target]]\nname = "a"\nsource = "ssh://box/outputs"\ndest = "/srv/media"\n'
         strange = b'\xef\xbb\xbf[daemon]\r\n"log_level" = "debug"\r\n'
         strange += b'[[target]]\r\nname = "b"\r\nsource = "/in"\r\nmedia = { xmp = false }\r\n'
-        return [small, strange, small + b"[target.cleanup]\n" + small.replace(b'"a"', b'"c"'), *_tables(example)]
+        seed = b'source_host = "root@box"\nsource_port = 22\nsource_path = "/out"\ndest_path = "/srv"\ncleanup_age_hours = 1.5\n'
+        return [small, strange, seed, small + b"[target.cleanup]\n" + small.replace(b'"a"', b'"c"'), *_tables(example)]
 
     def words(self) -> list[bytes]:
-        keys = {key for keys in keys_by_header().values() for key in keys}
-        return [*VALUES, *(header.encode() for header in keys_by_header()), *(f"{key} = ".encode() for key in sorted(keys))]
+        return [*VALUES, *(header.encode() for header in keys_by_header()), *(key + b" = " for key in _keys())]
 
     def mutated(self, data: bytes, chance: random.Random, poke: Poke) -> bytes:
         """Lines are moved about and poked, values are replaced, keys that exist somewhere are added anywhere."""
         lines = rearranged(data.split(b"\n"), chance, poke)
         at = chance.randrange(len(lines) + 1)
         if chance.randrange(3) == 0:
-            key = chance.choice(sorted(key for keys in keys_by_header().values() for key in keys)).encode()
-            lines.insert(at, key + b" = " + chance.choice(VALUES))
+            lines.insert(at, chance.choice(_keys()) + b" = " + chance.choice(VALUES))
         elif at < len(lines) and b"=" in lines[at]:
             lines[at] = lines[at].split(b"=")[0] + b"= " + chance.choice(VALUES)
         return b"\n".join(lines)
@@ -83,6 +82,11 @@ class ConfigFile:
 
     def close(self) -> None:
         self._folder.cleanup()
+
+
+def _keys() -> list[bytes]:
+    """Of the file, and of an ad-hoc table beside it."""
+    return sorted(key.encode() for keys in (*keys_by_header().values(), SyncConfigTable.model_fields) for key in keys)
 
 
 def _tables(example: bytes) -> Iterator[bytes]:

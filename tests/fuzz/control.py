@@ -63,6 +63,7 @@ class Control:
         self._stack = ExitStack()
         runner = self._stack.enter_context(asyncio.Runner())
         folder = self._stack.enter_context(open_folder())
+        self._publisher = Publisher()
         self._faults, self._methods = list[tuple[str, BaseException]](), Bounded()
         self._server = Server(
             registry_of(self._methods), Publisher(), report=lambda where, error: self._faults.append((where, error))
@@ -129,12 +130,14 @@ class Control:
             for start in range(0, len(sent), size):
                 line.writer.write(sent[start : start + size])
                 await asyncio.sleep(0)
+                self._publisher.publish("fact", {"at": start}, key="key" * (start % 2), latest_wins=start % 3 == 0)
             if how & ABORT:
                 return []
             line.writer.write_eof()
             lines = [each async for each in line.reader]
         assert all(len(each) <= LINE_MOST_BYTES + 1 for each in lines), "a line above 1 MiB"
-        return [json.loads(each) for each in lines]
+        said = [json.loads(each) for each in lines]
+        return [each for each in said if "method" not in each]  # the others are notifications
 
     async def _honest_answer(self) -> None:
         assert (await self._honest.call("subtract", minuend=44, subtrahend=2))["result"] == 42

@@ -12,8 +12,8 @@ import random
 import struct
 import tempfile
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import aclosing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import aclosing, suppress
 from pathlib import Path
 
 from forged.model.errors import ForgedError, SourceError
@@ -42,6 +42,7 @@ MOST_FILES = 8
 PACE_S = 1.0
 """Of virtual time, between two reads: more than the client ever waits on its own account, so it has nothing left to do by then."""
 
+NEWS_S = 5 * PACE_S
 SILENCE_LIMIT_S = 20.0
 LONGEST_S = 20 * SILENCE_LIMIT_S
 """Of virtual time: no step may wait for longer than the silence limit, and there are fewer steps. What is said is on top."""
@@ -145,17 +146,17 @@ class Conversation:
 # --- what is asked ----------------------------------------------------------------------------------------------------------
 
 
-async def converse(source: AgentSource, sink: MemorySink) -> None:
-    """Asks everything once, and looks at each answer. Raises the SourceError that ended it."""
+async def converse(source: AgentSource, sink: MemorySink, happens: Callable[[], object] = bool) -> None:
+    """Asks everything once, and looks at each answer; `happens` while it watches. Raises the SourceError that ended it."""
     async with source:
         entries, digests = await _listed(source, ())
         assert await source.clock_ns() < 2**63
         assert (await source.space()).free_bytes >= 0
         some = entries[:MOST_FILES]
         await asyncio.gather(_looked(source, some), _hashed(source, some), _fetched(source, some, sink))
-        await _watched(source)
-        await _removed(source, entries[-1:])
         await _listed(source, digests)
+        await _watched(source, happens)
+        await _removed(source, entries[-1:])
 
 
 async def _listed(source: AgentSource, known: Sequence[bytes]) -> tuple[list[Entry], list[bytes]]:
@@ -180,7 +181,8 @@ async def _listed(source: AgentSource, known: Sequence[bytes]) -> tuple[list[Ent
 
 
 async def _looked(source: AgentSource, entries: Sequence[Entry]) -> None:
-    assert len(await source.look([entry.path for entry in entries])) == len(entries)
+    paths = [*(entry.path for entry in entries), source_path(b"not there")]
+    assert len(await source.look(paths)) == len(paths)
 
 
 async def _hashed(source: AgentSource, entries: Sequence[Entry]) -> None:
@@ -201,12 +203,16 @@ async def _fetched(source: AgentSource, entries: Sequence[Entry], sink: MemorySi
     assert not asked
 
 
-async def _watched(source: AgentSource) -> None:
+async def _watched(source: AgentSource, happens: Callable[[], object]) -> None:
+    """The first news, and the next if there are any soon: an agent need not tell of anything."""
     async with aclosing(source.watch()) as news:
-        async for notices in news:
-            for path in (*(entry.path for entry in notices.entries + notices.found), *notices.gone):
-                assert source_path(path) == path
-            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(NEWS_S):
+                for _ in range(2):
+                    notices = await anext(news)
+                    for path in (*(entry.path for entry in notices.entries + notices.found), *notices.gone):
+                        assert source_path(path) == path
+                    happens()
 
 
 async def _removed(source: AgentSource, entries: Sequence[Entry]) -> None:
@@ -230,7 +236,7 @@ def recorded() -> list[bytes]:
         (root / "link").symlink_to("z")
         recorder = Recorder()
         source = AgentSource(recorder.open, os.fsencode(root), transport="pipe")
-        asyncio.run(converse(source, MemorySink()))
+        asyncio.run(converse(source, MemorySink(), lambda: (root / "a" / "new.png").write_bytes(b"new")))
     return recorder.reads
 
 
