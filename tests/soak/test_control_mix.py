@@ -14,10 +14,11 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -29,11 +30,11 @@ from tests.support.sshd import Sshd
 NOBODY, NOGROUP, GROUP = 65_534, 65_534, 64_999
 """The last is a group that no machine has: its number needs no name."""
 
-ANSWER_LIMIT_S = 20.0
-"""How long an honest question may take on a busy machine; usually it is milliseconds."""
+ANSWER_LIMIT_S = 30.0
+"""How long an honest question may take on a busy machine, connecting apart; usually it is milliseconds."""
 
-START_LIMIT_S = 120.0
-"""Long campaigns are run with what time others leave over."""
+REST_LIMIT_S = 120.0
+"""For a start, and for coming to rest: long campaigns are run with what time others leave over."""
 
 BESIDE_BYTES = 150_000_000
 """What the daemon may have at the worst moment, besides the bounds of the socket: 64 MiB unread, 2 MiB for each of 256 lines."""
@@ -58,13 +59,17 @@ class Honest(threading.Thread):
             with self.house.client(ANSWER_LIMIT_S) as standing:
                 while not self.ended.wait(0.05):
                     self._timed(lambda: standing.call("target.status", target="box"))
-                    self._timed(lambda: self.house.call("daemon.status"))
+                    self._timed(self._anew)
         except Exception as error:  # told by who waits for this thread
             self.wrong.append(error)
 
-    def _timed(self, ask: object) -> None:
+    def _anew(self) -> dict[str, Any]:
+        with self.house.client(ANSWER_LIMIT_S) as client:
+            return client.call("daemon.status")  # type: ignore[no-any-return]
+
+    def _timed(self, ask: Callable[[], dict[str, Any]]) -> None:
         began_s = time.monotonic()
-        assert callable(ask) and ask()["success"]
+        assert ask()["success"]
         self.took_s.append(time.monotonic() - began_s)
 
 
@@ -152,11 +157,11 @@ def campaign(house: Daemon, seconds: float, seed: int) -> Figures:
     before = weight(house)
     with asking(honest), bad_peers(roles(house, seconds, seed), did):
         while time.monotonic() - began_s < seconds:
-            (house.box() / f"{files}.png").write_bytes(os.urandom(1_000))
+            (house.box() / f"{seed}-{files}.png").write_bytes(os.urandom(1_000))
             files += 1
             time.sleep(0.25)
             most_bytes = max(most_bytes, weight(house).memory_bytes)
-    until(lambda: len(list(house.home().glob("*.png"))) == files, house.log)
+    until(lambda: len(list(house.home().glob(f"{seed}-*.png"))) == files, lambda: house.log()[-3000:], REST_LIMIT_S)
     _all_is_given_back(house, before)
     took_s = sorted(honest.took_s)
     minutes = round((time.monotonic() - began_s) / 60, 1)
@@ -166,8 +171,8 @@ def campaign(house: Daemon, seconds: float, seed: int) -> Figures:
 
 
 def _all_is_given_back(house: Daemon, before: Weight) -> None:
-    until(lambda: house.call("daemon.status")["connections"] == 1, lambda: str(house.call("daemon.status")))
-    until(lambda: weight(house).files <= before.files, lambda: f"{before} {weight(house)}: {_open_files(house)}")
+    until(lambda: house.call("daemon.status")["connections"] == 1, lambda: str(house.call("daemon.status")), REST_LIMIT_S)
+    until(lambda: weight(house).files <= before.files, lambda: f"{before}: {_open_files(house)}", REST_LIMIT_S)
     assert house.lines(level="error") == []
 
 
@@ -189,18 +194,18 @@ def warm_house(sshd: Sshd) -> Iterator[Daemon]:
         house.daemon_lines += f'\nsocket_mode = "0666"\nsocket_group = "{GROUP}"' if os.geteuid() == 0 else ""
         house.write()
         house.spawn()
-        house.told("READY=1", START_LIMIT_S)
+        house.told("READY=1", REST_LIMIT_S)
         (house.box() / "first.txt").write_bytes(b"x")
         until((house.home() / "first.txt").exists, house.log)
         yield house
         house.stop()
 
 
+@pytest.mark.timeout(300)
 def test_a_few_seconds_of_bad_peers(sshd: Sshd) -> None:
     with warm_house(sshd) as house:
         figures = campaign(house, seconds=5, seed=3)
     assert figures.honest_answers > 3
-    assert figures.slowest_ms < 1000 * ANSWER_LIMIT_S
 
 
 @pytest.mark.campaign
