@@ -13,10 +13,11 @@ import random
 import re
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -87,9 +88,11 @@ def _come_to_rest(house: Daemon) -> None:
     house.stop()
 
 
-def losses_are_none(house: Daemon, ledger: Ledger) -> int:
-    """Compares ledger, box and home; answers how many files forged has removed at the box."""
-    box, home = _contents(house.box()), _contents(house.home())
+def losses_are_none(house: Daemon, ledger: Ledger, name: str = "box", owned: Mapping[str, str] = MappingProxyType({})) -> int:
+    """Compares ledger, box and home; answers how many files forged has removed at the box. `owned` was at home from the beginning."""
+    box, home = _contents(house.box(name)), _contents(house.home(name))
+    for path, sha256 in owned.items():
+        assert home.pop(path, None) == sha256, f"overwritten or gone: {path} of the owner"
     came = Counter((_origin(path, sha256), sha256) for path, sha256 in home.items())
     for path, sha256 in box.items():
         assert ledger.now.get(path) == sha256, f"{path} at the box is not what the writer left there"
@@ -98,7 +101,7 @@ def losses_are_none(house: Daemon, ledger: Ledger) -> int:
     for path, sha256 in came:
         assert sha256 in ledger.ever[path], f"{path} came home with a content that it never had"
     assert max(came.values(), default=1) == 1, f"twice: {[one for one, times in came.items() if times > 1]}"
-    assert staged(house.home()) == []
+    assert staged(house.home(name)) == []
     return len(ledger.now.keys() - box.keys())
 
 
