@@ -1,4 +1,4 @@
-"""Small file systems that can be filled, closed, taken away and broken: each mounted aside, and bound to the folder that forged uses.
+"""Small file systems to be filled, closed, taken away and broken: each mounted aside, and bound to the folder that forged uses.
 
 So a disk that is unmounted there lives on aside, as one does on a NAS whose share has gone, and comes back as it was. Needs root.
 """
@@ -102,6 +102,7 @@ class Disk(ABC):
     def free(self) -> None:
         """Gives the room back."""
 
+    @abstractmethod
     def _make(self) -> None:
         """What has to be there before it can be mounted."""
 
@@ -123,6 +124,9 @@ class RamDisk(Disk):
 
     def free(self) -> None:
         run("mount", "-o", f"remount,size={self.SIZE}", self.aside)
+
+    def _make(self) -> None:
+        """Nothing: memory is there."""
 
     def _mount(self) -> None:
         run("mount", "-t", "tmpfs", "-o", f"size={self.SIZE},mode=755", "forged-test", self.aside)
@@ -152,9 +156,8 @@ class LoopDisk(Disk):
         run(f"mkfs.{self._kind}", "-q", *small_log, self._image)
 
     def _mount(self) -> None:
-        if not run(
-            "mount", "-o", f"loop{',errors=remount-ro' if self._kind == 'ext4' else ''}", self._image, self.aside, check=False
-        ):
+        errors = ",errors=remount-ro" if self._kind == "ext4" else ""
+        if not run("mount", "-o", f"loop{errors}", self._image, self.aside, check=False):
             pytest.skip(f"this machine has no loop devices left, or its kernel no {self._kind}")
 
     def _end(self) -> None:

@@ -46,6 +46,12 @@ class Full(Fault):
         self._disk.free()
 
 
+class FullState(Full):
+    """The same where the state database lies: for a while its log has room of its own."""
+
+    steady = False
+
+
 class ReadOnly(Fault):
     """Somebody mounts it read-only."""
 

@@ -89,7 +89,7 @@ def _come_to_rest(house: Daemon) -> None:
 
 
 def losses_are_none(house: Daemon, ledger: Ledger, name: str = "box", owned: Mapping[str, str] = MappingProxyType({})) -> int:
-    """Compares ledger, box and home; answers how many files forged has removed at the box. `owned` was at home from the beginning."""
+    """Compares ledger, box and home; answers how many files forged has removed at the box. `owned`: at home all the time."""
     box, home = _contents(house.box(name)), _contents(house.home(name))
     for path, sha256 in owned.items():
         assert home.pop(path, None) == sha256, f"overwritten or gone: {path} of the owner"

@@ -299,7 +299,7 @@ def befall(campaign: Campaign, name: str, kind: type[Fault]) -> tuple[str, Calla
 def menu(name: str) -> tuple[type[Fault], ...]:
     """What may befall this disk."""
     if name == STATE:
-        return (faults.Full, faults.Denied, faults.WritesFail, faults.FsyncsFail, faults.Slow)
+        return (faults.FullState, faults.Denied, faults.WritesFail, faults.FsyncsFail, faults.Slow)
     if name in ("ext4", "xfs"):
         return (*WHOLE, *BROKEN, faults.Stumbled) if name == "ext4" else (*WHOLE, *BROKEN)
     return (*WHOLE, *CALLS)
