@@ -94,18 +94,29 @@ def rename_noreplace(level: NoReplace, from_folder: int, name: bytes, to_folder:
 def probe(folder: int) -> NoReplace:
     """The best level that this folder really keeps, tried out with two small files. Raises OSError when it cannot be written to.
 
-    A file system may not know the flag (EINVAL: NFS, older FUSE), have no links (EPERM: FAT), or claim to do what it does not.
+    One of them gets a byte and is made durable: a failing disk may take names and no bytes. A file system may not know the flag
+    (EINVAL: NFS, older FUSE), have no links (EPERM: FAT), or claim to do what it does not.
     """
     token = secrets.token_hex(8).encode()
     ours, taken, free = (b"probe-" + token + b"-" + part for part in (b"ours", b"taken", b"free"))
     try:
         for name in (ours, taken):
             os.close(os.open(name, NEW_FILE, 0o600, dir_fd=folder))
+        _write_a_byte(folder, ours)
         return next(level for level in NoReplace if _keeps(level, folder, ours, taken, free))
     finally:
         for name in (ours, taken, free):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=folder)
+
+
+def _write_a_byte(folder: int, name: bytes) -> None:
+    fd = os.open(name, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        write_all(fd, b"\0", 0)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def _keeps(level: NoReplace, folder: int, ours: bytes, taken: bytes, free: bytes) -> bool:
