@@ -40,6 +40,27 @@ class NoReplace(enum.Enum):
     PLACEHOLDER = "placeholder"  # an exclusive empty file is renamed over: safe against forged, not against others
 
 
+_TROUBLE = frozenset(
+    {
+        errno.EIO,
+        errno.EROFS,
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.ESTALE,
+        errno.ENODEV,
+        errno.ENXIO,
+        errno.ENOTCONN,
+        errno.ETIMEDOUT,
+        errno.EHOSTDOWN,
+        errno.ENOENT,
+        errno.ENOMEM,
+        errno.EMFILE,
+        errno.ENFILE,
+    }
+)
+"""Answers of a disk that is failing, full, closed or gone; what it could do when it is well, they do not tell."""
+
+
 # --- renaming without overwriting -----------------------------------------------------------------------------------------
 
 
@@ -120,20 +141,27 @@ def _write_a_byte(folder: int, name: bytes) -> None:
 
 
 def _keeps(level: NoReplace, folder: int, ours: bytes, taken: bytes, free: bytes) -> bool:
-    if level is NoReplace.PLACEHOLDER:
-        return True  # O_EXCL and rename are everywhere
+    """Whether it refuses a name that is taken, and takes one that is free. Raises OSError as `probe` does."""
     try:
         rename_noreplace(level, folder, ours, folder, taken)
-    except FileExistsError:
-        pass  # as it should
-    except OSError:
-        return False
-    else:
         os.close(os.open(ours, NEW_FILE, 0o600, dir_fd=folder))  # it overwrote: put things back for the next level
         return False
-    with contextlib.suppress(OSError):
+    except FileExistsError:
+        pass  # as it should
+    except OSError as e:
+        return _merely_unknown(e, level)
+    try:
         rename_noreplace(level, folder, ours, folder, free)
-        return True
+    except OSError as e:
+        return _merely_unknown(e, level)
+    return True
+
+
+def _merely_unknown(error: OSError, level: NoReplace) -> bool:
+    """False: the file system cannot do this, and the next level is tried. Raises what tells of a disk in trouble instead: taken for
+    a lack of skill it would have forged land by a weaker level from then on. The last level is everywhere, so there is no other."""
+    if error.errno in _TROUBLE or level is NoReplace.PLACEHOLDER:
+        raise error
     return False
 
 
