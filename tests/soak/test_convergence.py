@@ -13,11 +13,10 @@ import random
 import re
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import MappingProxyType
 
 import pytest
 
@@ -88,11 +87,9 @@ def _come_to_rest(house: Daemon) -> None:
     house.stop()
 
 
-def losses_are_none(house: Daemon, ledger: Ledger, name: str = "box", owned: Mapping[str, str] = MappingProxyType({})) -> int:
-    """Compares ledger, box and home; answers how many files forged has removed at the box. `owned`: at home all the time."""
-    box, home = _contents(house.box(name)), _contents(house.home(name))
-    for path, sha256 in owned.items():
-        assert home.pop(path, None) == sha256, f"overwritten or gone: {path} of the owner"
+def losses_are_none(house: Daemon, ledger: Ledger) -> int:
+    """Compares ledger, box and home; answers how many files forged has removed at the box."""
+    box, home = _contents(house.box()), _contents(house.home())
     came = Counter((_origin(path, sha256), sha256) for path, sha256 in home.items())
     for path, sha256 in box.items():
         assert ledger.now.get(path) == sha256, f"{path} at the box is not what the writer left there"
@@ -101,7 +98,7 @@ def losses_are_none(house: Daemon, ledger: Ledger, name: str = "box", owned: Map
     for path, sha256 in came:
         assert sha256 in ledger.ever[path], f"{path} came home with a content that it never had"
     assert max(came.values(), default=1) == 1, f"twice: {[one for one, times in came.items() if times > 1]}"
-    assert staged(house.home(name)) == []
+    assert staged(house.home()) == []
     return len(ledger.now.keys() - box.keys())
 
 

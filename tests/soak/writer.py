@@ -87,7 +87,7 @@ class Writer(threading.Thread):
     def replace(self) -> None:
         """By a rename over an old name, as careful programs do: at any age of the file."""
         path, data = self._any(), self._bytes()
-        aside = self.box.parent / f"replacement of {self.box.name}"
+        aside = self.box.parent / "replacement"
         aside.write_bytes(data)
         self.ledger.note(path, data)
         self._at(path).parent.mkdir(parents=True, exist_ok=True)
