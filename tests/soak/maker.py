@@ -101,7 +101,9 @@ class Maker(threading.Thread):
         """
         box, here = _contents(self._box), _contents(home)
         for path, sha256 in owned.items():
-            assert here.pop(path, None) == sha256, f"overwritten or gone: {path} of the owner"
+            assert here.get(path) == sha256, f"overwritten or gone: {path} of the owner"
+            if sha256 not in self.ever[path]:
+                del here[path]  # else it may have been adopted
         came = Counter((_origin(path, sha256), sha256) for path, sha256 in here.items())
         for path, sha256 in self.now.items():
             assert came[path, sha256], f"lost: {path} is not home" + ("" if path in box else ", and was removed at the box")
