@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.soak.ledger import MUTABLE, Ledger
-from tests.soak.memory import Memory, Row
+from tests.soak.remembered import Memory, Row
 
 VERSION = re.compile(r"(.*)~([0-9a-f]{8,64})((?:\.[^./]*)?)", re.DOTALL)
 

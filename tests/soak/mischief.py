@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.soak.keeper import Keeper
 from tests.soak.ledger import MUTABLE
-from tests.soak.memory import Row
+from tests.soak.remembered import Row
 from tests.soak.verdict import ANOTHER
 from tests.support.site import staged
 

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.soak.memory import Memory, Row
+from tests.soak.remembered import Memory, Row
 from tests.soak.witness import Gone
 
 PRESERVED = ".important"

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import random
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from tests.soak.keeper import Keeper
 from tests.soak.ledger import MUTABLE, Ledger
-from tests.soak.memory import Memory
 from tests.soak.mischief import Mischief
 from tests.soak.proof import PRESERVED, Proof
+from tests.soak.remembered import Memory
 from tests.soak.verdict import Verdict
 from tests.soak.weather import Weather
 from tests.soak.witness import Witness
@@ -29,11 +30,14 @@ age = "{AGE_S:.0f}s"
 every = "1s"
 preserve = ["*{PRESERVED}"]"""
 
-LONGEST_LIFE_S = 5.0
-"""A daemon needs about one second until it has connected, so most lives see some work."""
+LONGEST_LIFE_S = 6.0
+"""From READY on; a daemon needs about one second more until it has connected, so most lives see some work."""
 
-PATIENCE_S = 8.0
+PATIENCE_S = 12.0
 """A life that shall end at a certain moment ends without it after so long."""
+
+MOMENTS = ("at the start", "at random", "at random", "at a removal", "at a removal", "in a transfer")
+"""When a life ends."""
 
 MAY_STAY = {"preserved", "newest_of_series", "home_missing", "vanished"}
 """Why files may stay at the box when cleanup has nothing more to do. `home_missing`: the owner deleted them at home."""
@@ -65,7 +69,7 @@ class Campaign:
     sshd: Sshd
     seed: int
     pause_s: float
-    kills: dict[str, int] = field(default_factory=lambda: {"at random": 0, "at a removal": 0, "in a transfer": 0})
+    kills: Counter[str] = field(default_factory=Counter)
     drains: dict[str, int] = field(default_factory=lambda: {"yes": 0, "no": 0})
 
     def __post_init__(self) -> None:
@@ -99,9 +103,9 @@ class Campaign:
         if asks:
             self.mischief.mend()
         self.house.spawn()
-        moment = self.chance.choice(["at random", "at random", "at a removal", "in a transfer"])
+        moment = self.chance.choice(MOMENTS)
         self._wait_for(moment)
-        if asks:
+        if asks and moment != "at the start":
             self._ask_whether_all_is_safe()
         self.house.kill()
         self.kills[moment] += 1
@@ -111,13 +115,16 @@ class Campaign:
 
     def _wait_for(self, moment: str) -> None:
         """Until it has come; but not for ever."""
+        if moment == "at the start":
+            time.sleep(self.chance.uniform(0.05, 2.0))
+            return
+        self.house.told("READY=1")
+        deadline_s = time.monotonic() + PATIENCE_S
         self.witness.news.clear()
         match moment:
             case "at a removal":
                 self.witness.news.wait(PATIENCE_S)
             case "in a transfer":
-                time.sleep(1.0)
-                deadline_s = time.monotonic() + PATIENCE_S
                 while time.monotonic() < deadline_s and len(staged(self.house.home())) < 2:  # one is another forged's
                     time.sleep(0.002)
             case _:
@@ -170,7 +177,7 @@ class Campaign:
         lost, strays, twice = self.verdict.lost(removals), self.verdict.strays(removals), self.verdict.twice()
         figures = Figures(
             minutes=round(minutes, 1),
-            kills=self.kills,
+            kills=dict(self.kills),
             strikes=weather.strikes,
             struck=dict(weather.struck),
             mischief=dict(self.mischief.did),
