@@ -33,7 +33,10 @@ preserve = ["*{PRESERVED}"]"""
 LONGEST_LIFE_S = 6.0
 """From READY on; a daemon needs about one second more until it has connected, so most lives see some work."""
 
-PATIENCE_S = 12.0
+STARTS_S = 120.0
+"""How long a start may take on a machine that is busy with other things."""
+
+PATIENCE_S = 8.0
 """A life that shall end at a certain moment ends without it after so long."""
 
 MOMENTS = ("at the start", "at random", "at random", "at a removal", "at a removal", "in a transfer")
@@ -118,7 +121,7 @@ class Campaign:
         if moment == "at the start":
             time.sleep(self.chance.uniform(0.05, 2.0))
             return
-        self.house.told("READY=1")
+        self.house.told("READY=1", within_s=STARTS_S)
         deadline_s = time.monotonic() + PATIENCE_S
         self.witness.news.clear()
         match moment:
