@@ -39,8 +39,9 @@ class Rows(Protocol):
     async def record(self, name: ManifestName, rows: Sequence[ManifestRow], events: Sequence[NewEvent] = ()) -> None:
         """Remembers landed versions and puts events into the outbox, all in one transaction, durable on return.
 
-        A row becomes its path's current version; a former one becomes history, or is forgotten where the new one has its home. The
-        row that is current already changes nothing (its events are put all the same). Of several rows of one path the last is current.
+        A row becomes its path's current version; a former one becomes history, or is forgotten where the new one has its home.
+        The row that is current already changes nothing (its events are put all the same). Of several rows of one path the last is
+        current.
         """
 
     async def restat(self, name: ManifestName, seen: Sequence[tuple[SourcePath, Stat]]) -> None:
