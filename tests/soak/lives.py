@@ -111,10 +111,11 @@ class Campaign:
         if asks and moment != "at the start":
             self._ask_whether_all_is_safe()
         self.house.kill()
+        killed_ns = time.time_ns()
         self.kills[moment] += 1
         self.keeper.look()
         self._nothing_broken()
-        self.mischief.strike()
+        self.mischief.strike(killed_ns)
 
     def _wait_for(self, moment: str) -> None:
         """Until it has come; but not for ever."""

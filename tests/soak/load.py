@@ -61,7 +61,7 @@ class Churn(Load):
         self._box = house.box(box)
 
     def once(self) -> None:
-        for _ in range(3):
+        for _ in range(10):
             self._noise()
         file = self._box / f"folder{self.chance.randrange(5)}" / f"{self.chance.randrange(NAMES)}.bin"
         file.parent.mkdir(exist_ok=True)
@@ -97,8 +97,8 @@ class Calls(Load):
         ("no.method", {}),
         ("transfer.limit", {}),
     )
-    BATCH, BATCHES = 25, 4
-    pause_s = 0.05
+    BATCH, BATCHES = 50, 6
+    pause_s = 0.02
 
     def once(self) -> None:
         with socket.socket(socket.AF_UNIX) as connection, suppress(ConnectionError):
@@ -167,7 +167,7 @@ class Reloads(Load):
 class Cuts(Load):
     """A line that breaks: the server's processes for one connection are ended."""
 
-    pause_s = 3.0
+    pause_s = 20.0
 
     def __init__(self, house: Daemon, sshd: Sshd) -> None:
         super().__init__(house)

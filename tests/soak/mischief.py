@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import random
-import time
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from tests.soak.keeper import Keeper
 from tests.soak.ledger import MUTABLE
@@ -14,8 +12,9 @@ from tests.soak.remembered import Row
 from tests.soak.verdict import ANOTHER
 from tests.support.site import staged
 
-YOUNG_NS = 2_000_000_000
-"""Only what has just landed is touched: what is older may just be removed at the box, by an agent that outlived its forged."""
+YOUNG_NS = 3_000_000_000
+"""Only what landed so shortly before the kill is touched: what is older may just be removed at the box, by an agent that outlives
+its forged. So it has to be less than the age of a campaign's cleanup."""
 
 MOST_DELETED = 6
 """By the owner: ten and more at once would be a reason to hold the target."""
@@ -31,14 +30,15 @@ class Mischief:
     _kept: dict[str, bytes] = field(default_factory=dict)
     """What the damaged files held."""
 
-    def strike(self) -> None:
-        """Right after a kill, when the keeper has looked."""
+    def strike(self, killed_ns: int) -> None:
+        """After a kill, when the keeper has looked."""
+        young = self._young(killed_ns)
         if self.chance.random() < 0.5:
             self._lose_staged_ends()
-        if self.chance.random() < 0.2:
-            self._damage()
-        if self.chance.random() < 0.2 and len(self.keeper.deleted) < MOST_DELETED:
-            self._delete()
+        if young and self.chance.random() < 0.5:
+            self._damage(young.pop())
+        if young and self.chance.random() < 0.3 and len(self.keeper.deleted) < MOST_DELETED:
+            self._delete(young.pop())
 
     def mend(self) -> None:
         """The owner restores what the disk has damaged."""
@@ -59,27 +59,26 @@ class Mischief:
                     file.write(bytes(lost_bytes))
                 self.did["staged ends lost"] += 1
 
-    def _damage(self) -> None:
-        if row := self._fresh_one():
-            file = self.keeper.home / row.home
-            self._kept[row.home] = file.read_bytes()
-            file.write_bytes(self._kept[row.home][:-1])
-            self.keeper.damaged.add(row.home)
-            self.did["damaged at home"] += 1
+    def _damage(self, row: Row) -> None:
+        file = self.keeper.home / row.home
+        self._kept[row.home] = file.read_bytes()
+        file.write_bytes(self._kept[row.home][:-1])
+        self.keeper.damaged.add(row.home)
+        self.did["damaged at home"] += 1
 
-    def _delete(self) -> None:
-        if row := self._fresh_one():
-            (self.keeper.home / row.home).unlink()
-            self.keeper.deleted[row.home] = row.sha256
-            self.did["deleted at home"] += 1
+    def _delete(self, row: Row) -> None:
+        (self.keeper.home / row.home).unlink()
+        self.keeper.deleted[row.home] = row.sha256
+        self.did["deleted at home"] += 1
 
-    def _fresh_one(self) -> Row | None:
-        """Something that has just come home, is remembered, and is still at the box."""
-        since_ns = time.time_ns() - YOUNG_NS
+    def _young(self, killed_ns: int) -> list[Row]:
+        """What had just come home, is remembered, and is still at the box; in any order."""
+        untouched = {MUTABLE, *self.keeper.damaged}
         rows = [
             row
             for row in self.keeper.memory.rows()
-            if row.current and row.landed_at_ns > since_ns and row.size_bytes and row.home not in (MUTABLE, *self.keeper.damaged)
-            if (self.keeper.box / row.path).exists() and Path(self.keeper.home / row.home).exists()
+            if row.current and row.landed_at_ns > killed_ns - YOUNG_NS and row.size_bytes and row.home not in untouched
+            if (self.keeper.box / row.path).exists() and (self.keeper.home / row.home).exists()
         ]
-        return self.chance.choice(rows) if rows else None
+        self.chance.shuffle(rows)
+        return rows
