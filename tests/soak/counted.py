@@ -1,4 +1,4 @@
-"""`forged`, with a thread beside it that counts what no file of /proc tells: asyncio's tasks and Python's objects.
+"""`forged`, with a thread beside it that counts what no file of /proc tells: asyncio's tasks and Python's blocks of memory.
 
 Run as `python -m tests.soak.counted <file> <forged's arguments>`; the newest numbers are in the file, as JSON.
 """
@@ -6,7 +6,6 @@ Run as `python -m tests.soak.counted <file> <forged's arguments>`; the newest nu
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import sys
 import threading
@@ -22,12 +21,18 @@ def count(numbers: Path) -> None:
     """For ever. Renamed into place, so that nobody reads half of it."""
     fresh = numbers.with_suffix(".new")
     while True:
-        objects = gc.get_objects()
-        tasks = sum(isinstance(one, asyncio.Task) and not one.done() for one in objects)
-        fresh.write_text(json.dumps({"tasks": tasks, "objects": len(objects)}))
+        fresh.write_text(json.dumps({"tasks": tasks(), "blocks": sys.getallocatedblocks()}))
         fresh.replace(numbers)
-        del objects
         time.sleep(EVERY_S)
+
+
+def tasks() -> int:
+    """All that have not ended. `asyncio.all_tasks` wants to be asked in their loop; this is the set that it looks into."""
+    while True:
+        try:
+            return sum(not task.done() for task in list(getattr(asyncio.tasks, "_all_tasks")))  # noqa: B009
+        except RuntimeError:  # one began or ended meanwhile
+            continue
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ class Sample:
     descriptors: int
     threads: int
     tasks: int
-    objects: int
+    blocks: int
     agents: int
     agents_rss_bytes: int
     database_bytes: int
@@ -41,7 +41,7 @@ ROOM = Sample(
     descriptors=12,
     threads=6,
     tasks=24,
-    objects=8_000,
+    blocks=40_000,
     agents=4,
     agents_rss_bytes=40 * MB,
     database_bytes=1 * MB,
@@ -63,7 +63,7 @@ class Levels:
     def take(self) -> Sample:
         """One more."""
         assert self._house.process is not None
-        process, counted = psutil.Process(self._house.process.pid), json.loads(self._numbers.read_text())
+        process, counted = psutil.Process(self._house.process.pid), json.loads(self._numbers.read_text())  # written before READY
         with process.oneshot():
             rss_bytes, descriptors, threads = process.memory_info().rss, process.num_fds(), process.num_threads()
         agents = _agents(self._sshd)
@@ -73,7 +73,7 @@ class Levels:
             descriptors,
             threads,
             counted["tasks"],
-            counted["objects"],
+            counted["blocks"],
             len(agents),
             sum(agents),
             sum(file.stat().st_size for file in state.glob("forged.db*")),

@@ -18,11 +18,11 @@ from tests.soak.verdict import Verdict
 from tests.soak.weather import Weather
 from tests.soak.witness import Witness
 from tests.soak.writer import Writer
-from tests.support.daemon import Daemon, until
+from tests.support.daemon import Daemon
 from tests.support.site import staged
 from tests.support.sshd import Sshd
 
-AGE_S = 4.0
+AGE_S = 6.0
 LINES = f"""parallel_transfers = 3
 mutable = ["{MUTABLE}"]
 [target.cleanup]
@@ -35,6 +35,9 @@ LONGEST_LIFE_S = 6.0
 
 STARTS_S = 120.0
 """How long a start may take on a machine that is busy with other things."""
+
+REST_S = 300.0
+"""How long it may take to come to rest there."""
 
 PATIENCE_S = 8.0
 """A life that shall end at a certain moment ends without it after so long."""
@@ -157,24 +160,30 @@ class Campaign:
     def _come_to_rest(self) -> None:
         """One undisturbed life, until forged itself says that all is safe and cleanup has removed all that may go."""
         self.mischief.mend()
-        self.house.start()
+        self.house.spawn()
+        self.house.told("READY=1", within_s=REST_S)
         self._is_safe()
-        until(lambda: self._stay() <= MAY_STAY, lambda: f"cleanup leaves files: {self.house.call('cleanup.run', target='box')}")
+        self._is_cleaned_up()
         self._is_safe()
-        self.house.stop()
+        self.house.stop(within_s=REST_S)
         self.witness.look()
         self.keeper.look()
         self._nothing_broken()
 
     def _is_safe(self) -> None:
-        answer = self.house.call("target.drain", target="box", timeout="120s")
+        with self.house.client(REST_S) as client:
+            answer = client.call("target.drain", target="box", timeout="5m")
         assert answer["safe_to_destroy"], answer
         assert not self.house.standing()["held"]
 
-    def _stay(self) -> set[str]:
-        """Why files stay at the box after one more cleanup."""
-        answer = self.house.call("cleanup.run", target="box")
-        return set(answer["kept_counts"]) | ({"not yet"} if answer["files_deleted"] else set())
+    def _is_cleaned_up(self) -> None:
+        """Cleanup after cleanup, until nothing goes any more, and what stays has a reason to."""
+        deadline_s, stay = time.monotonic() + REST_S, {"not yet"}
+        with self.house.client(REST_S) as client:
+            while not stay <= MAY_STAY:
+                answer = client.call("cleanup.run", target="box")
+                stay = set(answer["kept_counts"]) | ({"not yet"} if answer["files_deleted"] else set())
+                assert time.monotonic() < deadline_s, f"cleanup leaves files: {answer['kept'][:20]}"
 
     def _figures(self, minutes: float, weather: Weather) -> Figures:
         removals, home = self.witness.removals, self.keeper.files

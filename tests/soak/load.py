@@ -85,7 +85,7 @@ class Churn(Load):
 class Calls(Load):
     """A client that connects, asks a lot in batches, and goes away; now and then without waiting for the answers."""
 
-    METHODS = (
+    METHODS: tuple[tuple[str, dict[str, object]], ...] = (
         ("daemon.status", {}),
         ("target.list", {}),
         ("target.status", {"target": "box"}),

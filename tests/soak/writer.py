@@ -128,11 +128,16 @@ class Writer(threading.Thread):
 
     def _write(self, path: str, data: bytes, how: str = "wb", put: bytes | None = None) -> None:
         """`put`: what is written, where that is not all that the file then holds."""
+        before = self.ledger.now.get(path)
         self.ledger.may_show(path, b"")
         with self._at(path).open(how) as file:
             self.ledger.note(path, data)
             self.witness.watch(path)
             file.write(data if put is None else put)
+            file.flush()
+            if before is not None and not os.fstat(file.fileno()).st_nlink:
+                self.ledger.now[path] = before  # the machine stood still: forged has removed it since it was opened
+                raise FileNotFoundError(path)
         self._touch(path)
 
     def _touch(self, path: str) -> None:
