@@ -21,6 +21,10 @@ NAMES = 150
 """Files of one box: the same names again and again, so that what is remembered of them has an end."""
 
 
+MOST_WAITING = 10
+"""Jobs that are not done yet; on a busy machine more would only pile up."""
+
+
 class Load(threading.Thread):
     """Does `once` over and over, with a pause, until it is ended. `done` counts; what goes wrong in `once` ends it and is kept."""
 
@@ -116,7 +120,7 @@ class Calls(Load):
 
 
 class Syncs(Load):
-    """People who sync by hand, clean up, pause, read the metrics, and listen for a while."""
+    """People who sync by hand and listen for a while, and a Prometheus."""
 
     pause_s = 0.1
 
@@ -125,23 +129,27 @@ class Syncs(Load):
             client.call("events.subscribe")
             client.call("sync.subscribe")
             for _ in range(self.chance.randrange(1, 12)):
-                client.call("sync.start", target=self.chance.choice(["box", "local"]))
-                self.done["jobs"] += 1
-                self._something(client.call)
+                if len(client.call("sync.active")["jobs"]) < MOST_WAITING:
+                    client.call("sync.start", target=self.chance.choice(["box", *["still"] * 9]))
+                    self.done["jobs"] += 1
             for _ in client.notifications(self.chance.random()):
                 self.done["events"] += 1
         with urllib.request.urlopen(self.house.call("daemon.status")["metrics"], timeout=120) as page:
             page.read()
         self.done["calls"] += 1
 
-    def _something(self, call: object) -> None:
-        assert callable(call)
-        what = self.chance.choice(
-            [("cleanup.run", "box"), ("cleanup.run", "box"), ("target.verify", "local"), ("target.pause", "local")]
-        )
-        call(what[0], target=what[1])
-        call("target.resume", target="local")
-        self.done["calls"] += 2
+
+class Steers(Load):
+    """People who clean up, verify, pause and go on."""
+
+    pause_s = 2.0
+
+    def once(self) -> None:
+        with self.house.client(120) as client, suppress(ForgedError):
+            for method, target in (("cleanup.run", "box"), ("target.verify", "still"), ("target.pause", "local")):
+                client.call(method, target=target)
+                client.call("target.resume", target=target)
+                self.done["calls"] += 2
 
 
 class Reloads(Load):
