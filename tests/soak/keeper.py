@@ -94,7 +94,7 @@ class Keeper:
         for row in rows:
             if row.home != MUTABLE:
                 self._is_home(row)
-            if row.current and row.at_source == "gone" and _inode(self.box / row.path) == row.inode:
+            if row.current and row.at_source == "gone" and inode_of(self.box / row.path) == row.inode:
                 self.broken.append(f"promise 4: {row.path} counts as gone, and is at the box")
 
     def _is_home(self, row: Row) -> None:
@@ -122,7 +122,8 @@ def _outside(file: Path) -> tuple[int, int, int]:
     return seen.st_ino, seen.st_size, seen.st_mtime_ns
 
 
-def _inode(file: Path) -> int | None:
+def inode_of(file: Path) -> int | None:
+    """Of what lies there; None where nothing does."""
     try:
         return file.lstat().st_ino
     except FileNotFoundError:

@@ -30,8 +30,8 @@ age = "{AGE_S:.0f}s"
 every = "1s"
 preserve = ["*{PRESERVED}"]"""
 
-LONGEST_LIFE_S = 6.0
-"""From READY on; a daemon needs about one second more until it has connected, so most lives see some work."""
+LONGEST_LIFE_S = 5.0
+"""From the moment on in which it is connected."""
 
 STARTS_S = 120.0
 """How long a start may take on a machine that is busy with other things."""
@@ -39,7 +39,7 @@ STARTS_S = 120.0
 REST_S = 300.0
 """How long it may take to come to rest there."""
 
-PATIENCE_S = 8.0
+PATIENCE_S = 12.0
 """A life that shall end at a certain moment ends without it after so long."""
 
 MOMENTS = ("at the start", "at random", "at random", "at a removal", "at a removal", "in a transfer")
@@ -91,7 +91,7 @@ class Campaign:
         """Kills until `goes_on(kills, strikes)` says no; then lets all come to rest. Raises AssertionError for the first break."""
         began_s = time.monotonic()
         with ExitStack() as stack:
-            weather = stack.enter_context(Weather(self.sshd.port, self.seed))
+            weather = self.weather = stack.enter_context(Weather(self.sshd.port, self.seed))
             self.house.sources["box"] = self.sshd.url(self.house.box()).replace(f":{self.sshd.port}/", f":{weather.port}/")
             self.house.write()
             stack.enter_context(self.witness)
@@ -114,11 +114,11 @@ class Campaign:
         if asks and moment != "at the start":
             self._ask_whether_all_is_safe()
         self.house.kill()
-        killed_ns = time.time_ns()
         self.kills[moment] += 1
         self.keeper.look()
         self._nothing_broken()
-        self.mischief.strike(killed_ns)
+        if self._agents_are_gone():
+            self.mischief.strike()
 
     def _wait_for(self, moment: str) -> None:
         """Until it has come; but not for ever."""
@@ -126,16 +126,19 @@ class Campaign:
             time.sleep(self.chance.uniform(0.05, 2.0))
             return
         self.house.told("READY=1", within_s=STARTS_S)
-        deadline_s = time.monotonic() + PATIENCE_S
+        _until(lambda: self.weather.at_work, STARTS_S / 4)
         self.witness.news.clear()
         match moment:
             case "at a removal":
                 self.witness.news.wait(PATIENCE_S)
             case "in a transfer":
-                while time.monotonic() < deadline_s and len(staged(self.house.home())) < 2:  # one is another forged's
-                    time.sleep(0.002)
+                _until(lambda: len(staged(self.house.home())) > 1, PATIENCE_S)  # one is another forged's
             case _:
                 time.sleep(self.chance.uniform(0.1, LONGEST_LIFE_S))
+
+    def _agents_are_gone(self) -> bool:
+        """The line may still hold up the news that forged has died."""
+        return _until(lambda: not self.sshd.children(), PATIENCE_S)
 
     def _ask_whether_all_is_safe(self) -> None:
         """In the worst weather: a yes has to be true, while nobody writes."""
@@ -204,3 +207,11 @@ class Campaign:
         )
         assert not (lost or strays or twice), f"{figures}\nlost {lost[:20]}\nstray {strays[:20]}\ntwice {twice[:20]}"
         return figures
+
+
+def _until(condition: Callable[[], bool], most_s: float) -> bool:
+    """Waits for it, but not for ever; answers whether it holds."""
+    deadline_s = time.monotonic() + most_s
+    while not condition() and time.monotonic() < deadline_s:
+        time.sleep(0.005)
+    return condition()

@@ -6,15 +6,11 @@ import random
 from collections import Counter
 from dataclasses import dataclass, field
 
-from tests.soak.keeper import Keeper
+from tests.soak.keeper import Keeper, inode_of
 from tests.soak.ledger import MUTABLE
 from tests.soak.remembered import Row
 from tests.soak.verdict import ANOTHER
 from tests.support.site import staged
-
-YOUNG_NS = 3_000_000_000
-"""Only what landed so shortly before the kill is touched: what is older may just be removed at the box, by an agent that outlives
-its forged. So it has to be less than the age of a campaign's cleanup."""
 
 MOST_DELETED = 6
 """By the owner: ten and more at once would be a reason to hold the target."""
@@ -30,15 +26,15 @@ class Mischief:
     _kept: dict[str, bytes] = field(default_factory=dict)
     """What the damaged files held."""
 
-    def strike(self, killed_ns: int) -> None:
-        """After a kill, when the keeper has looked."""
-        young = self._young(killed_ns)
+    def strike(self) -> None:
+        """After a kill, when the keeper has looked, and no agent is left that could be removing something."""
+        rows = self._untouched()
         if self.chance.random() < 0.5:
             self._lose_staged_ends()
-        if young and self.chance.random() < 0.5:
-            self._damage(young.pop())
-        if young and self.chance.random() < 0.3 and len(self.keeper.deleted) < MOST_DELETED:
-            self._delete(young.pop())
+        if rows and self.chance.random() < 0.7:
+            self._damage(rows.pop())
+        if rows and self.chance.random() < 0.3 and len(self.keeper.deleted) < MOST_DELETED:
+            self._delete(rows.pop())
 
     def mend(self) -> None:
         """The owner restores what the disk has damaged."""
@@ -71,14 +67,14 @@ class Mischief:
         self.keeper.deleted[row.home] = row.sha256
         self.did["deleted at home"] += 1
 
-    def _young(self, killed_ns: int) -> list[Row]:
-        """What had just come home, is remembered, and is still at the box; in any order."""
-        untouched = {MUTABLE, *self.keeper.damaged}
+    def _untouched(self) -> list[Row]:
+        """What is home, remembered, and still at the box; in any order."""
+        touched = {MUTABLE, *self.keeper.damaged}
         rows = [
             row
             for row in self.keeper.memory.rows()
-            if row.current and row.landed_at_ns > killed_ns - YOUNG_NS and row.size_bytes and row.home not in untouched
-            if (self.keeper.box / row.path).exists() and (self.keeper.home / row.home).exists()
+            if row.current and row.at_source == "present" and row.size_bytes and row.home not in touched
+            if (self.keeper.home / row.home).exists() and inode_of(self.keeper.box / row.path) == row.inode
         ]
         self.chance.shuffle(rows)
         return rows

@@ -37,7 +37,13 @@ def test_hundreds_of_kills_and_strikes() -> None:
     minutes, seed = float(os.environ.get("FORGED_MINUTES", "20")), int(os.environ.get("FORGED_SEED", "1"))
     ends_s = time.monotonic() + 60 * minutes
     with running_sshd() as own, daemon(own, box=LINES) as house:
-        campaign = Campaign(house, own, seed=seed, pause_s=0.03)
-        figures = campaign.run(lambda kills, strikes: kills < 200 or strikes < 200 or time.monotonic() < ends_s)
+        campaign = Campaign(house, own, seed=seed, pause_s=0.1)
+
+        def goes_on(kills: int, strikes: int) -> bool:
+            if kills % 10 == 0:
+                print(f"{kills} kills, {strikes} strikes, {len(campaign.witness.removals)} removals", flush=True)
+            return kills < 200 or strikes < 200 or time.monotonic() < ends_s
+
+        figures = campaign.run(goes_on)
         print(json.dumps(asdict(figures), indent=1, ensure_ascii=False))
     assert figures.removals > 200

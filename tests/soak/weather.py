@@ -29,6 +29,12 @@ class Weather(threading.Thread):
         self._up, self._clear, self._ended = threading.Event(), threading.Event(), threading.Event()
         self.struck = Counter[str]()
         self.port = 0
+        self._proxy: Proxy | None = None
+
+    @property
+    def at_work(self) -> bool:
+        """Whether somebody is connected who has got further than the login."""
+        return self._proxy is not None and self._proxy.came_bytes > LOGIN_BYTES
 
     @property
     def strikes(self) -> int:
@@ -54,7 +60,7 @@ class Weather(threading.Thread):
 
     async def _weather(self) -> None:
         async with proxy(self._to_port) as line:
-            self.port = line.port
+            self._proxy, self.port = line, line.port
             self._up.set()
             while not self._ended.is_set():
                 await (self._calm(line) if self._clear.is_set() else self._spell(line))

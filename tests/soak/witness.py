@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.soak.ledger import Ledger
 
-LOOK_EVERY_S = 0.02
+LOOK_EVERY_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
