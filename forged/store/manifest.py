@@ -80,15 +80,17 @@ _WITH_CONTENT = Bulk(
 
 # Recording. The common case, a new path, is the insert alone; only where a path was known already the other version steps back.
 _INSERT_MISSING = BulkInsert(versions)
+_DIFFERS = sa.or_(*(c.is_distinct_from(_given(c)) for c in _VALUES))
+_FORGET_REPLACED = Bulk(
+    sa.delete(versions).where(_OF_PATH, versions.c.home == _given(versions.c.home), sa.or_(~_IS_CURRENT, _DIFFERS))
+)
 _older = versions.alias("older")
 _next_number = (
     sa.select(sa.func.max(_older.c.superseded) + 1)
     .where(_older.c.manifest == versions.c.manifest, _older.c.path == versions.c.path)
     .scalar_subquery()
 )
-_SUPERSEDE_OTHER = Bulk(
-    sa.update(versions).where(_CURRENT, sa.or_(*(c.is_distinct_from(_given(c)) for c in _VALUES))).values(superseded=_next_number)
-)
+_SUPERSEDE_OTHER = Bulk(sa.update(versions).where(_CURRENT, _DIFFERS).values(superseded=_next_number))
 
 # Changing.
 _RESTAT = Bulk(
@@ -149,7 +151,9 @@ class SqlManifest:
             for step in _steps(rows):
                 plain = [current_row(name, row) for row in step]
                 if await _INSERT_MISSING.run(connection, plain) < len(plain):
-                    await _SUPERSEDE_OTHER.run(connection, [by_name(row) for row in plain])
+                    named = [by_name(row) for row in plain]
+                    await _FORGET_REPLACED.run(connection, named)
+                    await _SUPERSEDE_OTHER.run(connection, named)
                     await _INSERT_MISSING.run(connection, plain)
             await append(connection, events)
 

@@ -94,7 +94,7 @@ class MemoryRows:
                 versions[row.path] = [row]
                 insort(paths, row.path)
             elif versions[row.path][-1] != row:
-                versions[row.path].append(row)
+                versions[row.path] = [version for version in versions[row.path] if version.home != row.home] + [row]
         self._outbox.append(events)
 
     async def restat(self, name: ManifestName, seen: Sequence[tuple[SourcePath, Stat]]) -> None:

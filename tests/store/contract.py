@@ -142,13 +142,26 @@ class ManifestContract:
         assert [r.sha256 for r in await history(store, A)] == [row(b"a.png", content).sha256 for content in (b"3", b"2", b"1")]
 
     async def test_content_that_came_back_is_a_version_again(self, store: Store) -> None:
-        first, other, again = row(b"a.png", b"x"), row(b"a.png", b"y"), row(b"a.png", b"x")
+        first, other, again = row(b"a.png", b"x"), row(b"a.png", b"y"), row(b"a.png", b"x", landed_at_ns=9)
         for version in (first, other, again):
             await store.manifest.record(FORGE, [version])
-        assert await history(store, A) == [again, other, first]
+        assert await history(store, A) == [again, other]
+
+    async def test_what_was_replaced_at_home_leaves_no_history(self, store: Store) -> None:
+        beside, last = row(b"a.png", b"beside"), replace(row(b"a.png", b"99"), home=row(b"a.png", b"0").home)
+        for n in range(100):
+            await store.manifest.record(FORGE, [replace(row(b"a.png", b"%d" % n), home=last.home)])
+            await store.manifest.record(FORGE, [beside] if n == 50 else [])
+        assert await history(store, A) == [last, beside]
+        assert await store.manifest.count(FORGE) == (1, 2)
+
+    async def test_of_one_bulk_only_what_is_left_at_home_is_history(self, store: Store) -> None:
+        one, two, three = (replace(row(b"a.png", content), home=row(b"a.png", b"0").home) for content in (b"1", b"2", b"3"))
+        await store.manifest.record(FORGE, [one, row(b"b.png"), two, row(b"a.png", b"beside"), three])
+        assert await history(store, A) == [three, row(b"a.png", b"beside")]
 
     async def test_a_long_history_comes_whole(self, store: Store) -> None:
-        versions = [row(b"a.png", landed_at_ns=n) for n in range(2_100)]
+        versions = [row(b"a.png", b"%d" % n) for n in range(2_100)]
         await store.manifest.record(FORGE, versions[:1_000])
         await store.manifest.record(FORGE, versions[1_000:])
         assert await history(store, A) == versions[::-1]
