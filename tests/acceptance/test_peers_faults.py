@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -273,22 +272,22 @@ def rows(site: Site) -> int:
         return int(database.execute("SELECT count(*) FROM versions").fetchone()[0])
 
 
-def kill_when_it_remembers_more_than(had: int, site: Site, process: subprocess.Popen[str]) -> None:
+def kill_when_it_remembers_more_than(had: int, site: Site) -> None:
+    process = site.start("once", "--json")
     until(lambda: rows(site) > had or process.poll() is not None)
     process.kill()
     process.communicate()
+    assert rows(site) > had
 
 
 def test_what_was_remembered_before_a_kill_stays_remembered(quick_path: Path, sshd: Sshd) -> None:
     """The peer: `open(manifest, "w")` and the whole of it after each file, so a kill in that moment leaves an empty memory."""
-    site = Site(quick_path, sshd)
+    site = Site(quick_path, sshd, extra='bandwidth = "200kB/s"')  # so that there is a middle to be killed in
     grow(site.source, 2_000, 20, 2_000)
     for _ in range(2):
-        had = rows(site)
-        process = site.start("once", "--json")
-        kill_when_it_remembers_more_than(had, site, process)
+        kill_when_it_remembers_more_than(rows(site), site)
+    site.extra = ""
     remembered, came = rows(site), len(tree(site.home))
-    assert 0 < remembered <= came
     answer = site.once()
     assert (answer["files_adopted"], answer["files_transferred"]) == (came - remembered, 2_000 - came)
     assert tree(site.home) == tree(site.source)
