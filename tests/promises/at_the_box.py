@@ -359,7 +359,10 @@ HOSTILE = (
         "forged/model/paths.py",
         '    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)',
         "    return text",
-        ("tests/sources/agent/test_wire.py::test_messages_are_harmless_to_a_terminal", "tests/cli"),
+        (
+            "tests/sources/agent/test_wire.py::test_messages_are_harmless_to_a_terminal",
+            "tests/cli/test_speaking.py::test_no_line_carries_what_a_terminal_obeys",
+        ),
     ),
     Breach(
         6,

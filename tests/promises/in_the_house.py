@@ -84,7 +84,7 @@ EVENTS = (
         "forged/store/manifest.py",
         "            await append(connection, events)\n",
         "        async with self._border.writing() as connection:\n            await append(connection, events)\n",
-        ("tests/store",),
+        ("tests/store/test_file.py::test_a_cancelled_record_is_whole_or_absent",),
     ),
     Breach(
         9,
@@ -179,7 +179,7 @@ BOUNDED = (
         "forged/sync/listing.py",
         "        if len(self.problems) < MOST_PROBLEMS:",
         "        if self.problems is not None:",
-        ("tests/sync",),
+        ("tests/sync/test_round.py",),
     ),
     Breach(
         10,
@@ -238,7 +238,7 @@ APART = (
         "forged/daemon/app.py",
         "        except ForgedError as error:\n            return never_began(job, error, self.clock.now_ns())\n",
         "        except ZeroDivisionError as error:\n            return never_began(job, error, self.clock.now_ns())\n",
-        ("tests/cli", "tests/acceptance/test_core.py::test_one_target_in_trouble_stops_no_other"),
+        ("tests/acceptance/test_core.py::test_one_target_in_trouble_stops_no_other",),
     ),
     Breach(
         12,
@@ -404,7 +404,7 @@ SAFE = (
         "forged/sync/verify.py",
         "        return self.complete and not self.unsafe",
         "        return not self.unsafe",
-        ("tests/sync", "tests/daemon/test_steering.py::test_a_drained_box_is_safe_to_destroy_and_one_with_a_gap_at_home_is_not"),
+        (_VERIFY,),
     ),
     Breach(
         14,
@@ -452,7 +452,7 @@ SAFE = (
         "forged/daemon/methods_target.py",
         "    safe = synced and answer.safe and not ingests_missing",
         "    safe = answer.safe and not ingests_missing",
-        ("tests/daemon",),
+        ("tests/daemon/test_drain.py::test_a_sync_that_did_not_go_through_in_time_is_no_yes_even_if_all_is_home_by_then",),
     ),
     Breach(
         14,
@@ -460,7 +460,7 @@ SAFE = (
         "forged/daemon/methods_target.py",
         "    safe = synced and answer.safe and not ingests_missing",
         "    safe = synced and answer.safe",
-        ("tests/daemon",),
+        ("tests/daemon/test_drain.py::test_while_a_required_ingest_has_not_taken_its_files_no_box_is_safe",),
     ),
 )
 
