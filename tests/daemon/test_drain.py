@@ -1,4 +1,4 @@
-"""The word "safe": said only when a last sync went through, home itself was looked at, and no required ingest waits (promise 14)."""
+"""The word "safe": only when a last sync went through, home itself was looked at, and no required ingest waits (promise 14)."""
 
 from __future__ import annotations
 
