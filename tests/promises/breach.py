@@ -17,10 +17,11 @@ ROOT = Path(__file__).parents[2]
 COPIED = ("forged", "tests", "systemd", "pyproject.toml", "forged.toml.example")
 """What the tests need of a checkout; the rest has nothing to do with how forged behaves."""
 
-RED, NOTHING_RAN = 1, 5
+GREEN, RED = 0, 1
 """pytest's exit statuses (docs.pytest.org, reference: exit codes). What cannot even be collected is no noticed breach."""
 
-LONGEST_RUN_S = 300
+LONGEST_RUN_S = 900
+"""All of the named tests, on a machine that has other things to do."""
 
 
 class CannotBreak(Exception):
@@ -62,11 +63,15 @@ class NotBuilt:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How tests ended. `red` counts those that failed."""
+    """How tests ended, and the ids of those that failed."""
 
     status: int
-    red: int
+    red: frozenset[str]
     output: str
+
+    def is_red(self, noticing: str) -> bool:
+        """Whether this test failed, or one of this file, or one of its cases."""
+        return any(red == noticing or red.startswith((f"{noticing}::", f"{noticing}[")) for red in self.red)
 
 
 class Checkout:
@@ -99,11 +104,11 @@ class Checkout:
 
     def run(self, tests: Sequence[str]) -> Verdict:
         """Runs these tests over the code of this copy, and not over an installed one."""
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=60", "--tb=line", *tests]
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=line", "-rfE", *tests]
         env = {**os.environ, "PYTHONPATH": str(self.place)}
         done = subprocess.run(command, cwd=self.place, env=env, capture_output=True, text=True, timeout=LONGEST_RUN_S)
-        counted = re.findall(r"(\d+) (?:failed|error)", done.stdout)
-        return Verdict(done.returncode, sum(map(int, counted)), done.stdout + done.stderr)
+        red = re.findall(r"^(?:FAILED|ERROR) (tests/.*?)(?: - .*)?$", done.stdout, re.MULTILINE)
+        return Verdict(done.returncode, frozenset(red), done.stdout + done.stderr)
 
 
 def place_of(noticing: str) -> tuple[Path, str]:
