@@ -50,7 +50,7 @@ WHOLE = (
         "forged/sync/adopt.py",
         "        await self._doors.destination.confirm([one.home for one in landed])\n",
         "",
-        (f"{_ROUND}::test_an_old_copy_at_home_is_adopted_and_nothing_moves",),
+        (f"{_ROUND}::test_what_is_adopted_is_durable_before_it_is_remembered",),
     ),
     Breach(
         1,

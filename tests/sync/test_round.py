@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -10,8 +11,8 @@ import pytest
 from forged.model.errors import DiskFull, SourceLost
 from forged.model.files import ProblemKind
 from forged.model.manifest import AtSource
-from forged.model.observer import Retried, VerifyFailed
-from forged.model.paths import home_path, source_path
+from forged.model.observer import Fact, FilesLanded, Retried, VerifyFailed
+from forged.model.paths import HomePath, home_path, source_path
 from forged.model.target import Selection
 from forged.model.transfer import Wholeness
 from forged.sources.memory_faults import CutListing, DuringFetch, LoseAfterBytes, RefuseConnections
@@ -143,6 +144,27 @@ async def test_an_old_copy_at_home_is_adopted_and_nothing_moves() -> None:
     result = await world.round()
     assert (result.tally.adopted, result.tally.transferred) == (50, 0)
     assert len(await world.rows()) == 50
+
+
+async def test_what_is_adopted_is_durable_before_it_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever copied it there need not have waited for the disk."""
+    world = World()
+    world.box.write(b"a", b"mine!")
+    world.destination.files[home_path(b"a")] = replace(await _file(), data=b"mine!")
+    world.age()
+    order: list[str] = []
+
+    async def confirm(batch: Sequence[HomePath]) -> None:
+        order.append(f"on disk: {batch}")
+
+    def notice(fact: Fact) -> None:
+        if isinstance(fact, FilesLanded):
+            order.append("remembered")
+
+    monkeypatch.setattr(world.destination, "confirm", confirm)
+    monkeypatch.setattr(world.facts, "notice", notice)
+    assert (await world.round()).tally.adopted == 1
+    assert order == ["on disk: [b'a']", "remembered"]
 
 
 async def test_equal_size_but_other_content_at_home_is_not_adopted() -> None:
