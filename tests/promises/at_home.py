@@ -90,7 +90,7 @@ WHOLE = (
         "forged/media/containers/png.py",
         "else Wholeness.BROKEN",
         "else Wholeness.UNKNOWN",
-        ("tests/media/test_completeness.py", f"{_PEER}::test_cleanup_takes_only_what_is_surely_home"),
+        ("tests/media/test_completeness.py",),
     ),
     Breach(
         1,
@@ -144,7 +144,7 @@ UNTOUCHED = (
         "forged/kit/durable.py",
         "    os.close(os.open(new_name, NEW_FILE, 0o600, dir_fd=to_folder))\n",
         "    os.close(os.open(new_name, os.O_CREAT | os.O_WRONLY, 0o600, dir_fd=to_folder))\n",
-        ("tests/kit/test_durable.py::test_a_taken_name_is_refused_and_nothing_moves",),
+        ("tests/kit/test_durable.py::TestRenaming::test_a_taken_name_is_refused_and_nothing_moves",),
     ),
     Breach(
         2,
@@ -152,10 +152,7 @@ UNTOUCHED = (
         _LANDING,
         "            for home in chain((landing.home,), landing.versions):",
         "            for home in chain((landing.home,), ()):",
-        (
-            f"{_POSIX}::test_other_content_at_home_is_never_overwritten",
-            f"{_PEER_TOO}::test_an_older_file_of_equal_size_is_another_file",
-        ),
+        (f"{_POSIX}::test_other_content_at_home_is_never_overwritten",),
     ),
     Breach(
         2,
@@ -171,10 +168,7 @@ UNTOUCHED = (
         "forged/sync/adopt.py",
         "            if candidates:\n",
         "            if not candidates:\n",
-        (
-            f"{_ROUND}::test_an_old_copy_at_home_is_adopted_and_nothing_moves",
-            "tests/acceptance/test_core.py::test_an_rsync_copy_is_adopted",
-        ),
+        (f"{_ROUND}::test_an_old_copy_at_home_is_adopted_and_nothing_moves",),
     ),
     Breach(
         2,
@@ -198,10 +192,7 @@ UNTOUCHED = (
         "forged/sync/land.py",
         "[r.entry.path for r in receipts if self._doors.selector.is_mutable(r.entry.path)]",
         "[r.entry.path for r in receipts]",
-        (
-            f"{_ROUND}::test_new_content_under_a_known_name_lands_beside_it",
-            f"{_PEER_TOO}::test_an_older_file_of_equal_size_is_another_file",
-        ),
+        (f"{_ROUND}::test_new_content_under_a_known_name_lands_beside_it",),
     ),
     Breach(
         2,
@@ -418,10 +409,7 @@ DISKS = (
         "forged/sync/home.py",
         "    if known_id is None:\n        await doors.store.destinations.remember(dest, readiness.id)\n",
         "",
-        (
-            f"{_ROUND}::test_another_disk_under_the_same_name_is_never_filled",
-            "tests/acceptance/test_core.py::test_an_unmounted_destination_is_not_filled",
-        ),
+        (f"{_ROUND}::test_another_disk_under_the_same_name_is_never_filled",),
     ),
     Breach(
         11,

@@ -29,7 +29,7 @@ PROVEN = (
         _RETENTION,
         "    if home.size_bytes != row.stat.size_bytes or home.sha256",
         "    if home.sha256",
-        (_JUDGED, _SAFE),
+        (_JUDGED,),
     ),
     Breach(
         3,
@@ -71,7 +71,7 @@ PROVEN = (
         "        source_now_ns=doors.clock.now_ns(),",
         (f"{_CLEANUP}::test_a_clock_off_by_a_day_removes_nothing_young",),
     ),
-    Breach(3, "what is to be preserved is removed", _RETENTION, "circumstances.preserved(row.path)", "False", (_JUDGED, _SAFE)),
+    Breach(3, "what is to be preserved is removed", _RETENTION, "circumstances.preserved(row.path)", "False", (_JUDGED,)),
     Breach(3, "an incomplete file is removed", _RETENTION, "    if row.incomplete:", "    if False:", (_JUDGED,)),
     Breach(3, "a held target is cleaned", _RETENTION, "    if circumstances.held:", "    if False:", (_JUDGED,)),
     Breach(
@@ -80,7 +80,7 @@ PROVEN = (
         "forged/sync/cleanup.py",
         "held=await doors.store.flags.hold(doors.target.manifest) is not None",
         "held=False",
-        (f"{_CLEANUP}::test_a_held_target_keeps_everything", f"{_PEER}::test_what_is_deleted_at_the_box_stays_at_home"),
+        (f"{_CLEANUP}::test_a_held_target_keeps_everything",),
     ),
     Breach(
         3,
@@ -144,7 +144,7 @@ PROVEN = (
         "forged/sources/agent/program/serve.py",
         "            self._must_be_ours(call, file, expected, sha256)\n",
         "",
-        (_GUARDED, _SAFE),
+        (_GUARDED,),
     ),
     Breach(
         3,
@@ -152,7 +152,7 @@ PROVEN = (
         "forged/sources/agent/program/serve.py",
         " or self._reading.hash_all(call, file)[0] != sha256:",
         ":",
-        (_GUARDED, _SAFE),
+        (_GUARDED,),
     ),
     Breach(
         3,
@@ -198,7 +198,7 @@ IGNORANCE = (
         "forged/sync/cycle.py",
         "    everything = scan.summary.complete and not partly",
         "    everything = not partly",
-        (_ROUND, f"{_PEER}::test_a_listing_that_breaks_half_way_concludes_nothing_from_what_it_did_not_see"),
+        (_ROUND,),
     ),
     Breach(
         4,
@@ -238,10 +238,7 @@ IGNORANCE = (
         "forged/sources/agent/listing.py",
         "            if isinstance(said, SourceError):\n                raise said\n",
         "            if isinstance(said, SourceError):\n                return ListingEnd(self._reader.entries, 0)\n",
-        (
-            "tests/sources/test_ssh.py::test_a_listing_over_a_line_that_breaks_never_ends_well",
-            f"{_PEER}::test_a_listing_that_breaks_half_way_concludes_nothing_from_what_it_did_not_see",
-        ),
+        ("tests/sources/test_ssh.py::test_a_listing_over_a_line_that_breaks_never_ends_well",),
     ),
     Breach(
         4,

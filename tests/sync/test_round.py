@@ -11,7 +11,7 @@ import pytest
 from forged.model.errors import DiskFull, SourceLost
 from forged.model.files import ProblemKind
 from forged.model.manifest import AtSource
-from forged.model.observer import Fact, FilesLanded, Retried, VerifyFailed
+from forged.model.observer import BytesArrived, Fact, FilesLanded, Retried, VerifyFailed
 from forged.model.paths import HomePath, home_path, source_path
 from forged.model.target import Selection
 from forged.model.transfer import Wholeness
@@ -143,6 +143,7 @@ async def test_an_old_copy_at_home_is_adopted_and_nothing_moves() -> None:
     world.destination = first.destination
     result = await world.round()
     assert (result.tally.adopted, result.tally.transferred) == (50, 0)
+    assert [fact for fact in world.facts.seen if isinstance(fact, BytesArrived)] == []
     assert len(await world.rows()) == 50
 
 
