@@ -188,6 +188,9 @@ async def test_a_folder_that_is_closed_at_home_stops_no_other() -> None:
     assert result.error is None
     assert set(world.home()) == {b"b"}
     assert world.facts.troubles() == {b"closed/a": ProblemKind.HOME}
+    world.destination.closed.clear()
+    assert (await world.round()).tally.transferred == 1
+    assert sum(fact.size_bytes for fact in world.facts.seen if isinstance(fact, BytesArrived)) == 0  # its bytes had been kept
 
 
 async def _file() -> object:
@@ -279,6 +282,7 @@ async def test_a_lost_connection_resumes_where_it_broke() -> None:
     assert result.success
     assert world.home() == {b"large": data}
     assert sum(isinstance(fact, Retried) for fact in world.facts.seen) == 3
+    assert sum(fact.size_bytes for fact in world.facts.seen if isinstance(fact, BytesArrived)) == len(data)  # each byte once
 
 
 async def begun_and_spoiled(data: bytes) -> World:
@@ -294,10 +298,12 @@ async def begun_and_spoiled(data: bytes) -> World:
     return world
 
 
-async def test_a_spoiled_beginning_is_fetched_again_and_that_is_a_success() -> None:
+@pytest.mark.parametrize("verify", [True, False])
+async def test_a_spoiled_beginning_is_fetched_again_and_that_is_a_success(verify: bool) -> None:
+    """A resumed whole is verified even where the owner asked for no more than our own hash."""
     data = bytes(range(1, 251)) * 2_000
     world = await begun_and_spoiled(data)
-    world.target = replace(TARGET, transfer=replace(TARGET.transfer, retry_attempts=1))
+    world.target = replace(TARGET, transfer=replace(TARGET.transfer, retry_attempts=1, verify=verify))
     result = await world.round()
     assert result.success
     assert world.home() == {b"large": data}
@@ -392,6 +398,8 @@ async def test_a_held_target_still_brings_files_home() -> None:
     world.age()
     await world.round()
     assert world.at_home(b"new") == b"new"
+    rows = await world.store.manifest.between(world.target.manifest, None, None, 100)
+    assert [row.at_source for row in rows] == [AtSource.PRESENT] * 21  # and it forgets nothing
 
 
 async def test_a_sync_of_one_folder_says_nothing_about_the_others() -> None:
@@ -431,6 +439,21 @@ async def test_old_beginnings_are_swept_and_wanted_ones_kept() -> None:
     world.faults.clear()
     await world.round()
     assert not world.destination.parts
+
+
+@pytest.mark.parametrize("how", ["broken", "of another folder"])
+async def test_a_look_that_did_not_see_a_file_sweeps_nothing_of_it_away(how: str) -> None:
+    world = World(LoseAfterBytes(200_000, times=100))
+    world.target = replace(TARGET, transfer=replace(TARGET.transfer, retry_attempts=0))
+    for n in range(300):
+        world.box.write(b"one/%03d" % n, b"x")
+    world.box.write(b"two/large", b"x" * 500_000)
+    world.age()
+    await world.round()
+    (before,) = world.destination.parts.values()
+    world.faults[:] = [CutListing(100)] if how == "broken" else []
+    await world.round(*([] if how == "broken" else [b"one"]))
+    assert list(world.destination.parts.values()) == [before]
 
 
 async def test_a_source_that_cannot_hash_still_brings_everything_home_once() -> None:
