@@ -391,7 +391,7 @@ OWNER = (
         "forged/sync/homecheck.py",
         "    if await doors.store.flags.hold(name) is not None:",
         "    if await doors.store.flags.hold(name) is None and believe:",
-        ("tests/sync/test_verify.py",),
+        ("tests/sync/test_verify.py::test_while_a_target_is_held_nothing_becomes_a_tombstone",),
     ),
 )
 
@@ -404,7 +404,6 @@ DISKS = (
         "                if known_id is not None and read_marker(root) not in (known_id, None):",
         (
             "tests/destination/test_root.py",
-            f"{_ROUND}::test_another_disk_under_the_same_name_is_never_filled",
             "tests/acceptance/test_core.py::test_an_unmounted_destination_is_not_filled",
         ),
     ),

@@ -84,7 +84,7 @@ EVENTS = (
         "forged/store/manifest.py",
         "            await append(connection, events)\n",
         "        async with self._border.writing() as connection:\n            await append(connection, events)\n",
-        ("tests/store/test_file.py::test_a_cancelled_record_is_whole_or_absent",),
+        ("tests/store/test_file.py::test_a_fact_whose_event_cannot_be_kept_is_not_kept_either",),
     ),
     Breach(
         9,
@@ -149,9 +149,9 @@ BOUNDED = (
         10,
         "what was reserved is not given back when a fetch ends early",
         "forged/sources/agent/fetching.py",
-        "        self.refund(self._reserved_bytes)\n",
+        "            self._sink.refund(size_bytes)\n",
         "",
-        ("tests/sources/agent/test_source.py",),
+        ("tests/sources/agent/test_source.py::test_a_fetch_closed_early_leaves_the_books_even_and_the_lane_free",),
     ),
     Breach(
         10,
@@ -179,7 +179,7 @@ BOUNDED = (
         "forged/sync/listing.py",
         "        if len(self.problems) < MOST_PROBLEMS:",
         "        if self.problems is not None:",
-        ("tests/sync/test_round.py",),
+        ("tests/sync/test_round.py::test_of_a_hostile_number_of_problems_only_the_first_are_kept_by_path",),
     ),
     Breach(
         10,
@@ -294,7 +294,7 @@ APART = (
         "forged/kit/budget.py",
         "        return party.held_bytes\n",
         "        return -party.held_bytes\n",
-        ("tests/kit/test_budget.py::test_between_waiting_shares_the_one_holding_least_goes_first",),
+        ("tests/kit/test_budget.py::TestTaking::test_between_waiting_shares_the_one_holding_least_goes_first",),
     ),
 )
 
@@ -369,7 +369,7 @@ SECRET = (
         "forged/kit/log_lines.py",
         "for line in masked(text).splitlines())",
         "for line in text.splitlines())",
-        ("tests/kit/test_logs.py",),
+        ("tests/kit/test_logs.py::test_a_key_over_several_lines_of_a_traceback_is_masked_whole",),
     ),
 )
 
@@ -420,7 +420,7 @@ SAFE = (
         "forged/sync/verify.py",
         "        self.unsafe += one.why not in ASIDE\n",
         '        self.unsafe += one.why not in ASIDE | {"not_home"}\n',
-        (_VERIFY,),
+        (f"{_VERIFY}::test_a_file_that_settled_and_never_came_home_makes_it_unsafe",),
     ),
     Breach(
         14,

@@ -17,6 +17,7 @@ from forged.model.target import Selection
 from forged.model.transfer import Wholeness
 from forged.sources.memory_faults import CutListing, DuringFetch, LoseAfterBytes, RefuseConnections
 from forged.sync import listing
+from forged.sync.scan import Scan
 from tests.support.world import TARGET, World
 
 NASTY = [b"new\nline", b"a|b", b"'quoted\"", b"-rf", b"~", b"%41", b"\xff\xfe not utf-8", b"x" * 255, b"deep/er/" + b"y" * 250]
@@ -494,3 +495,15 @@ async def test_too_many_places_that_nobody_can_look_at_are_kept_as_ignorance_of_
     (row,) = await world.store.manifest.current(world.target.manifest, [source_path(b"gone")])
     assert row is not None
     assert row.at_source is AtSource.PRESENT
+
+
+async def test_of_a_hostile_number_of_problems_only_the_first_are_kept_by_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "MOST_PROBLEMS", 50)
+    world = World()
+    world.box.unreadable.update(source_path(b"folder%03d" % n) for n in range(300))
+    doors = world.doors()
+    async with doors.source:
+        scan = Scan(doors, ())
+        assert [changes async for changes in scan.changes() if changes] == []
+    assert len(world.facts.problems()) == 300
+    assert [problem.path for problem in scan.problems] == [b"folder%03d" % n for n in range(50)]
