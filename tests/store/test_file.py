@@ -223,6 +223,16 @@ async def test_many_tasks_at_once_lose_nothing(file: Path) -> None:
     await store.close()
 
 
+async def test_a_fact_whose_event_cannot_be_kept_is_not_kept_either(file: Path) -> None:
+    """Otherwise a file would be home of which no handler ever hears."""
+    store = await open_store(file)
+    nothing = replace(event(), body=None)  # type: ignore[arg-type]
+    with pytest.raises(StoreError):
+        await store.manifest.record(FORGE, [row(b"a.png")], [nothing])
+    assert (await store.manifest.count(FORGE))[0] == 0
+    await store.close()
+
+
 async def test_a_cancelled_record_is_whole_or_absent(file: Path) -> None:
     store = await open_store(file)
     for turns in range(0, 60, 3):
