@@ -19,7 +19,7 @@ from forged.model.errors import DestinationError
 from forged.model.files import Problem
 from forged.model.paths import HomePath
 from forged.model.target import HomePolicy
-from forged.model.transfer import Landed
+from forged.model.transfer import Landed, Wholeness
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -43,12 +43,12 @@ class PosixDestination:
         fresh = Fresh()
         self._staging = Staging(self._root, inspect, fresh)
         self._landings = Landings(self._root, fresh)
-        self._room = room
+        self._room, self._inspect = room, inspect
         self._writer = ThreadPoolExecutor(1, f"write {namespace}")
         self._landers = ThreadPoolExecutor(LANDING_THREADS, f"land {namespace}")
 
-    async def ready(self, known_id: str | None) -> Readiness:
-        return await self._do(self._landers, self._root.ready, known_id)
+    async def ready(self, known_id: str | None, *, may_be_new: bool = True) -> Readiness:
+        return await self._do(self._landers, self._root.ready, known_id, may_be_new)
 
     def sink(self) -> StagingSink:
         return StagingSink(self._staging, self._writer, self._room, self._root.doubt)
@@ -79,6 +79,9 @@ class PosixDestination:
 
     async def hash(self, home: HomePath) -> bytes | None:
         return await self._do(self._landers, self._landings.hash, home)
+
+    async def inspect(self, home: HomePath) -> Wholeness:
+        return await self._do(self._landers, self._landings.inspect, home, self._inspect)
 
     async def confirm(self, batch: Sequence[HomePath]) -> None:
         for start in range(0, len(batch), FILES_PER_HOP):

@@ -12,6 +12,9 @@ import pytest
 from forged.destination.posix import PosixDestination
 from forged.kit import durable
 from forged.kit.durable import NoReplace
+from forged.media.completeness import inspect
+from forged.model.paths import home_path
+from forged.model.transfer import Wholeness
 from tests.destination.contract import DestinationContract, House
 from tests.destination.places import budget, posix
 
@@ -56,6 +59,14 @@ class TestPosix(DestinationContract):
 
     async def test_the_level_is_told(self, house: PosixHouse, request: pytest.FixtureRequest) -> None:
         assert (await house.destination.ready(None)).no_replace is request.node.callspec.params["house"]
+
+
+async def test_a_file_at_home_is_judged_by_its_format(tmp_path: Path) -> None:
+    home = posix(tmp_path, inspect=inspect)
+    await home.ready(None)
+    (tmp_path / "half.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    assert await home.inspect(home_path(b"half.png")) is Wholeness.BROKEN
+    await home.aclose()
 
 
 def without(monkeypatch: pytest.MonkeyPatch, level: NoReplace) -> None:
