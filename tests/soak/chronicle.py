@@ -28,6 +28,9 @@ def sha256(data: bytes) -> bytes:
     return hashlib.sha256(data).digest()
 
 
+NOTHING = sha256(b"")
+
+
 class Home(MemoryDestination):
     """A home that knows one format: what begins with `half` is cut short."""
 
@@ -58,8 +61,6 @@ class Chronicle:
     ever: dict[bytes, set[bytes]] = field(default_factory=lambda: defaultdict(set))
     at_home: dict[HomePath, bytes] = field(default_factory=dict)
     """All that has ever come home and that its owner has not touched since, or as he left it."""
-    ours: set[HomePath] = field(default_factory=set)
-    """Of these, what forged put there."""
     buried: dict[bytes, bytes] = field(default_factory=dict)
     """What the owner deleted at home while forged remembered it, and what must not come back: path to sha256."""
     disposed: set[tuple[bytes, bytes]] = field(default_factory=set)
@@ -67,6 +68,8 @@ class Chronicle:
     unseen: set[tuple[bytes, bytes]] = field(default_factory=set)
     """Of these, what forged could not see in time: done between two of its steps, or of equal size."""
     may_remove: bool = False
+    his_own: set[tuple[bytes, bytes]] = field(default_factory=set)
+    """(path, sha256) that the owner put at home himself."""
     memory_was_lost: bool = False
     """Then what the owner deleted at home leaves a name free for what lies beside it: that may come twice."""
     removals: int = 0
@@ -161,13 +164,14 @@ class Chronicle:
     # --- the owner --------------------------------------------------------------------------------------------------------
 
     def owned(self, path: SourcePath) -> list[HomePath]:
-        return sorted(name for name in self.home.files if origin(name, self.home.files[name].data) == path)
+        return sorted(name for name in self.home.files if origin(name) == path)
 
     def dispose(self, path: SourcePath, other: SourcePath, size: int, *, unseen: bool = True) -> HomePath | None:
         """Deletes at home what came from this path, the last of several."""
         for name in self.owned(path)[-1:]:
             self._touched(path, name, unseen=unseen)
-            del self.home.files[name], self.at_home[name]
+            del self.home.files[name]
+            self.at_home.pop(name, None)  # it may have come only a step ago
             return name
         return None
 
@@ -188,14 +192,13 @@ class Chronicle:
             data = at_box.data if at_box is not None and size % 2 else self.fresh(size)
             self.home.files[name] = HomeFile(data)
             self.at_home[name] = data
-            self.ever[path].add(sha256(data))
+            self.his_own.add((bytes(path), sha256(data)))
 
     def _touched(self, path: SourcePath, name: HomePath, *, unseen: bool) -> None:
         what = (bytes(path), sha256(self.home.files[name].data))
         self.disposed.add(what)
         if unseen:
             self.unseen.add(what)
-        self.ours.discard(name)
 
     # --- forged -----------------------------------------------------------------------------------------------------------
 
@@ -212,23 +215,24 @@ class Chronicle:
 
     def came(self) -> Counter[tuple[bytes, bytes]]:
         """What is home, by where it came from."""
-        return Counter((origin(name, file.data), sha256(file.data)) for name, file in self.home.files.items())
+        return Counter((origin(name), sha256(file.data)) for name, file in self.home.files.items())
 
     def reconcile(self) -> None:
         """After forged did something: home has all it had, and nothing new but what may be there."""
         for name, data in self.at_home.items():
             there = self.home.files.get(name)
             assert there is not None, f"{name!r} is not at home any more"
-            replaced = name in self.ours and origin(name, data).endswith(b".html")
-            assert there.data == data or replaced, f"{name!r} was overwritten at home"
+            path = origin(name)
+            replaceable = path.endswith(b".html") and sha256(data) in self.ever[path]
+            assert there.data == data or replaceable, f"{name!r} was overwritten at home"
         for name in self.home.files.keys() - self.at_home.keys():
-            path, hash = origin(name, self.home.files[name].data), sha256(self.home.files[name].data)
+            path, hash = origin(name), sha256(self.home.files[name].data)
             assert hash in self.ever[path], f"{name!r} has a content that never was at the box"
             assert self.buried.get(path) != hash, f"{name!r} came back, and its owner had deleted it"
-            self.ours.add(name)
         self.at_home = {name: file.data for name, file in self.home.files.items()}
         excused = {path for path, _ in self.disposed} if self.memory_was_lost else set()
-        doubles = [(path, hash) for (path, hash), times in self.came().items() if times > 1 and path not in excused]
+        came = self.came()
+        doubles = [(path, hash) for (path, hash), times in came.items() if times > 1 and path not in excused and hash != NOTHING]
         assert not doubles, f"twice at home: {doubles}"
 
     def not_home(self) -> list[SourcePath]:
@@ -237,7 +241,7 @@ class Chronicle:
         return [path for path, hash in self.now.items() if not came[path, hash] and (path, hash) not in self.disposed]
 
 
-def origin(name: bytes, data: bytes) -> bytes:
-    """The path at the box: a version beside carries the beginning of its own hash. The owner may have painted over it."""
+def origin(name: bytes) -> bytes:
+    """The path at the box: a version beside has its name with a mark."""
     match = VERSION.fullmatch(name)
     return match[1] + match[3] if match else name
