@@ -3,55 +3,23 @@
 from __future__ import annotations
 
 import os
-import random
 import sqlite3
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from forged.kit.clock import HandClock
-from forged.model.errors import ForgedError, StoreDamaged, StoreLost, StoreTooNew
-from forged.model.manifest import AtSource, Hold, HostKeyPin, ManifestRow, Pause
+from forged.model.errors import ForgedError, StoreDamaged, StoreLost
 from forged.model.paths import source_path
 from forged.store import sqlite
 from forged.store.sqlite import begin_anew, open_store
-from tests.store.samples import COMFY, FORGE, event, job, row
-
-NOON_NS = 1_700_000_000 * 10**9
-HELD = Hold("state_rebuilt", "look at it", NOON_NS)
+from tests.store.filled import HELD, NOON_NS, filled
+from tests.store.samples import COMFY, FORGE, row
 
 
 @pytest.fixture
 def file(quick_path: Path) -> Path:
     return quick_path / "state" / "forged.db"
-
-
-ROWS = [row(b"%06d.png" % n, b"content %d" % n) for n in range(40)]
-EXACT = replace(row(b"exact.png"), stat=replace(row(b"x").stat, inode=2**64 - 1))
-
-
-async def filled(file: Path) -> list[ManifestRow]:
-    """Something in every table; answers the rows of all versions."""
-    store = await open_store(file)
-    await store.manifest.record(FORGE, [*ROWS, replace(ROWS[1], incomplete=True), EXACT], [event()])
-    await store.manifest.mark(FORGE, [ROWS[2].path], AtSource.REMOVED)
-    await store.manifest.entomb(FORGE, [ROWS[3].path], 5)
-    await store.flags.set_hold(FORGE, HELD)
-    await store.flags.set_pause(COMFY, Pause(7))
-    await store.pins.pin(FORGE, HostKeyPin("ssh-ed25519 AAAA", "SHA256:abc", 7))
-    await store.destinations.remember("/srv/nas", "marker")
-    await store.limits.keep("forge", "5MB/s")
-    await store.jobs.save(job(1))
-    versions = await all_versions(store)
-    await store.close()
-    return versions
-
-
-async def all_versions(store: sqlite.SqlStore) -> list[ManifestRow]:
-    rows = await store.manifest.between(FORGE, None, None, 1_000)
-    return [version for one in rows async for version in store.manifest.history(FORGE, one.path)]
 
 
 def change(file: Path, sql: str, *values: object) -> None:
@@ -125,56 +93,6 @@ async def test_a_wrong_byte_that_appears_while_open_is_told_as_damage(file: Path
     with pytest.raises(StoreDamaged, match=r"000004\.png"):
         await store.manifest.between(FORGE, None, None, 1_000)
     await store.close()
-
-
-async def believed_wrongly(file: Path, whole: bytes, place: int, bit: int, known: set[tuple[object, ...]]) -> bool:
-    """Flips one bit; whether anything that a removal relies on is then believed although nobody wrote it."""
-    for part in ("-wal", "-shm"):
-        file.with_name(file.name + part).unlink(missing_ok=True)
-    data = bytearray(whole)
-    data[place] ^= 1 << bit
-    file.write_bytes(data)
-    try:
-        store = await open_store(file, clock=HandClock(NOON_NS))
-    except ForgedError as refused:
-        assert isinstance(refused, StoreDamaged | StoreTooNew) or "0003" not in whole[place - 3 : place + 4].decode("latin-1")
-        return False
-    try:
-        held = await store.flags.hold(FORGE)
-        rows = {relied_on(one) for one in await all_versions(store)}
-        await store.jobs.recent()
-        return held is None or not rows <= known
-    finally:
-        await store.close()
-
-
-def relied_on(one: ManifestRow) -> tuple[object, ...]:
-    return one.path, one.sha256, one.home, one.landed_at_ns, one.incomplete
-
-
-async def flip(file: Path, places: list[int]) -> list[int]:
-    known = {relied_on(one) for one in await filled(file)}
-    whole, chance = file.read_bytes(), random.Random(7)
-    return [place for place in places if await believed_wrongly(file, whole, place, chance.randrange(8), known)]
-
-
-async def test_no_single_wrong_bit_is_believed(file: Path) -> None:
-    await filled(file)
-    size = file.stat().st_size
-    file.unlink()
-    file.with_name("forged.db.id").unlink()
-    assert await flip(file, random.Random(os.getpid()).sample(range(size), 60)) == []
-
-
-@pytest.mark.campaign
-@pytest.mark.timeout(7_200)
-async def test_no_single_wrong_bit_is_believed_wherever_it_is(file: Path) -> None:
-    await filled(file)
-    size = file.stat().st_size
-    file.unlink()
-    file.with_name("forged.db.id").unlink()
-    assert await flip(file, list(range(size))) == []
-    print(f"{size} places, none believed")
 
 
 # --- lost, and begun anew -----------------------------------------------------------------------------------------------------
