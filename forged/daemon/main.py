@@ -92,6 +92,8 @@ class _Daemon:
             metrics = Metrics(self._clock, version=forged.__version__)
             # The lock on the state directory comes with the store: before sockets and ports, which another forged may hold.
             app = await stack.enter_async_context(App.open(config, observer=Everyone(), ssh_home=self._home, clock=self._clock))
+            if app.rebuilt is not None:
+                log.error(app.rebuilt.message, hint=app.rebuilt.hint)
             jobs = self._job_book(app, publisher, events)
             fleet = Fleet(app, jobs, metrics, log, events)
             tasks = Tasks(lambda name, error: log.error("a task ended unexpectedly", task=name, exc_info=error))

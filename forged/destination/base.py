@@ -12,7 +12,7 @@ from msgspec import Struct
 from forged.kit.durable import NoReplace as NoReplace
 from forged.model.files import Problem
 from forged.model.paths import HomePath
-from forged.model.transfer import Landed, Receipt, Sink
+from forged.model.transfer import Landed, Receipt, Sink, Wholeness
 from forged.rules.names import VersionNames
 
 
@@ -72,12 +72,13 @@ class Destination(Protocol):
     answers a Problem when only one file is. All paths stay below the destination: a symbolic link in the way is a Problem.
     """
 
-    async def ready(self, known_id: str | None) -> Readiness:
+    async def ready(self, known_id: str | None, *, may_be_new: bool = True) -> Readiness:
         """Whether files can land now.
 
         `known_id` is the marker's id as the store remembers it: None before the first use, when the marker is made. Raises
         DestinationMissing (also: `require_mount` and no mount point), MarkerMissing, DestinationReadOnly, DiskFull (less than
-        min_free). Never creates the destination folder itself when `known_id` is set.
+        min_free). Never creates the destination folder itself when `known_id` is set. Without `may_be_new` it has been used
+        before, under an id that was lost: then it has to have a marker already, whichever it is.
         """
 
     def sink(self) -> HomeSink:
@@ -116,6 +117,9 @@ class Destination(Protocol):
 
     async def hash(self, home: HomePath) -> bytes | None:
         """The sha256 of a file at home; None where no regular file is, or none that we may read."""
+
+    async def inspect(self, home: HomePath) -> Wholeness:
+        """What the format of a file at home says about its end; UNKNOWN where no regular file is, or none that we may read."""
 
     async def confirm(self, batch: Sequence[HomePath]) -> None:
         """Makes files that were found at home (adopted ones) durable too: fsync of the files and their folders."""

@@ -31,6 +31,7 @@ class Desk:
         fresh = Fresh()
         self._staging = Staging(self._root, inspect, fresh)
         self._landings = Landings(self._root, fresh)
+        self._inspect = inspect
 
     def do(self, call: Callable[Concatenate[Desk, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """One call. After trouble the place is doubted: the next `ready` tries everything again."""
@@ -71,9 +72,9 @@ class Desk:
 
     # --- side by side: the place itself, and the files that have their names -----------------------------------------------
 
-    def ready(self, known_id: str | None) -> tuple[str, int, str]:
+    def ready(self, known_id: str | None, may_be_new: bool) -> tuple[str, int, str]:
         """The marker's id, the free bytes, and the level of `NoReplace`."""
-        readiness = self._root.ready(known_id)
+        readiness = self._root.ready(known_id, may_be_new)
         return readiness.id, readiness.free_bytes, readiness.no_replace.value
 
     def room_bytes(self) -> int:
@@ -87,6 +88,10 @@ class Desk:
 
     def hash(self, home: HomePath) -> bytes | None:
         return self._landings.hash(home)
+
+    def inspect(self, home: HomePath) -> str:
+        """A `Wholeness`."""
+        return self._landings.inspect(home, self._inspect).value
 
     def confirm(self, batch: Sequence[HomePath]) -> None:
         self._landings.confirm(batch)

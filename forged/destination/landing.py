@@ -22,10 +22,11 @@ from forged.destination.place import Place
 from forged.destination.plain import Fate, Seen, Wish
 from forged.destination.pouring import part_name
 from forged.destination.root import Root
+from forged.destination.staging import Inspect
 from forged.destination.trouble import spares
 from forged.kit.durable import READ, Folders, NoReplace, rename_noreplace
 from forged.model.paths import HomePath, shown
-from forged.model.transfer import LandedAs
+from forged.model.transfer import LandedAs, Wholeness
 from forged.rules.names import VersionNames
 
 _HOME: Final = 4
@@ -85,6 +86,16 @@ class Landings:
                 return None
             with _closing(fd):
                 return sha256_of(fd)
+
+    def inspect(self, home: HomePath, how: Inspect) -> Wholeness:
+        """As the contract says."""
+        with self._root.enter() as place, self._root.folders(place) as folders:
+            try:
+                fd = _open_regular(folders, home)
+            except (FileNotFoundError, PermissionError):
+                return Wholeness.UNKNOWN
+            with _closing(fd):
+                return how(fd, os.fstat(fd).st_size, b"")
 
     def confirm(self, batch: Sequence[HomePath]) -> None:
         """As the contract says. What has gone meanwhile is no concern of it; the next look at home sees that."""

@@ -15,7 +15,7 @@ from forged.destination.sink import StagingSink
 from forged.kit.budget import Room
 from forged.model.files import Problem, ProblemKind
 from forged.model.paths import HomePath
-from forged.model.transfer import Landed, LandedAs
+from forged.model.transfer import Landed, LandedAs, Wholeness
 
 T = TypeVar("T")
 
@@ -33,9 +33,9 @@ class PosixDestination:
         self._hands, self._room = hands, room
         self._attempts = itertools.count(1)
 
-    async def ready(self, known_id: str | None) -> Readiness:
+    async def ready(self, known_id: str | None, *, may_be_new: bool = True) -> Readiness:
         await self._hands.open()
-        id, free_bytes, level = await asyncio.shield(self._hands.landing(Desk.ready, known_id))
+        id, free_bytes, level = await asyncio.shield(self._hands.landing(Desk.ready, known_id, may_be_new))
         return Readiness(id, free_bytes, NoReplace(level))
 
     def sink(self) -> StagingSink:
@@ -68,6 +68,9 @@ class PosixDestination:
 
     async def hash(self, home: HomePath) -> bytes | None:
         return await asyncio.shield(self._hands.landing(Desk.hash, home))
+
+    async def inspect(self, home: HomePath) -> Wholeness:
+        return Wholeness(await asyncio.shield(self._hands.landing(Desk.inspect, home)))
 
     async def confirm(self, batch: Sequence[HomePath]) -> None:
         for some in _hops(batch):

@@ -14,7 +14,10 @@ from forged.destination.apart.process import Helper
 from forged.destination.posix import PosixDestination
 from forged.kit import durable
 from forged.kit.durable import NoReplace
+from forged.media.completeness import inspect
+from forged.model.paths import home_path
 from forged.model.target import HomePolicy
+from forged.model.transfer import Wholeness
 from tests.destination.contract import DestinationContract, House
 from tests.destination.places import budget, posix, unknown
 
@@ -77,6 +80,14 @@ class TestApart(DestinationContract):
         yield house
         await house.destination.aclose()
         await helper.aclose()
+
+
+async def test_a_file_at_home_is_judged_by_its_format(tmp_path: Path) -> None:
+    home = posix(tmp_path, inspect=inspect)
+    await home.ready(None)
+    (tmp_path / "half.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    assert await home.inspect(home_path(b"half.png")) is Wholeness.BROKEN
+    await home.aclose()
 
 
 def without(monkeypatch: pytest.MonkeyPatch, level: NoReplace) -> None:
