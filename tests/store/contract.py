@@ -148,15 +148,15 @@ class ManifestContract:
         assert await history(store, A) == [again, other]
 
     async def test_what_was_replaced_at_home_leaves_no_history(self, store: Store) -> None:
-        beside, last = row(b"a.png", b"beside"), replace(row(b"a.png", b"99"), home=row(b"a.png", b"0").home)
+        beside, last = row(b"a.png", b"beside"), structs.replace(row(b"a.png", b"99"), home=row(b"a.png", b"0").home)
         for n in range(100):
-            await store.manifest.record(FORGE, [replace(row(b"a.png", b"%d" % n), home=last.home)])
+            await store.manifest.record(FORGE, [structs.replace(row(b"a.png", b"%d" % n), home=last.home)])
             await store.manifest.record(FORGE, [beside] if n == 50 else [])
         assert await history(store, A) == [last, beside]
         assert await store.manifest.count(FORGE) == (1, 2)
 
     async def test_of_one_bulk_only_what_is_left_at_home_is_history(self, store: Store) -> None:
-        one, two, three = (replace(row(b"a.png", content), home=row(b"a.png", b"0").home) for content in (b"1", b"2", b"3"))
+        one, two, three = (structs.replace(row(b"a.png", content), home=row(b"a.png", b"0").home) for content in (b"1", b"2", b"3"))
         await store.manifest.record(FORGE, [one, row(b"b.png"), two, row(b"a.png", b"beside"), three])
         assert await history(store, A) == [three, row(b"a.png", b"beside")]
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from forged.model.manifest import AtSource, Hold, HostKeyPin, ManifestRow, Pause
 from forged.store.sql import SqlStore
