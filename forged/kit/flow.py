@@ -1,16 +1,16 @@
 """A line of stages: each is an async generator of lists that runs in a named task and hands over through a bounded stream.
 
-Stages overlap (one scans while the next one hashes), memory is bounded by the streams, and the first failure ends the whole line
-with its own exception, not with a group.
+Stages overlap (one scans while the next one hashes), and memory is bounded by the streams. A stage that fails ends the line: those
+before it at once, those behind it when they have done what it had handed over; then the line raises its exception, not a group.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
-from itertools import compress
+from itertools import chain, compress
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -77,6 +77,11 @@ class Stream(Generic[T]):
         self._producers -= 1
         self._some.set()
 
+    def close(self) -> None:
+        """No producer will bring more, whatever became of them."""
+        self._producers = 0
+        self._some.set()
+
     async def put(self, items: list[T]) -> None:
         """Waits while `most` are there. A list is never cut: the last one may go beyond."""
         if not items:
@@ -98,15 +103,17 @@ class Stream(Generic[T]):
 class Line:
     """Where stages are added; made by `line()`."""
 
-    def __init__(self, group: asyncio.TaskGroup) -> None:
-        self._group = group
-        self._tasks: list[asyncio.Task[None]] = []
+    def __init__(self) -> None:
+        self._stages: list[list[asyncio.Task[None]]] = []
+        self.failure: BaseException | None = None
+        """The first one of a stage."""
 
     def stage(self, name: str, *producers: AsyncGenerator[list[T], None], most: int = MOST_WAITING) -> Stream[T]:
         """Starts a stage; with several producers their lists come out mixed. About `most` items may wait."""
         stream: Stream[T] = Stream(len(producers), most)
+        self._stages.append([])
         for number, producer in enumerate(producers):
-            self._tasks.append(self._group.create_task(stream.pump(producer), name=f"{name}/{number}"))
+            self._start(f"{name}/{number}", stream.pump(producer), stream)
         return stream
 
     def split(self, name: str, items: AsyncIterable[list[T]], is_other: Callable[[T], bool]) -> tuple[Stream[T], Stream[T]]:
@@ -115,13 +122,35 @@ class Line:
         Only when `MOST_WAITING` of one kind wait, the other kind has to wait behind them.
         """
         ones, others = Stream[T](1), Stream[T](1)
-        self._tasks.append(self._group.create_task(_part(items, is_other, ones, others), name=name))
+        self._stages.append([])
+        self._start(name, _part(items, is_other, ones, others), ones, others)
         return ones, others
 
-    def stop(self) -> None:
-        """Ends stages whose consumer has left early."""
-        for task in self._tasks:
+    def _start(self, name: str, work: Coroutine[None, None, None], *fed: Stream[T]) -> None:
+        task, stage = asyncio.get_running_loop().create_task(work, name=name), len(self._stages)
+        self._stages[-1].append(task)
+        task.add_done_callback(lambda _: self._ended(task, stage, fed))
+
+    def _ended(self, task: asyncio.Task[None], stage: int, fed: Sequence[Stream[T]]) -> None:
+        """With a stage that failed all before it end. Those behind take what it has handed over, and find that there is no more."""
+        if task.cancelled() or task.exception() is not None:
+            for stream in fed:
+                stream.close()
+        if not task.cancelled() and task.exception() is not None:
+            self.failure = self.failure or task.exception()
+            self._cancel(stage)
+
+    def _cancel(self, stages: int) -> list[asyncio.Task[None]]:
+        tasks = list(chain.from_iterable(self._stages[:stages]))
+        for task in tasks:
             task.cancel()
+        return tasks
+
+    async def stop(self) -> None:
+        """Ends all stages."""
+        tasks = self._cancel(len(self._stages))
+        if tasks:
+            await asyncio.wait(tasks)
 
 
 async def _part(items: AsyncIterable[list[T]], is_other: Callable[[T], bool], ones: Stream[T], others: Stream[T]) -> None:
@@ -135,19 +164,14 @@ async def _part(items: AsyncIterable[list[T]], is_other: Callable[[T], bool], on
 
 @asynccontextmanager
 async def line() -> AsyncIterator[Line]:
-    """A line that lives as long as the `async with`; leaving it, in whatever way, ends all its stages."""
+    """A line that lives as long as the `async with`; leaving it, in whatever way, ends all its stages.
+
+    Raises the first failure of a stage at its end, when what had come through is taken.
+    """
+    built = Line()
     try:
-        async with asyncio.TaskGroup() as group:
-            built = Line(group)
-            yield built
-            built.stop()
-    except BaseExceptionGroup as failures:
-        raise _first(failures) from None
-
-
-def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The failure that ended the line: the others are its echo."""
-    failure: BaseException = failures
-    while isinstance(failure, BaseExceptionGroup):
-        failure = failure.exceptions[0]
-    return failure
+        yield built
+    finally:
+        await built.stop()
+    if built.failure is not None:
+        raise built.failure

@@ -62,9 +62,71 @@ async def test_a_failing_stage_ends_the_line_with_its_own_exception() -> None:
     seen: list[int] = []
     with pytest.raises(LookupError, match="three"):
         async with line() as flow:
-            async for batch in flow.stage("break", breaks(flow.stage("count", _numbers(10)))):
+            async for batch in flow.stage("double", _doubled(flow.stage("break", breaks(flow.stage("count", _numbers(10)))))):
                 seen += batch
-    assert seen == [0, 1, 2][: len(seen)]
+    assert seen == [0, 2, 4], "what it had handed over comes through"
+
+
+async def test_when_one_of_several_producers_fails_the_others_and_all_before_them_end() -> None:
+    ended: list[str] = []
+
+    async def endless(name: str) -> AsyncGenerator[list[int], None]:
+        try:
+            yield [1]
+            await asyncio.Event().wait()
+        finally:
+            ended.append(name)
+
+    async def takes(numbers: AsyncIterable[list[int]]) -> AsyncGenerator[list[int], None]:
+        async for batch in numbers:
+            yield batch
+            raise LookupError("one")
+
+    with pytest.raises(LookupError, match="one"):
+        async with line() as flow:
+            stream = flow.stage("take", takes(flow.stage("before", endless("before"))), endless("beside"))
+            assert [batch async for batch in stream] == [[1], [1]]
+    assert sorted(ended) == ["before", "beside"]
+
+
+async def test_what_fails_behind_ends_what_is_before_it_at_once() -> None:
+    async def breaks(numbers: AsyncIterable[list[int]]) -> AsyncGenerator[list[int], None]:
+        async for _ in numbers:
+            raise LookupError("at once")
+        yield []
+
+    made = 0
+
+    async def endless() -> AsyncGenerator[list[int], None]:
+        nonlocal made
+        while True:
+            made += 1
+            yield [1]
+
+    with pytest.raises(LookupError, match="at once"):
+        async with line() as flow:
+            async for _ in flow.stage("break", breaks(flow.stage("endless", endless(), most=4))):
+                raise AssertionError("nothing comes through")
+    assert made < 10
+
+
+async def test_a_line_that_is_cancelled_ends_all_its_stages() -> None:
+    async def work() -> None:
+        async with line() as flow:
+            async for _ in flow.stage("double", _doubled(flow.stage("endless", _endless()))):
+                await asyncio.Event().wait()
+
+    async def _endless() -> AsyncGenerator[list[int], None]:
+        while True:
+            yield [1]
+
+    task = asyncio.create_task(work())
+    for _ in range(20):
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert len(asyncio.all_tasks()) == 1
 
 
 async def test_a_failing_consumer_ends_the_stages() -> None:
