@@ -22,14 +22,14 @@ class Fault:
 
     def strike(self) -> bool:
         """Begins. False when it cannot be done just now."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} does not say how")
 
     def check(self) -> None:
         """Called before it is mended: nothing was done meanwhile that must not be done."""
 
     def heal(self) -> None:
         """Ends."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} does not say how")
 
 
 class Full(Fault):

@@ -17,7 +17,7 @@ from forged.destination.apart.main import Opening
 from forged.destination.hands import seen
 from forged.kit.arena import Arena
 
-ARENA_BYTES = 32 << 20
+ARENA_BYTES = 16 << 20
 """For bytes on their way to the helper. What finds no room there goes through the socket; [transfer] in_flight bounds both."""
 
 END_S = 5.0
