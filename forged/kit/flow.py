@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager, suppress
+from itertools import compress
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -40,28 +41,46 @@ class Stream(Generic[T]):
             await self._some.wait()
         return self._take()
 
-    async def batches(self, most: int) -> AsyncGenerator[list[T], None]:
+    async def batches(self, most: int, gap_s: float = 0.0) -> AsyncGenerator[list[T], None]:
         """Waits for one list, then takes what else is there already: large batches under load, no delay without.
 
-        At most `most` items, unless a single list has more.
+        At most `most` items, unless a single list has more. `gap_s` passes between two batches, unless that many wait earlier.
         """
+        clock, before_s = asyncio.get_running_loop().time, -gap_s
         async for first in self:
             batch = list(first)
+            await self._wait_for(most - len(batch), before_s + gap_s - clock())
             while self._lists and len(batch) + len(self._lists[0]) <= most:
                 batch += self._take()
+            before_s = clock()
             yield batch
+
+    async def _wait_for(self, items: int, most_s: float) -> None:
+        """Returns when so many wait, nobody can bring more, or the time is over."""
+        if most_s <= 0:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(most_s):
+                while self._waiting < min(items, self._most) and self._producers:
+                    self._some.clear()
+                    await self._some.wait()
 
     async def pump(self, items: AsyncGenerator[list[T], None]) -> None:
         """Carries one producer's lists into the stream; the last producer closes it."""
         async with aclosing(items) as stream:
             async for item in stream:
-                if item:
-                    await self._put(item)
+                await self.put(item)
+        self.end()
+
+    def end(self) -> None:
+        """One producer has no more."""
         self._producers -= 1
         self._some.set()
 
-    async def _put(self, items: list[T]) -> None:
+    async def put(self, items: list[T]) -> None:
         """Waits while `most` are there. A list is never cut: the last one may go beyond."""
+        if not items:
+            return
         while self._waiting >= self._most:
             self._room.clear()
             await self._room.wait()
@@ -90,10 +109,28 @@ class Line:
             self._tasks.append(self._group.create_task(stream.pump(producer), name=f"{name}/{number}"))
         return stream
 
+    def split(self, name: str, items: AsyncIterable[list[T]], is_other: Callable[[T], bool]) -> tuple[Stream[T], Stream[T]]:
+        """Parts a stream in two, so that those who take the ones do not wait for those who take the others.
+
+        Only when `MOST_WAITING` of one kind wait, the other kind has to wait behind them.
+        """
+        ones, others = Stream[T](1), Stream[T](1)
+        self._tasks.append(self._group.create_task(_part(items, is_other, ones, others), name=name))
+        return ones, others
+
     def stop(self) -> None:
         """Ends stages whose consumer has left early."""
         for task in self._tasks:
             task.cancel()
+
+
+async def _part(items: AsyncIterable[list[T]], is_other: Callable[[T], bool], ones: Stream[T], others: Stream[T]) -> None:
+    async for some in items:
+        apart = [is_other(item) for item in some]
+        await others.put(list(compress(some, apart)))
+        await ones.put(some if not any(apart) else [item for item, other in zip(some, apart, strict=True) if not other])
+    ones.end()
+    others.end()
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 
 from forged.model.files import Entry, Problem, Stat
 from forged.model.manifest import AtSource
@@ -50,7 +51,9 @@ class Sift:
         """NEW and MODIFIED files that are settled; DOUBTFUL ones whose content is another."""
         moment = await self._begin()
         async for batch in changes:
-            chosen = [change for change in batch if change.entry and self._doors.selector.wants(change.entry)]
+            shown = [change for change in batch if change.entry]
+            wanted = self._doors.selector.wants_each([change.entry for change in shown if change.entry])
+            chosen = list(compress(shown, wanted))
             await self._welcome_back([c.row.path for c in chosen if c.kind is ChangeKind.BACK and c.row])
             ours = [c for c in chosen if c.entry and c.kind is not ChangeKind.BACK and self._claim(c.entry, moment)]
             doubtful = [change for change in ours if change.kind is ChangeKind.DOUBTFUL]

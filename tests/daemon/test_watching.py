@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from forged.daemon.standing import State
 from forged.daemon.watching import MOST_NOTICED
@@ -133,8 +134,8 @@ class NeverSettles(FindsOnly):
 
     def before_notices(self, box: MemoryBox, notices: Notices) -> Notices:
         found = super().before_notices(box, notices)
-        far = [replace(entry, stat=replace(entry.stat, mtime_ns=4_000_000_000 * 10**9)) for entry in found.found]
-        return replace(found, found=tuple(far))
+        far = [structs.replace(entry, stat=structs.replace(entry.stat, mtime_ns=4_000_000_000 * 10**9)) for entry in found.found]
+        return structs.replace(found, found=tuple(far))
 
 
 @virtual

@@ -87,6 +87,8 @@ class BlockReader:
         runs, begin = self._runs(block, count)
         files = sum(files for _, files in runs)
         end = len(block) - files * _FACTS_BYTES
+        if end < begin:  # below 0 it would count from the other end of the block
+            raise SourceBroken("the agent sent a listing block that is cut short")
         paths = list(_paths(runs, _names(block[begin:end], files)))
         if paths[0] <= self._last or not all(map(operator.lt, paths, islice(paths, 1, None))):
             raise SourceBroken("the agent sent a listing out of order")

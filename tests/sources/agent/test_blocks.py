@@ -59,6 +59,7 @@ LIES = {
     "a folder without files among others": files_block((b"a/", []), (b"b/", [b"c"])),
     "half a head": b"\0",
     "half a folder": BLOCK.pack(FILES, 1) + RUN.pack(9, 1) + b"fold",
+    "facts that would begin before the names": BLOCK.pack(FILES, 1) + RUN.pack(0, 2) + b"a\0bb\0" + bytes(26),
     "half of the folders": BLOCK.pack(FILES, 2) + files_block((b"a/", [b"b"]))[BLOCK.size :],
     "half of the facts": files_block((b"", [b"a", b"b"]))[:-33],
     "more facts than files": files_block((b"", [b"a"])) + b"x" * 32,
