@@ -91,7 +91,7 @@ class SourceLost(SourceError):
 class SourceBroken(SourceError):
     """The source said something that the protocol does not allow; the connection was ended."""
 
-    default_hint = "the box may be faulty or hostile; nothing it sent last was believed"
+    default_hint = "nothing it sent last was believed; if this goes on, the box is faulty or hostile: take it out of forged.toml"
 
 
 class SourceMissing(SourceError):

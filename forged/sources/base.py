@@ -62,7 +62,8 @@ class Source(Protocol):
     Paths are bytes below the root, never outside it: no method follows a symbolic link below the root. (The root itself is
     resolved when the source opens.)
 
-    Deadlines: a source that stays silent for `SILENCE_LIMIT_S` during a call is lost (SourceLost), so no call hangs for ever.
+    Deadlines: a source that stays silent for `SILENCE_LIMIT_S` during a call is lost (SourceLost), and so is one that does next to
+    nothing for minutes (an hour while it looks through folders, longer while it hashes), so no call hangs for ever.
     Anything that the protocol does not allow ends the connection (SourceBroken).
     """
 

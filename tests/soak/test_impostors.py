@@ -149,7 +149,8 @@ class Campaign:
 
     def __init__(self, house: Daemon, boxes: Sshd, lies: list[str]) -> None:
         self.house, self.boxes, self.lies = house, boxes, lies
-        self.figures = Figures(hostile_targets=len(lies), lies=len(set(lies)))
+        self.figures = Figures(lies=len(set(lies)))
+        self._told_minutes = 0.0
 
     def run(self, minutes: float) -> Figures:
         house, figures = self.house, self.figures
@@ -159,36 +160,54 @@ class Campaign:
         meter, maker = Meter(house.process.pid), Maker(house)
         _until(lambda: house.standing("honest")["state"] == "idle")
         before_bytes, figures.open_files_before = meter.now()
+        figures.memory_before_mb = before_bytes >> 20
+        began_s = time.monotonic()
         meter.start()
         maker.start()
-        self._add_all()
-        began_s = time.monotonic()
-        while time.monotonic() - began_s < 60 * minutes:
-            time.sleep(1)
-            self._look()
-        self._remove_all()
-        maker.end()
+        try:
+            self._add_all()
+            while time.monotonic() - began_s < 60 * minutes:
+                time.sleep(1)
+                self._look()
+                self._note(began_s, meter, maker)
+            self._remove_all()
+        finally:
+            maker.end()
+            meter.end()
         _until(lambda: not maker.missing())
         _until(lambda: not self.boxes.children())
         time.sleep(1)
-        meter.end()
+        self._note(began_s, meter, maker)
         after_bytes, figures.open_files_after = meter.now()
-        figures.minutes = round((time.monotonic() - began_s) / 60, 1)
-        figures.memory_before_mb, figures.memory_after_mb = before_bytes >> 20, after_bytes >> 20
-        figures.most_memory_mb, figures.most_open_files = meter.most_bytes >> 20, meter.most_files
-        self._tell_of(maker)
+        figures.memory_after_mb = after_bytes >> 20
+        assert maker.differing() == []
+        assert all(line.isprintable() for line in house.log().split("\n")), "the log holds what a terminal would obey"
         house.stop(within_s=PATIENCE_S)
         return figures
 
+    def _note(self, began_s: float, meter: Meter, maker: Maker) -> None:
+        """Writes down how it stands; what is shown of a run that is cut short is worth something, too."""
+        figures, took_s, log = self.figures, sorted(maker.took_s), self.house.log()
+        figures.minutes = round((time.monotonic() - began_s) / 60, 1)
+        figures.most_memory_mb, figures.most_open_files = meter.most_bytes >> 20, meter.most_files
+        figures.sessions, figures.log_bytes = self.boxes.log().count("Starting session: command"), len(log)
+        if took_s:
+            figures.files_home, figures.slowest_s = len(took_s), round(took_s[-1], 1)
+            figures.median_s = round(took_s[len(took_s) // 2], 2)
+        if figures.minutes - self._told_minutes >= 1:
+            self._told_minutes = figures.minutes
+            print(json.dumps(asdict(figures)), flush=True)
+
     def _add_all(self) -> None:
+        """A few at a time, as they are given to a person."""
         for number, lie in enumerate(self.lies):
             name = f"lie{number}"
             self.house.targets[name] = ""
             self.house.sources[name] = self.boxes.url(f"/lies/{lie}-{number}")
             self.house.home(name).mkdir()
-            if number % 10 == 9:
+            if number % 5 == 4 or number == len(self.lies) - 1:
                 self._reload()
-        self._reload()
+                self.figures.hostile_targets = number + 1
 
     def _remove_all(self) -> None:
         self.house.targets = {"honest": self.house.targets["honest"]}
@@ -213,18 +232,6 @@ class Campaign:
                 self.figures.seen[problem["kind"]] = self.figures.seen.get(problem["kind"], 0) + 1
                 assert problem["hint"], problem
                 assert problem["message"].isprintable(), problem
-
-    def _tell_of(self, maker: Maker) -> None:
-        figures, log = self.figures, self.house.log()
-        took_s = sorted(maker.took_s)
-        figures.files_home, figures.median_s, figures.slowest_s = (
-            len(took_s),
-            round(took_s[len(took_s) // 2], 2),
-            round(took_s[-1], 1),
-        )
-        figures.sessions, figures.log_bytes = self.boxes.log().count("Starting session: command"), len(log)
-        assert maker.differing() == []
-        assert all(line.isprintable() for line in log.split("\n")), "the log holds what a terminal would obey"
 
 
 def _until(condition: Callable[[], object]) -> None:
@@ -255,8 +262,8 @@ def test_an_honest_box_among_hostile_ones(sshd: Sshd) -> None:
 @pytest.mark.campaign
 @pytest.mark.timeout(7_200)
 def test_a_hundred_hostile_boxes_beside_an_honest_one() -> None:
-    minutes = float(os.environ.get("FORGED_MINUTES", "20"))
-    lies = list(itertools.islice(itertools.cycle(impostor.names()), 100))
+    minutes, targets = float(os.environ.get("FORGED_MINUTES", "20")), int(os.environ.get("FORGED_TARGETS", "100"))
+    lies = list(itertools.islice(itertools.cycle([*a_few_lies(), *impostor.names()]), targets))
     with running_sshd() as own, hostile_boxes(own) as boxes, daemon(own, honest="") as house:
         figures = Campaign(house, boxes, lies).run(minutes)
         print(json.dumps(asdict(figures), indent=1))
