@@ -33,10 +33,10 @@ preserve = ["*{PRESERVED}"]"""
 LONGEST_LIFE_S = 5.0
 """From the moment on in which it is connected."""
 
-STARTS_S = 120.0
+STARTS_S = 900.0
 """How long a start may take on a machine that is busy with other things."""
 
-REST_S = 300.0
+REST_S = 900.0
 """How long it may take to come to rest there."""
 
 PATIENCE_S = 12.0
@@ -126,7 +126,7 @@ class Campaign:
             time.sleep(self.chance.uniform(0.05, 2.0))
             return
         self.house.told("READY=1", within_s=STARTS_S)
-        _until(lambda: self.weather.at_work, STARTS_S / 4)
+        _until(lambda: self.weather.at_work, STARTS_S / 10)
         self.witness.news.clear()
         match moment:
             case "at a removal":
@@ -175,7 +175,7 @@ class Campaign:
 
     def _is_safe(self) -> None:
         with self.house.client(REST_S) as client:
-            answer = client.call("target.drain", target="box", timeout="5m")
+            answer = client.call("target.drain", target="box", timeout="15m")
         assert answer["safe_to_destroy"], answer
         assert not self.house.standing()["held"]
 
