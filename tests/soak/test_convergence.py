@@ -40,8 +40,11 @@ def test_hundreds_of_kills_and_strikes() -> None:
         campaign = Campaign(house, own, seed=seed, pause_s=0.1)
 
         def goes_on(kills: int, strikes: int) -> bool:
-            if kills % 10 == 0:
-                print(f"{kills} kills, {strikes} strikes, {len(campaign.witness.removals)} removals", flush=True)
+            if kills % 5 == 0:
+                print(
+                    f"{time.strftime('%H:%M:%S')} {kills} kills, {strikes} strikes, {len(campaign.witness.removals)} removals",
+                    flush=True,
+                )
             return kills < 200 or strikes < 200 or time.monotonic() < ends_s
 
         figures = campaign.run(goes_on)
