@@ -11,9 +11,11 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self, TypeVar
+
+from msgspec.structs import replace
 
 from forged.kit.backoff import backoff
 from forged.kit.clock import Clock, SystemClock

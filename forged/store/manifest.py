@@ -31,6 +31,7 @@ _VALUES = (
     versions.c.incomplete,
     versions.c.at_source,
     versions.c.tombstone_at_ns,
+    versions.c.seal,
 )
 _ROW = (versions.c.path, *_VALUES)
 
@@ -124,7 +125,7 @@ class SqlManifest:
             while len(rows) < limit:
                 size = min(STEP_ROWS, limit - len(rows))
                 found = await page.fetch(connection, {**asked, "b_limit": size})
-                rows.extend(map(row_of, found))
+                rows.extend([row_of(name, plain) for plain in found])
                 if len(found) < size:
                     break
                 asked["b_after"] = rows[-1].path
@@ -143,7 +144,7 @@ class SqlManifest:
         async with self._border.reading() as connection:
             for start in range(0, len(paths), STEP_ROWS):
                 rows = await connection.execute(_AMONG, {"b_manifest": name, "b_paths": list(paths[start : start + STEP_ROWS])})
-                found.update((row.path, row) for row in map(row_of, rows))
+                found.update((plain[0], row_of(name, plain)) for plain in rows)
         return [found.get(path) for path in paths]
 
     async def record(self, name: ManifestName, rows: Sequence[ManifestRow], events: Sequence[NewEvent] = ()) -> None:
@@ -183,16 +184,17 @@ class SqlManifest:
         while True:
             async with self._border.reading() as connection:
                 found = await _HISTORY.fetch(connection, asked)
-            for rank, *version in found:
-                asked["b_before"] = rank
-                yield row_of(version)
+                page = [row_of(name, version) for _, *version in found]
+            for row in page:
+                yield row
             if len(found) < STEP_ROWS:
                 return
+            asked["b_before"] = found[-1][0]
 
     async def homes(self, name: ManifestName, path: SourcePath, sha256: bytes) -> ManifestRow | None:
         async with self._border.reading() as connection:
             found = await _WITH_CONTENT.fetch(connection, key_values(name, path) | {"b_sha256": sha256})
-            return row_of(found[0]) if found else None
+            return row_of(name, found[0]) if found else None
 
     async def _change(self, statement: Bulk, values: Sequence[Values], then: Bulk | None = None) -> int:
         """Runs a statement for many rows in one transaction, and `then` for the same ones; answers how many the first touched."""

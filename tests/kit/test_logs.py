@@ -224,6 +224,14 @@ def test_secrets_are_masked_wherever_they_stand() -> None:
         assert "/etc/key" in text
 
 
+def test_a_key_over_several_lines_of_a_traceback_is_masked_whole() -> None:
+    """Line by line nobody could tell what its middle is."""
+    ends = [f"-----{word} OPENSSH PRIVATE KEY-----" for word in ("BEGIN", "END")]
+    error = ValueError(f"cannot read {ends[0]}\nhunter2hunter2\nhunter2==\n{ends[1]}")
+    for style in (Style.TEXT, Style.JSON):
+        assert "hunter2" not in said(style=style, log="error", event="crash", exc_info=error)
+
+
 def test_a_library_is_cleaned_as_well() -> None:
     stream = io.StringIO()
     with configure("forged", stream, environ=NOWHERE):

@@ -39,7 +39,10 @@ def test_another_size_is_modified() -> None:
 
 
 def test_a_moved_mtime_inode_or_ctime_is_doubtful() -> None:
-    for stat in (Stat(100, 1_001, 7, 2_000), Stat(100, 1_000, 8, 2_000), Stat(100, 1_000, 7, 2_001)):
+    """An older one is as doubtful as a newer one: restored from a backup, or renamed over another."""
+    newer = (Stat(100, 1_001, 7, 2_000), Stat(100, 1_000, 8, 2_000), Stat(100, 1_000, 7, 2_001))
+    older = (Stat(100, 999, 7, 2_000), Stat(100, 1_000, 6, 2_000), Stat(100, 1_000, 7, 1_999))
+    for stat in newer + older:
         assert kinds([entry(b"a", stat)], [row(b"a")]) == [ChangeKind.DOUBTFUL]
 
 

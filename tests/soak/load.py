@@ -39,7 +39,7 @@ class Load(threading.Thread):
 
     def once(self) -> None:
         """One round of it."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} does not say how")
 
     def run(self) -> None:
         try:

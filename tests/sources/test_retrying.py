@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from forged.kit.clock import HandClock
 from forged.model.errors import AuthRefused, DestinationError, SourceLost, SourceUnreachable

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -10,12 +11,13 @@ import pytest
 from forged.model.errors import DiskFull, SourceLost
 from forged.model.files import ProblemKind
 from forged.model.manifest import AtSource
-from forged.model.observer import Retried, VerifyFailed
-from forged.model.paths import home_path, source_path
+from forged.model.observer import BytesArrived, Fact, FilesLanded, Retried, VerifyFailed
+from forged.model.paths import HomePath, home_path, source_path
 from forged.model.target import Selection
 from forged.model.transfer import Wholeness
 from forged.sources.memory_faults import CutListing, DuringFetch, LoseAfterBytes, RefuseConnections
 from forged.sync import listing
+from forged.sync.scan import Scan
 from tests.support.world import TARGET, World
 
 NASTY = [b"new\nline", b"a|b", b"'quoted\"", b"-rf", b"~", b"%41", b"\xff\xfe not utf-8", b"x" * 255, b"deep/er/" + b"y" * 250]
@@ -142,7 +144,29 @@ async def test_an_old_copy_at_home_is_adopted_and_nothing_moves() -> None:
     world.destination = first.destination
     result = await world.round()
     assert (result.tally.adopted, result.tally.transferred) == (50, 0)
+    assert [fact for fact in world.facts.seen if isinstance(fact, BytesArrived)] == []
     assert len(await world.rows()) == 50
+
+
+async def test_what_is_adopted_is_durable_before_it_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever copied it there need not have waited for the disk."""
+    world = World()
+    world.box.write(b"a", b"mine!")
+    world.destination.files[home_path(b"a")] = replace(await _file(), data=b"mine!")
+    world.age()
+    order: list[str] = []
+
+    async def confirm(batch: Sequence[HomePath]) -> None:
+        order.append(f"on disk: {batch}")
+
+    def notice(fact: Fact) -> None:
+        if isinstance(fact, FilesLanded):
+            order.append("remembered")
+
+    monkeypatch.setattr(world.destination, "confirm", confirm)
+    monkeypatch.setattr(world.facts, "notice", notice)
+    assert (await world.round()).tally.adopted == 1
+    assert order == ["on disk: [b'a']", "remembered"]
 
 
 async def test_equal_size_but_other_content_at_home_is_not_adopted() -> None:
@@ -165,6 +189,9 @@ async def test_a_folder_that_is_closed_at_home_stops_no_other() -> None:
     assert result.error is None
     assert set(world.home()) == {b"b"}
     assert world.facts.troubles() == {b"closed/a": ProblemKind.HOME}
+    world.destination.closed.clear()
+    assert (await world.round()).tally.transferred == 1
+    assert sum(fact.size_bytes for fact in world.facts.seen if isinstance(fact, BytesArrived)) == 0  # its bytes had been kept
 
 
 async def _file() -> object:
@@ -256,6 +283,7 @@ async def test_a_lost_connection_resumes_where_it_broke() -> None:
     assert result.success
     assert world.home() == {b"large": data}
     assert sum(isinstance(fact, Retried) for fact in world.facts.seen) == 3
+    assert sum(fact.size_bytes for fact in world.facts.seen if isinstance(fact, BytesArrived)) == len(data)  # each byte once
 
 
 async def begun_and_spoiled(data: bytes) -> World:
@@ -271,10 +299,12 @@ async def begun_and_spoiled(data: bytes) -> World:
     return world
 
 
-async def test_a_spoiled_beginning_is_fetched_again_and_that_is_a_success() -> None:
+@pytest.mark.parametrize("verify", [True, False])
+async def test_a_spoiled_beginning_is_fetched_again_and_that_is_a_success(verify: bool) -> None:
+    """A resumed whole is verified even where the owner asked for no more than our own hash."""
     data = bytes(range(1, 251)) * 2_000
     world = await begun_and_spoiled(data)
-    world.target = replace(TARGET, transfer=replace(TARGET.transfer, retry_attempts=1))
+    world.target = replace(TARGET, transfer=replace(TARGET.transfer, retry_attempts=1, verify=verify))
     result = await world.round()
     assert result.success
     assert world.home() == {b"large": data}
@@ -369,6 +399,8 @@ async def test_a_held_target_still_brings_files_home() -> None:
     world.age()
     await world.round()
     assert world.at_home(b"new") == b"new"
+    rows = await world.store.manifest.between(world.target.manifest, None, None, 100)
+    assert [row.at_source for row in rows] == [AtSource.PRESENT] * 21  # and it forgets nothing
 
 
 async def test_a_sync_of_one_folder_says_nothing_about_the_others() -> None:
@@ -396,6 +428,19 @@ async def test_what_is_excluded_stays_where_it_is() -> None:
     assert set(world.home()) == {b"a.png"}
 
 
+async def test_what_had_come_whole_lands_when_the_box_is_lost() -> None:
+    """It may never come again."""
+    world = World(LoseAfterBytes(200_000, times=100))
+    world.target = replace(TARGET, transfer=replace(TARGET.transfer, retry_attempts=0))
+    for n in range(300):
+        world.box.write(b"one/%03d" % n, b"x")
+    world.box.write(b"two/large", b"x" * 500_000)
+    world.age()
+    assert not (await world.round()).success
+    assert world.home()
+    assert [len(part) for part in world.destination.parts.values() if len(part) == 1] == []
+
+
 async def test_old_beginnings_are_swept_and_wanted_ones_kept() -> None:
     world = World(LoseAfterBytes(200_000, times=100))
     world.target = replace(TARGET, transfer=replace(TARGET.transfer, retry_attempts=0))
@@ -408,6 +453,21 @@ async def test_old_beginnings_are_swept_and_wanted_ones_kept() -> None:
     world.faults.clear()
     await world.round()
     assert not world.destination.parts
+
+
+@pytest.mark.parametrize("how", ["broken", "of another folder"])
+async def test_a_look_that_did_not_see_a_file_sweeps_nothing_of_it_away(how: str) -> None:
+    world = World(LoseAfterBytes(200_000, times=100))
+    world.target = replace(TARGET, transfer=replace(TARGET.transfer, retry_attempts=0))
+    for n in range(300):
+        world.box.write(b"one/%03d" % n, b"x")
+    world.box.write(b"two/large", b"x" * 500_000)
+    world.age()
+    await world.round()
+    (before,) = world.destination.parts.values()
+    world.faults[:] = [CutListing(100)] if how == "broken" else []
+    await world.round(*([] if how == "broken" else [b"one"]))
+    assert list(world.destination.parts.values()) == [before]
 
 
 async def test_a_source_that_cannot_hash_still_brings_everything_home_once() -> None:
@@ -448,3 +508,15 @@ async def test_too_many_places_that_nobody_can_look_at_are_kept_as_ignorance_of_
     (row,) = await world.store.manifest.current(world.target.manifest, [source_path(b"gone")])
     assert row is not None
     assert row.at_source is AtSource.PRESENT
+
+
+async def test_of_a_hostile_number_of_problems_only_the_first_are_kept_by_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "MOST_PROBLEMS", 50)
+    world = World()
+    world.box.unreadable.update(source_path(b"folder%03d" % n) for n in range(300))
+    doors = world.doors()
+    async with doors.source:
+        scan = Scan(doors, ())
+        assert [changes async for changes in scan.changes() if changes] == []
+    assert len(world.facts.problems()) == 300
+    assert [problem.path for problem in scan.problems] == [b"folder%03d" % n for n in range(50)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from forged.model.manifest import Hold
 from forged.model.paths import home_path, source_path
 from forged.model.target import Selection
 from forged.sync.homecheck import check_home
@@ -52,6 +53,15 @@ async def test_what_is_not_home_makes_it_unsafe_and_is_named() -> None:
         b"fresh": "waiting",
         b"closed": "unreadable",
     }
+
+
+async def test_a_file_that_settled_and_never_came_home_makes_it_unsafe() -> None:
+    world = await home_with(b"a")
+    world.box.write(b"b", b"nobody has this")
+    world.age()
+    answer = await judged(world)
+    assert not answer.safe
+    assert [(one.path, one.why) for one in answer.missing] == [(b"b", "not_home")]
 
 
 async def test_what_stays_behind_knowingly_is_listed_and_is_no_danger() -> None:
@@ -118,6 +128,17 @@ async def test_many_gone_at_home_at_once_hold_the_target_and_nothing_becomes_a_t
     assert hold.reason == "home_vanished"
     rows = await world.store.manifest.between(world.target.manifest, None, None, 100)
     assert all(row.tombstone_at_ns is None for row in rows)
+
+
+async def test_while_a_target_is_held_nothing_becomes_a_tombstone() -> None:
+    world = await home_with(*(b"%d" % n for n in range(20)))
+    del world.destination.files[home_path(b"3")]
+    await world.store.flags.set_hold(world.target.manifest, Hold("emptied", "a person has to look", 0))
+    assert await check_home(world.doors()) == 0
+    rows = await world.store.manifest.between(world.target.manifest, None, None, 100)
+    assert [row.tombstone_at_ns for row in rows] == [None] * 20
+    await world.store.flags.set_hold(world.target.manifest, None)
+    assert await check_home(world.doors()) == 1
 
 
 async def test_a_folder_that_is_closed_at_home_is_neither_deleted_by_the_owner_nor_safe() -> None:

@@ -228,12 +228,29 @@ async def test_an_endless_listing_waits_for_its_reader() -> None:
 
     async with pretending(Impostor(answer)) as source:
         parts = source.list()
-        for _ in range(3):
+        for read in range(1, 4):
             assert isinstance(await anext(parts), ListingPart)
             for _ in range(100):
                 await asyncio.sleep(0)
-        assert sent == WINDOW_BLOCKS
+            assert sent <= WINDOW_BLOCKS + read
         await parts.aclose()
+
+
+async def test_who_sends_more_of_a_listing_than_was_granted_is_cut_off() -> None:
+    """However slowly it is read: what nobody has asked for may not pile up."""
+    granted = 0
+
+    def answer(command: Command) -> Iterable[bytes]:
+        nonlocal granted
+        if command[0] == Kind.GRANT:
+            granted += int.from_bytes(command[2], "big")
+            for n in range(granted + 1):
+                yield packed(Kind.LISTED, command[1], block(b"%09d" % n))
+
+    async with pretending(Impostor(answer)) as source:
+        with pytest.raises(SourceBroken, match="more of a listing"):
+            async for _ in source.list():
+                await asyncio.sleep(0.1)
 
 
 async def test_what_arrives_for_a_cancelled_fetch_is_dropped_but_still_bounded() -> None:

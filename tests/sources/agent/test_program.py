@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import os
 import shutil
 import struct
 import subprocess
@@ -113,6 +114,16 @@ def test_the_command_for_a_shell_says_so_where_there_is_no_python(tmp_path: Path
     command = launch.shell_command().replace(" ".join(launch.PYTHONS), "no-such-python")
     done = subprocess.run(command, shell=True, capture_output=True, timeout=30)
     assert (done.returncode, done.stderr) == (127, b"no python3 found\n")
+
+
+def test_what_the_box_puts_into_pythons_way_is_not_run(tmp_path: Path) -> None:
+    """A module of a standard one's name, by an environment variable or in the folder where the agent starts."""
+    for name in ("zlib", "struct", "sitecustomize", "usercustomize"):
+        (tmp_path / f"{name}.py").write_text("open('canary', 'w')\n")
+    env = {**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONSTARTUP": str(tmp_path / "zlib.py")}
+    done = subprocess.run(launch.argv(), input=launch.program(), env=env, cwd=tmp_path, capture_output=True, timeout=30)
+    assert wire.MAGIC in done.stdout
+    assert not (tmp_path / "canary").exists()
 
 
 def test_an_agent_whose_client_is_gone_ends_even_while_it_cannot_send(tmp_path: Path) -> None:

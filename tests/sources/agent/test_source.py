@@ -9,11 +9,11 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
-from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
+from msgspec.structs import replace
 
 from forged.model.errors import DestinationError, NotSupported, SourceLost, SourceMissing, SourceUnreachable
 from forged.model.files import Entry, ListingEnd, ListingPart, Problem, ProblemKind, Stat
@@ -312,9 +312,11 @@ async def test_where_inode_and_ctime_are_not_known_they_are_not_compared(tmp_pat
     assert isinstance(answer, Fetched)
 
 
-async def test_a_link_to_a_file_that_looks_as_listed_is_not_read(tmp_path: Path) -> None:
-    write(tmp_path, "root/file", b"content")
-    write(tmp_path, "secret", b"secrets")
+@pytest.mark.parametrize("size_bytes", [7, 4_000_000])
+async def test_a_link_to_a_file_that_looks_as_listed_is_not_read(size_bytes: int, tmp_path: Path) -> None:
+    """A large one would be on the line before the look after its last byte."""
+    write(tmp_path, "root/file", b"c" * size_bytes)
+    write(tmp_path, "secret", b"s" * size_bytes)
     async with local(tmp_path / "root") as source:
         entry = await entry_of(source, b"file")
         entry = replace(entry, stat=Stat(entry.stat.size_bytes, entry.stat.mtime_ns))

@@ -1,0 +1,74 @@
+"""The word "safe": only when a last sync went through, home itself was looked at, and no required ingest waits (promise 14)."""
+
+from __future__ import annotations
+
+import asyncio
+
+from forged.daemon.methods_target import TargetMethods
+from forged.model import rpc
+from forged.model.paths import home_path
+from forged.model.settings import CommandIngest, IngestSettings
+from tests.daemon.grounds import Grounds, grounds, target
+from tests.support.virtual import virtual
+
+
+async def drained(world: Grounds, timeout: str = "1h") -> rpc.Drained:
+    return await TargetMethods(world.fleet, world).drain("box", timeout)  # type: ignore[arg-type]
+
+
+@virtual
+async def test_what_was_made_a_second_ago_is_brought_and_then_it_is_safe() -> None:
+    async with grounds(target()) as world:
+        world.box().write(b"a.png", b"A")
+        answer = await drained(world)
+        assert (answer["success"], answer["safe_to_destroy"], answer["counts"]) == (True, True, {"home": 1})
+        assert world.at_home() == {b"a.png": b"A"}
+
+
+@virtual
+async def test_a_sync_that_did_not_go_through_in_time_is_no_yes_even_if_all_is_home_by_then() -> None:
+    async with grounds(target()) as world:
+        await world.put(b"a.png", b"A")
+        await world.synced()
+        answer = await drained(world, timeout="0s")
+        assert (answer["success"], answer["safe_to_destroy"], answer["missing"]) == (False, False, [])
+
+
+@virtual
+async def test_a_file_that_never_stops_growing_is_waited_for_until_time_runs_out() -> None:
+    async with grounds(target()) as world:
+
+        async def grow() -> None:
+            for size in range(1, 1_000):
+                world.box().write(b"film.bin", bytes(size))
+                await asyncio.sleep(1)
+
+        growing = asyncio.create_task(grow())
+        answer = await drained(world, timeout="1m")
+        growing.cancel()
+        assert answer["safe_to_destroy"] is False
+        assert [(one["path"], one["why"]) for one in answer["missing"]] == [("film.bin", "waiting")]
+
+
+@virtual
+async def test_while_a_required_ingest_has_not_taken_its_files_no_box_is_safe() -> None:
+    required = IngestSettings("catalog", CommandIngest(("true",)), required=True)
+    async with grounds() as world:
+        await world.apply(target(), ingests=(required,))
+        await world.put(b"a.png", b"A")
+        answer = await drained(world)
+        assert (answer["safe_to_destroy"], answer["counts"]) == (False, {"home": 1, "not_ingested": 1})
+        await world.apply(target())
+        assert (await drained(world))["safe_to_destroy"] is True
+
+
+@virtual
+async def test_home_is_looked_at_after_the_last_sync() -> None:
+    async with grounds(target()) as world:
+        for n in range(20):
+            await world.put(b"%d.png" % n, b"A")
+        await world.synced()
+        for n in range(15):
+            del world.home().files[home_path(b"%d.png" % n)]
+        answer = await drained(world)
+        assert (answer["safe_to_destroy"], answer["counts"]) == (False, {"home": 5, "home_missing": 15})
