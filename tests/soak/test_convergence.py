@@ -23,7 +23,7 @@ from tests.support.sshd import Sshd
 from tests.support.sshd import sshd as running_sshd
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_a_few_kills_in_bad_weather(sshd: Sshd) -> None:
     with daemon(sshd, box=LINES) as house:
         figures = Campaign(house, sshd, seed=5, pause_s=0.02).run(lambda kills, strikes: kills < 3)
