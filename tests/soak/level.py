@@ -6,7 +6,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from statistics import median
@@ -21,8 +21,9 @@ MB = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What is held at one moment. `agents`: the processes at the box that are forged's."""
+    """What is held at one moment, by the daemon and its helper together. `agents`: the processes at the box that are forged's."""
 
+    processes: int
     rss_bytes: int
     descriptors: int
     threads: int
@@ -37,6 +38,7 @@ class Sample:
 
 
 ROOM = Sample(
+    processes=1,
     rss_bytes=12 * MB,
     descriptors=12,
     threads=6,
@@ -63,15 +65,14 @@ class Levels:
     def take(self) -> Sample:
         """One more."""
         assert self._house.process is not None
-        process, counted = psutil.Process(self._house.process.pid), json.loads(self._numbers.read_text())  # written before READY
-        with process.oneshot():
-            rss_bytes, descriptors, threads = process.memory_info().rss, process.num_fds(), process.num_threads()
+        held, counted = (
+            _held(psutil.Process(self._house.process.pid)),
+            json.loads(self._numbers.read_text()),
+        )  # written before READY
         agents = _agents(self._sshd)
         state = self._house.root / "state"
         sample = Sample(
-            rss_bytes,
-            descriptors,
-            threads,
+            *held,
             counted["tasks"],
             counted["blocks"],
             len(agents),
@@ -106,6 +107,16 @@ def told(samples: Sequence[Sample]) -> dict[str, dict[str, float]]:
     return {
         name: {key: median(asdict(one)[key] for one in part) for key in asdict(part[0])} for name, part in parts.items() if part
     }
+
+
+def _held(daemon: psutil.Process) -> tuple[int, int, int, int]:
+    """Processes, resident bytes, descriptors, threads."""
+    found = []
+    for process in (daemon, *daemon.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess), process.oneshot():
+            found.append((1, process.memory_info().rss, process.num_fds(), process.num_threads()))
+    processes, rss_bytes, descriptors, threads = (sum(numbers) for numbers in zip(*found, strict=True))
+    return processes, rss_bytes, descriptors, threads
 
 
 def _agents(sshd: Sshd) -> list[int]:

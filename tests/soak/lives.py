@@ -6,8 +6,10 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+
+import psutil
 
 from tests.soak.keeper import Keeper
 from tests.soak.ledger import MUTABLE, Ledger
@@ -33,10 +35,10 @@ preserve = ["*{PRESERVED}"]"""
 LONGEST_LIFE_S = 5.0
 """From the moment on in which it is connected."""
 
-STARTS_S = 120.0
+STARTS_S = 900.0
 """How long a start may take on a machine that is busy with other things."""
 
-REST_S = 300.0
+REST_S = 900.0
 """How long it may take to come to rest there."""
 
 PATIENCE_S = 12.0
@@ -96,7 +98,7 @@ class Campaign:
             self.house.write()
             stack.enter_context(self.witness)
             with self.writer:
-                while goes_on(sum(self.kills.values()), weather.strikes):
+                while goes_on(self.kills.total() - self.kills["helper alone"], weather.strikes):
                     self._live_and_die()
             weather.clear()
             self._come_to_rest()
@@ -111,9 +113,12 @@ class Campaign:
         self.house.spawn()
         moment = self.chance.choice(MOMENTS)
         self._wait_for(moment)
+        if self.chance.random() < 0.2:
+            self._kill_a_helper()
+            time.sleep(self.chance.uniform(0.0, 2.0))
         if asks and moment != "at the start":
             self._ask_whether_all_is_safe()
-        self.house.kill()
+        self._kill()
         self.kills[moment] += 1
         self.keeper.look()
         self._nothing_broken()
@@ -126,7 +131,7 @@ class Campaign:
             time.sleep(self.chance.uniform(0.05, 2.0))
             return
         self.house.told("READY=1", within_s=STARTS_S)
-        _until(lambda: self.weather.at_work, STARTS_S / 4)
+        _until(lambda: self.weather.at_work, STARTS_S / 10)
         self.witness.news.clear()
         match moment:
             case "at a removal":
@@ -135,6 +140,26 @@ class Campaign:
                 _until(lambda: len(staged(self.house.home())) > 1, PATIENCE_S)  # one is another forged's
             case _:
                 time.sleep(self.chance.uniform(0.1, LONGEST_LIFE_S))
+
+    def _kill(self) -> None:
+        """The daemon, and with it its helper, which the kernel ends a moment later."""
+        helpers = self._helpers()
+        self.house.kill()
+        assert not psutil.wait_procs(helpers, STARTS_S)[1], "its helper lives on"
+
+    def _helpers(self) -> list[psutil.Process]:
+        assert self.house.process is not None
+        try:
+            return psutil.Process(self.house.process.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            return []
+
+    def _kill_a_helper(self) -> None:
+        """Only that: the daemon has to go on."""
+        for helper in self._helpers():
+            with suppress(psutil.NoSuchProcess):
+                helper.kill()
+                self.kills["helper alone"] += 1
 
     def _agents_are_gone(self) -> bool:
         """The line may still hold up the news that forged has died."""
@@ -175,7 +200,7 @@ class Campaign:
 
     def _is_safe(self) -> None:
         with self.house.client(REST_S) as client:
-            answer = client.call("target.drain", target="box", timeout="5m")
+            answer = client.call("target.drain", target="box", timeout="15m")
         assert answer["safe_to_destroy"], answer
         assert not self.house.standing()["held"]
 

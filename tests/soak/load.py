@@ -105,7 +105,7 @@ class Calls(Load):
     pause_s = 0.02
 
     def once(self) -> None:
-        with socket.socket(socket.AF_UNIX) as connection, suppress(ConnectionError):
+        with socket.socket(socket.AF_UNIX) as connection, suppress(ConnectionError, TimeoutError):
             connection.settimeout(120)
             connection.connect(self.house.control)
             with connection.makefile("rb") as answers:

@@ -23,7 +23,7 @@ from tests.support.sshd import Sshd
 from tests.support.sshd import sshd as running_sshd
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_a_few_kills_in_bad_weather(sshd: Sshd) -> None:
     with daemon(sshd, box=LINES) as house:
         figures = Campaign(house, sshd, seed=5, pause_s=0.02).run(lambda kills, strikes: kills < 3)
@@ -40,8 +40,11 @@ def test_hundreds_of_kills_and_strikes() -> None:
         campaign = Campaign(house, own, seed=seed, pause_s=0.1)
 
         def goes_on(kills: int, strikes: int) -> bool:
-            if kills % 10 == 0:
-                print(f"{kills} kills, {strikes} strikes, {len(campaign.witness.removals)} removals", flush=True)
+            if kills % 5 == 0:
+                print(
+                    f"{time.strftime('%H:%M:%S')} {kills} kills, {strikes} strikes, {len(campaign.witness.removals)} removals",
+                    flush=True,
+                )
             return kills < 200 or strikes < 200 or time.monotonic() < ends_s
 
         figures = campaign.run(goes_on)
