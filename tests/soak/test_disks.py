@@ -35,7 +35,7 @@ from tests.support.daemon import Daemon, daemon
 from tests.support.faulty import Rule, Shim
 from tests.support.sshd import Sshd
 
-LINES = 'settle = "500ms"\n[target.cleanup]\nage = "4s"\nevery = "2s"'
+LINES = 'settle = "500ms"\n[target.cleanup]\nage = "4s"\nevery = "5s"'
 WELL = "well"
 STATE = "state"
 """In place of a target's name: the disk of the state database."""
@@ -52,7 +52,7 @@ BROKEN = (faults.PowerCut, faults.Worn)
 CALLS = (faults.WritesFail, faults.FsyncsFail, faults.NamesFail, faults.Flaky, faults.Slow)
 
 
-PATIENCE_S = 240.0
+PATIENCE_S = 600.0
 """For what takes seconds on a machine at rest: a campaign runs beside others, at the lowest priority."""
 
 
@@ -331,9 +331,9 @@ def menu(name: str) -> tuple[type[Fault], ...]:
     return (*WHOLE, *CALLS)
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(1_200)
 def test_a_few_faults_of_every_kind_of_disk(sshd: Sshd) -> None:
-    with on_disks(sshd, seed=5, pause_s=0.1) as campaign:
+    with on_disks(sshd, seed=5, pause_s=0.3) as campaign:
 
         def spells() -> None:
             at = campaign.chance.choice
@@ -342,7 +342,7 @@ def test_a_few_faults_of_every_kind_of_disk(sshd: Sshd) -> None:
             campaign.cut_the_power()
 
         figures = run_campaign(campaign, spells)
-    assert figures.files_home > 100
+    assert figures.kills == figures.power_cuts == 1
 
 
 @pytest.mark.campaign
@@ -352,7 +352,7 @@ def test_hundreds_of_faults() -> None:
 
     minutes, seed = float(os.environ.get("FORGED_MINUTES", "20")), int(os.environ.get("FORGED_SEED", "1"))
     ends_s = time.monotonic() + 60 * minutes
-    with running_sshd() as own, on_disks(own, seed, pause_s=0.5) as campaign:
+    with running_sshd() as own, on_disks(own, seed, pause_s=1.0) as campaign:
 
         def spells() -> None:
             while time.monotonic() < ends_s:
@@ -377,10 +377,9 @@ def one_spell(campaign: Campaign) -> None:
 
 @pytest.mark.timeout(400)
 def test_a_slow_disk_does_not_fill_the_memory(sshd: Sshd) -> None:
-    """Promise 10: the box is quicker than the disk by far, and nothing but `in_flight` waits in between."""
+    """Promise 10: a disk stands still, the box does not, and nothing but `in_flight` waits in between."""
     with daemon(sshd, box="") as house:
-        shim = Shim(house.root)
-        shim.add(Rule("write", house.home(), 0, delay_s=0.02), Rule("fsync", house.home(), 0, delay_s=0.2))
+        shim, standstill = Shim(house.root), Rule("write", house.home(), 0, delay_s=8.0)
         house.within, house.transfer_lines = shim.within, f'min_free = "1MB"\nin_flight = "{IN_FLIGHT}"'
         house.write()
         house.spawn()
@@ -389,8 +388,18 @@ def test_a_slow_disk_does_not_fill_the_memory(sshd: Sshd) -> None:
         until((house.home() / "first").exists, house.log)
         meter, at_rest_bytes = Meter(house), psutil.Process(house.process.pid).memory_info().rss if house.process else 0
         meter.start()
+        shim.add(standstill)
         (house.box() / "film").write_bytes(random.Random(1).randbytes(1 << 20) * FILM_MB)
+        until(lambda: _stands_still(house), house.page)
+        shim.remove(standstill)
         until((house.home() / "film").exists, house.log)
         meter.ended.set()
         meter.join()
         assert meter.most_bytes - at_rest_bytes < 72 << 20
+
+
+def _stands_still(house: Daemon) -> bool:
+    """Much is in flight, and no more comes."""
+    before = house.metric("forged_bytes_in_flight")
+    time.sleep(3)
+    return house.metric("forged_bytes_in_flight") == before > 8e6
