@@ -6,7 +6,7 @@ import errno
 import os
 import random
 import time
-from contextlib import suppress
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,22 +14,22 @@ from tests.soak.disks import Disk, LoopDisk, run
 from tests.support.faulty import HALF, Rule, Shim
 
 
-class Fault:
+class Fault(ABC):
     """One thing that befalls one disk."""
 
     steady: ClassVar[bool] = True
     """forged has to meet it, and it keeps every round from going through. Others may pass unseen, or come and go."""
 
+    @abstractmethod
     def strike(self) -> bool:
         """Begins. False when it cannot be done just now."""
-        raise TypeError(f"{type(self).__name__} does not say how")
 
-    def check(self) -> None:
+    def check(self) -> None:  # noqa: B027
         """Called before it is mended: nothing was done meanwhile that must not be done."""
 
+    @abstractmethod
     def heal(self) -> None:
         """Ends."""
-        raise TypeError(f"{type(self).__name__} does not say how")
 
 
 class Full(Fault):
@@ -202,9 +202,3 @@ class Denied(Shimmed):
 
     def __init__(self, shim: Shim, path: Path, _: random.Random) -> None:
         super().__init__(shim, Rule("write", path, errno.EROFS), Rule("fsync", path, errno.EROFS))
-
-
-def healed_quietly(fault: Fault) -> None:
-    """For the end of a test that has failed: what cannot be mended any more goes with the mounts."""
-    with suppress(Exception):
-        fault.heal()

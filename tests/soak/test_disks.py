@@ -35,8 +35,10 @@ from tests.support.daemon import Daemon, daemon
 from tests.support.faulty import Rule, Shim
 from tests.support.sshd import Sshd
 
-LINES = 'settle = "500ms"\n[target.cleanup]\nage = "4s"\nevery = "2s"'
+LINES = 'settle = "500ms"\n[target.cleanup]\nage = "4s"\nevery = "5s"'
 WELL = "well"
+SICK = ("ext4", "xfs", "fat", "nas")
+"""ext4 and xfs; one without renames that refuse to overwrite and without links, as FAT; one without the former, as NFS."""
 STATE = "state"
 """In place of a target's name: the disk of the state database."""
 
@@ -52,7 +54,7 @@ BROKEN = (faults.PowerCut, faults.Worn)
 CALLS = (faults.WritesFail, faults.FsyncsFail, faults.NamesFail, faults.Flaky, faults.Slow)
 
 
-PATIENCE_S = 240.0
+PATIENCE_S = 600.0
 """For what takes seconds on a machine at rest: a campaign runs beside others, at the lowest priority."""
 
 
@@ -264,23 +266,13 @@ def _plant(home: Path) -> dict[str, str]:
 
 
 @contextmanager
-def on_disks(sshd: Sshd, seed: int, pause_s: float) -> Iterator[Campaign]:
-    """A house whose homes lie on disks of their own: two real ones in files, two that lack what FAT and NFS lack, and one well."""
+def on_disks(sshd: Sshd, sick: Sequence[str], seed: int, pause_s: float) -> Iterator[Campaign]:
+    """A house with a home on each of these disks, and one that stays well. The state database has a disk, too."""
     skip_without_mounts()
-    names = (WELL, "ext4", "xfs", "fat", "nas")
-    with daemon(sshd, **dict.fromkeys(names, LINES)) as house, ExitStack() as stack:
-        shim = Shim(house.root)
+    with daemon(sshd, **dict.fromkeys((WELL, *sick), LINES)) as house, ExitStack() as stack:
+        shim, disks = Shim(house.root), {name: _disk(house, name) for name in (*sick, STATE)}
         shim.add(Rule("noreplace", house.home("fat"), errno.EINVAL), Rule("link", house.home("fat"), errno.EPERM))
         shim.add(Rule("noreplace", house.home("nas"), errno.EINVAL))
-        state = house.root / STATE
-        state.mkdir(mode=0o700)
-        disks: dict[str, Disk] = {
-            "ext4": LoopDisk("ext4", house.root / "disk ext4", house.home("ext4")),
-            "xfs": LoopDisk("xfs", house.root / "disk xfs", house.home("xfs")),
-            "fat": RamDisk(house.root / "disk fat", house.home("fat")),
-            "nas": RamDisk(house.root / "disk nas", house.home("nas")),
-            STATE: LoopDisk("ext4", house.root / "disk state", state),
-        }
         for disk in disks.values():
             stack.enter_context(disk)
         house.within = shim.within
@@ -294,6 +286,15 @@ def on_disks(sshd: Sshd, seed: int, pause_s: float) -> Iterator[Campaign]:
             raise
         finally:
             house.close()
+
+
+def _disk(house: Daemon, name: str) -> Disk:
+    """Real file systems in files; for the homes that lack what FAT and NFS lack, memory is enough."""
+    home = house.root / STATE if name == STATE else house.home(name)
+    home.mkdir(mode=0o700, exist_ok=True)
+    if name in ("fat", "nas"):
+        return RamDisk(house.root / f"disk {name}", home)
+    return LoopDisk("xfs" if name == "xfs" else "ext4", house.root / f"disk {name}", home)
 
 
 def run_campaign(campaign: Campaign, spells: Callable[[], object]) -> Figures:
@@ -331,18 +332,18 @@ def menu(name: str) -> tuple[type[Fault], ...]:
     return (*WHOLE, *CALLS)
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(1_200)
 def test_a_few_faults_of_every_kind_of_disk(sshd: Sshd) -> None:
-    with on_disks(sshd, seed=5, pause_s=0.1) as campaign:
+    with on_disks(sshd, ("ext4", "fat"), seed=5, pause_s=0.2) as campaign:
 
         def spells() -> None:
             at = campaign.chance.choice
-            campaign.spell(*(befall(campaign, name, at(menu(name))) for name in ("ext4", "xfs", "fat", "nas")), kill=True)
+            campaign.spell(*(befall(campaign, name, at(menu(name))) for name in ("ext4", "fat")), kill=True)
             campaign.spell(befall(campaign, STATE, at(menu(STATE))))
             campaign.cut_the_power()
 
         figures = run_campaign(campaign, spells)
-    assert figures.files_home > 100
+    assert figures.kills == figures.power_cuts == 1
 
 
 @pytest.mark.campaign
@@ -352,7 +353,7 @@ def test_hundreds_of_faults() -> None:
 
     minutes, seed = float(os.environ.get("FORGED_MINUTES", "20")), int(os.environ.get("FORGED_SEED", "1"))
     ends_s = time.monotonic() + 60 * minutes
-    with running_sshd() as own, on_disks(own, seed, pause_s=0.5) as campaign:
+    with running_sshd() as own, on_disks(own, SICK, seed, pause_s=1.0) as campaign:
 
         def spells() -> None:
             while time.monotonic() < ends_s:
@@ -371,16 +372,15 @@ def one_spell(campaign: Campaign) -> None:
     elif kind < 0.25:
         campaign.spell(befall(campaign, STATE, chance.choice(menu(STATE))))
     else:
-        names = chance.sample(["ext4", "xfs", "fat", "nas"], chance.randint(1, 4))
+        names = chance.sample(SICK, chance.randint(1, len(SICK)))
         campaign.spell(*(befall(campaign, name, chance.choice(menu(name))) for name in names), kill=chance.random() < 0.3)
 
 
 @pytest.mark.timeout(400)
 def test_a_slow_disk_does_not_fill_the_memory(sshd: Sshd) -> None:
-    """Promise 10: the box is quicker than the disk by far, and nothing but `in_flight` waits in between."""
+    """Promise 10: a disk stands still, the box does not, and nothing but `in_flight` waits in between."""
     with daemon(sshd, box="") as house:
-        shim = Shim(house.root)
-        shim.add(Rule("write", house.home(), 0, delay_s=0.02), Rule("fsync", house.home(), 0, delay_s=0.2))
+        shim, standstill = Shim(house.root), Rule("write", house.home(), 0, delay_s=8.0)
         house.within, house.transfer_lines = shim.within, f'min_free = "1MB"\nin_flight = "{IN_FLIGHT}"'
         house.write()
         house.spawn()
@@ -389,8 +389,18 @@ def test_a_slow_disk_does_not_fill_the_memory(sshd: Sshd) -> None:
         until((house.home() / "first").exists, house.log)
         meter, at_rest_bytes = Meter(house), psutil.Process(house.process.pid).memory_info().rss if house.process else 0
         meter.start()
+        shim.add(standstill)
         (house.box() / "film").write_bytes(random.Random(1).randbytes(1 << 20) * FILM_MB)
+        until(lambda: _stands_still(house), house.page)
+        shim.remove(standstill)
         until((house.home() / "film").exists, house.log)
         meter.ended.set()
         meter.join()
         assert meter.most_bytes - at_rest_bytes < 72 << 20
+
+
+def _stands_still(house: Daemon) -> bool:
+    """Much is in flight, and no more comes."""
+    before = house.metric("forged_bytes_in_flight")
+    time.sleep(3)
+    return house.metric("forged_bytes_in_flight") == before > 8e6
