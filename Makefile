@@ -47,7 +47,7 @@ paces: packages .venv/.dev ## how soon a new file is home, what idling costs, ho
 soak: packages .venv/.dev ## hours of it
 	@$(call campaign,soak)
 
-fuzz: packages .venv/.dev ## hostile bytes and random faults
+fuzz: packages .venv/.fuzz ## hostile bytes, guided by the branches they reach (FORGED_MINUTES=30 for each reader of them)
 	@$(call campaign,fuzz)
 
 pins: .venv/.dev ## compile .ci/constraints.txt anew
@@ -68,7 +68,8 @@ checkers: .venv/.dev
 packages:
 	@.ci/debian $(packages)
 
-# Two stamps, because the demo needs less than the tests. What is pinned or declared anew is installed anew.
+# Three stamps, because the demo needs less than the tests, and those less than the fuzzer. What is pinned or declared anew is
+# installed anew.
 .venv/.forged: pyproject.toml .ci/constraints.txt
 	@.ci/venv
 	@echo 'Installing forged into .venv'
@@ -80,3 +81,8 @@ packages:
 	@echo 'Installing forged and its checkers into .venv'
 	@$(pip) -e '.[dev]'
 	@touch .venv/.forged $@
+
+.venv/.fuzz: .venv/.dev
+	@echo 'Installing a fuzzer into .venv'
+	@$(pip) -e '.[dev,fuzz]'
+	@touch $@

@@ -9,10 +9,11 @@ from typing import assert_never
 from forged.cli import lines, results
 from forged.cli.places import user_home
 from forged.cli.running import run
-from forged.cli.telling import Manner, print_json, say
+from forged.cli.telling import Manner, print_json, say, trouble
 from forged.daemon.app import App
 from forged.daemon.progress import Progress
 from forged.kit.clock import Clock, SystemClock
+from forged.model.errors import StoreDamaged
 from forged.model.settings import Config
 from forged.model.target import Target
 from forged.sync.cycle import RoundResult
@@ -46,6 +47,8 @@ def preview(config: Config, names: Sequence[str], manner: Manner) -> bool:
 async def _sync(config: Config, names: Sequence[str], manner: Manner, clock: Clock) -> list[RoundResult]:
     progress = Progress(clock)
     async with App.open(config, observer=progress, ssh_home=user_home()) as app:
+        if app.rebuilt is not None:
+            say(trouble("forged", StoreDamaged(app.rebuilt.message, hint=app.rebuilt.hint)), to_stderr=True)
         targets = app.targets(names)
         progress.expect(target.name for target in targets)
         async with shown(progress, targets, manner, clock):
@@ -53,7 +56,7 @@ async def _sync(config: Config, names: Sequence[str], manner: Manner, clock: Clo
 
 
 async def _preview(config: Config, names: Sequence[str], clock: Clock) -> list[Preview]:
-    async with App.open(config, observer=Progress(clock), ssh_home=user_home()) as app:
+    async with App.open(config, observer=Progress(clock), ssh_home=user_home(), rebuild=False) as app:
         return await app.preview(names)
 
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from forged.config.lines import KeyPath, key_lines, line_of
+from forged.config.mistakes import told
 from forged.config.presets import preset
 from forged.config.read import Tables
 from forged.config.schema import TargetKeys
@@ -66,7 +67,7 @@ class Effective:
             yield from self._target(f"target.{target.name}", ("target", index), target, built)
         for (index, ingest), settings in zip(tables.ingests, config.ingests, strict=True):
             catalog = settings.handler.path if isinstance(settings.handler, SqliteIngest) else None
-            known = {"path": Known(_path(catalog), DEFAULT)} if catalog else {}
+            known = {"path": Known(told(catalog), DEFAULT)} if catalog else {}
             yield from self._rows(f"ingest.{ingest.name}", ("ingest", index), ingest, known)
         for (index, discovery), found in zip(tables.discoveries, config.discoveries, strict=True):
             key = f"discovery.{discovery.name}"
@@ -123,22 +124,18 @@ class Effective:
         return found if isinstance(found, Mapping) else {}
 
     def _place(self, path: KeyPath) -> str:
-        return f"{self._config.path}:{line_of(self._lines, path)}"
+        return f"{told(self._config.path)}:{line_of(self._lines, path)}"
 
 
 def _from(place: Place | None, path: Path) -> Known:
     """A path that the file or else the surroundings give."""
-    return Known(_path(path), f"${place.variable}" if place and place.variable else DEFAULT)
-
-
-def _path(path: Path) -> str:
-    return shown(fsencode(path))
+    return Known(told(path), f"${place.variable}" if place and place.variable else DEFAULT)
 
 
 def _as_written(read: object, written: object) -> Shown:
     """The text, number or list that stands in the file; paths absolute."""
     if isinstance(read, Path):
-        return _path(read)
+        return told(read)
     if isinstance(written, list | tuple):
         return tuple(str(item) for item in written)
     return written if isinstance(written, str | int | float) else None

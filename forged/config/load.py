@@ -13,7 +13,7 @@ import tomli
 from forged.config.build import Builder
 from forged.config.checks import check
 from forged.config.effective import Effective
-from forged.config.mistakes import rendered
+from forged.config.mistakes import rendered, told
 from forged.config.read import Reader
 from forged.config.surroundings import Surroundings
 from forged.model.errors import ConfigError
@@ -52,13 +52,13 @@ def find(argument: Path | None, env: Mapping[str, str], cwd: Path, home: Path, s
         named = cwd / named
         if not os.path.exists(named):
             origin = "--config" if argument else "$FORGED_CONFIG"
-            raise ConfigError((f"{named}: there is no such file, but {origin} names it: correct one of them",))
+            raise ConfigError((f"{told(named)}: there is no such file, but {origin} names it: correct one of them",))
         return named
     places = (cwd / "forged.toml", home / ".config/forged/forged.toml", system / "forged.toml")
     for place in places:
         if os.path.exists(place):
             return place
-    looked = "\n".join(f"  {place}" for place in places)
+    looked = "\n".join(f"  {told(place)}" for place in places)
     hint = "start from forged.toml.example, or let `forged probe ssh://user@host` write the first [[target]]"
     raise ConfigError((f"there is no configuration file; looked for\n{looked}\n{hint}; -c FILE names another place",))
 
@@ -68,14 +68,14 @@ def _read(path: Path) -> str:
         with path.open("rb") as file:
             raw = file.read(MAX_FILE_BYTES + 1)
     except OSError as e:
-        raise ConfigError((f"{path}: it cannot be read: {e.strerror}; check the path and its permissions",)) from e
+        raise ConfigError((f"{told(path)}: it cannot be read: {e.strerror}; check the path and its permissions",)) from e
     if len(raw) > MAX_FILE_BYTES:
-        raise ConfigError((f"{path}: it is larger than {MAX_FILE_BYTES} bytes: is this the configuration?",))
+        raise ConfigError((f"{told(path)}: it is larger than {MAX_FILE_BYTES} bytes: is this the configuration?",))
     try:
         return raw.decode("utf-8-sig").replace("\r\n", "\n")  # some editors put a byte order mark in front
     except UnicodeDecodeError as e:
         line = raw[: e.start].count(b"\n") + 1
-        raise ConfigError((f"{path}:{line}: this is not UTF-8: save the file in that encoding",)) from e
+        raise ConfigError((f"{told(path)}:{line}: this is not UTF-8: save the file in that encoding",)) from e
 
 
 def _parse(path: Path, text: str) -> dict[str, object]:
@@ -83,6 +83,8 @@ def _parse(path: Path, text: str) -> dict[str, object]:
         return tomli.loads(text)
     except tomli.TOMLDecodeError as e:
         what = re.sub(r" \(at .*\)$", "", str(e))
-        raise ConfigError((f"{path}:{e.lineno}: column {e.colno}: this is not TOML: {what[:1].lower()}{what[1:]}",)) from e
+        raise ConfigError((f"{told(path)}:{e.lineno}: column {e.colno}: this is not TOML: {what[:1].lower()}{what[1:]}",)) from e
+    except ValueError as e:  # what Python's int() refuses, and the parser does not know of
+        raise ConfigError((f"{told(path)}: a number in it has thousands of digits: is this the configuration?",)) from e
     except RecursionError as e:
-        raise ConfigError((f"{path}: its brackets are nested too deep: is this the configuration?",)) from e
+        raise ConfigError((f"{told(path)}: its brackets are nested too deep: is this the configuration?",)) from e

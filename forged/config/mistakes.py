@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from os import fsencode
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -83,7 +84,12 @@ def rendered(mistakes: Iterable[Mistake], file: Path, text: str, data: Mapping[s
     """`file:line: key: what, and what to do`, in the order of the file."""
     lines = key_lines(text)
     placed = sorted(((line_of(lines, mistake.path), mistake) for mistake in mistakes), key=lambda pair: pair[0])
-    return tuple(f"{file}:{line}: {shown_key(mistake.path, data)}: {harmless(mistake.message)}" for line, mistake in placed)
+    return tuple(f"{told(file)}:{line}: {shown_key(mistake.path, data)}: {harmless(mistake.message)}" for line, mistake in placed)
+
+
+def told(path: Path) -> str:
+    """A path of ours for people, logs and JSON: the owner's folders need not be UTF-8."""
+    return shown(fsencode(path))
 
 
 def harmless(message: str) -> str:

@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo
 
 from forged.config.address import parse_source
 from forged.config.cron import parse_cron
+from forged.config.mistakes import told
 from forged.config.surroundings import Surroundings
 from forged.config.timetable import parse_bandwidth
 from forged.kit.units import parse_duration, parse_size
@@ -214,7 +215,7 @@ def _path(value: object, info: ValidationInfo) -> Path | None:
 def _existing_file(value: object, info: ValidationInfo) -> Path | None:
     path = _path(value, info)
     if path is not None and not (os.path.isfile(path) and os.access(path, os.R_OK)):
-        raise ValueError(f"there is no file at {path}, or this user may not read it")
+        raise ValueError(f"there is no file at {told(path)}, or this user may not read it")
     return path
 
 

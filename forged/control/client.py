@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import struct
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -166,19 +167,27 @@ class Client:
 
 def _connected(path: str, timeout_s: float | None) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    connection.settimeout(timeout_s)
     try:
+        if timeout_s is not None:
+            # A socket with a timeout of Python's own is told at once that the queue is full; one that blocks waits its turn in it.
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(timeout_s))
         connection.connect(path)
     except OSError as e:
         connection.close()
         raise _translated(path, e) from e
+    connection.settimeout(timeout_s)
     return connection
+
+
+def _timeval(seconds: float) -> bytes:
+    """struct timeval of socket(7); all zero would mean for ever."""
+    return struct.pack("@ll", int(seconds), int(seconds % 1 * 1_000_000) or 1)
 
 
 def _translated(path: str, error: OSError) -> ForgedError:
     if isinstance(error, PermissionError):
         return NoPermission(f"You may not connect to {path}.")
-    if isinstance(error, (TimeoutError, BlockingIOError)):  # a full queue: it is alive, but takes nobody in
+    if isinstance(error, (TimeoutError, BlockingIOError)):  # its queue stayed full: it is alive, but takes nobody in
         return NoAnswer(f"The daemon on {path} accepts no connection.")
     if isinstance(error, FileNotFoundError):
         return NoDaemon(f"No forged daemon is running: {path} does not exist.")

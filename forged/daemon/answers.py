@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from pydantic_core import to_json
 
+from forged.config.mistakes import told
 from forged.daemon.progress import TargetProgress
 from forged.daemon.standing import Standing
 from forged.model import rpc
@@ -152,7 +153,7 @@ def target(standing: Standing) -> rpc.Target:
         "name": one.name,
         "type": one.type.value,
         "source": str(one.source),
-        "dest": str(one.home.dest),
+        "dest": told(one.home.dest),
         "state": standing.state.value,
         "held": standing.hold is not None,
         "paused": standing.pause is not None,

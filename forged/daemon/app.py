@@ -10,20 +10,35 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from forged.daemon.pool import Pool
+from forged.destination.apart.hands import ApartHands
+from forged.destination.apart.process import Helper
 from forged.destination.base import Destination
+from forged.destination.desk import Desk
+from forged.destination.hands import Hands, Threads
 from forged.destination.posix import PosixDestination
 from forged.kit.clock import Clock, SystemClock
 from forged.kit.lock import LockHeld, hold_lock
 from forged.media.completeness import inspect
-from forged.model.errors import ConfigError, ForgedError, HostKeyUnknown, NotSupported, StateDirectoryBusy, StoreError
+from forged.model.errors import (
+    ConfigError,
+    ForgedError,
+    HostKeyUnknown,
+    NotSupported,
+    StateDirectoryBusy,
+    StoreDamaged,
+    StoreError,
+)
 from forged.model.jobs import Job, JobStatus, new_job_id
+from forged.model.manifest import Hold
 from forged.model.observer import Nobody, Observer
 from forged.model.paths import SourcePath, source_path
 from forged.model.settings import Config
 from forged.model.target import SourceKind, Target
+from forged.rules.safety import EXPLAIN_REBUILT, Doubt
 from forged.rules.selection import Selector, folder_path
 from forged.sources.base import Source
 from forged.sources.hostkeys import ForgetfulPins
@@ -31,10 +46,30 @@ from forged.sources.local import LocalSource
 from forged.sources.retrying import Retrying, RetryPolicy
 from forged.sources.ssh import ssh_source
 from forged.store.base import Store
-from forged.store.sqlite import open_store
+from forged.store.sqlite import begin_anew, open_store
 from forged.sync.cycle import RoundResult, never_began, sync_once
 from forged.sync.doors import Doors, Looks
 from forged.sync.preview import Preview, preview_once
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """A memory that had to begin anew, in words: what happened, what became of the one before, and what follows."""
+
+    why: str
+    kept: Path | None
+
+    @property
+    def message(self) -> str:
+        kept = f"it is kept as {self.kept}" if self.kept else "nothing of it is left"
+        return f"{self.why}; {kept}. A new one has begun: what is home already is adopted, and not moved again"
+
+    @property
+    def hint(self) -> str:
+        return (
+            "cleanup is held: look at the sources and at home, then `forgectl release TARGET`. Files that were deleted at home "
+            "come back if the source still has them; pauses, limits, pinned host keys and jobs are forgotten"
+        )
 
 
 class App:
@@ -47,11 +82,19 @@ class App:
         self.pool = Pool(config.transfer, clock)
         self._observer = observer
         self._ssh_home = ssh_home
+        self._helper = Helper()
+        self.rebuilt: Rebuilt | None = None
+        """Set when the state database was damaged or lost: whoever opened this has to say so."""
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, config: Config, *, observer: Observer, ssh_home: Path, clock: Clock | None = None) -> AsyncIterator[App]:
-        """Raises StateDirectoryBusy, StoreError. `ssh_home`: whose .ssh is used, normally the user's home."""
+    async def open(
+        cls, config: Config, *, observer: Observer, ssh_home: Path, clock: Clock | None = None, rebuild: bool = True
+    ) -> AsyncIterator[App]:
+        """Raises StateDirectoryBusy, StoreError. `ssh_home`: whose .ssh is used, normally the user's home.
+
+        `rebuild`: a state database that is damaged or lost is set aside and begun anew; else it is an error.
+        """
         state_dir = config.daemon.state_dir
         async with AsyncExitStack() as stack:
             try:
@@ -61,11 +104,20 @@ class App:
             except OSError as e:
                 hint = "check that state_dir is a folder this user may write to"
                 raise StoreError(f"{state_dir}: {e.strerror or e}", hint=hint) from e
-            store = await open_store(config.state.sqlite)
+            rebuilt = None
+            try:
+                store = await open_store(config.state.sqlite)
+            except StoreDamaged as damage:
+                if not rebuild:
+                    raise
+                rebuilt = await _begin_anew(config, damage, clock or SystemClock())
+                store = await open_store(config.state.sqlite)
             stack.push_async_callback(store.close)
             app = cls(config, store, observer, clock or SystemClock(), ssh_home)
+            app.rebuilt = rebuilt
             keeper = asyncio.create_task(app.pool.keep_time(), name="bandwidth timetable")
             stack.callback(keeper.cancel)
+            stack.push_async_callback(app._helper.aclose)
             yield app
 
     async def apply(self, config: Config) -> None:
@@ -118,11 +170,18 @@ class App:
         watching = observer or self._observer
         namespace = f"{await self.store.identity()}-{target.manifest}"
         with self.pool.room(target) as room:
-            least_bytes = self.config.transfer.min_free_bytes
-            destination = PosixDestination(target.home, namespace, room, least_bytes, inspect)
+            destination = PosixDestination(self._hands(target, namespace), room)
             async with aclosing(destination):
                 source = self._source(target, destination, watching, patient_opening)
                 yield Doors(target, Selector(target.selection), source, destination, self.store, watching, self.clock)
+
+    def _hands(self, target: Target, namespace: str) -> Hands:
+        """A process of its own writes what comes over a line, beside the loop that it comes from; what is on this machine is cloned
+        by a thread that has it open."""
+        least_bytes = self.config.transfer.min_free_bytes
+        if target.source.kind is SourceKind.LOCAL:
+            return Threads(Desk(target.home, namespace, least_bytes, inspect), namespace)
+        return ApartHands(self._helper, target.home, namespace, least_bytes, inspect)
 
     async def trust(self, target: Target, fingerprint: str) -> None:
         """Pins the host key that the box shows now, if it has this fingerprint. Raises SourceError: another key, or no answer."""
@@ -156,6 +215,14 @@ class App:
                 hint="reach the box by ssh://user@host/path; other kinds of source come with later versions",
             )
         return ssh_source(target, self.store.pins, observer, self._ssh_home)
+
+
+async def _begin_anew(config: Config, damage: StoreDamaged, clock: Clock) -> Rebuilt:
+    """All targets are held: with the memory went tombstones, and holds that nobody had released."""
+    hold = Hold(Doubt.STATE_REBUILT.value, EXPLAIN_REBUILT, clock.now_ns())
+    holds = {target.manifest: hold for target in config.targets}
+    kept = await asyncio.to_thread(begin_anew, config.state.sqlite, holds, clock.now_ns())
+    return Rebuilt(damage.message, kept)
 
 
 def _paths(target: Target, folders: Sequence[str]) -> list[SourcePath]:

@@ -6,6 +6,7 @@ entry in `problems` of `target.status`, with the newest words and the time it be
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from forged.kit.clock import Clock
@@ -23,6 +24,8 @@ class Condition:
     hint: str
     since_ns: int
     times: int = 1
+    met_s: float = 0.0
+    """When it was last met, by the clock that only runs forward."""
     scope: Scope | None = None
     """What it stops; None for what was told without an error."""
 
@@ -43,11 +46,11 @@ class Conditions:
 
     def broken(self, kind: str, message: str, hint: str = "", *, scope: Scope | None = None) -> None:
         """Something is wrong: news when this kind was well before, otherwise only counted. `kind` is a stable word."""
-        known = self._broken.get(kind)
+        known, met_s = self._broken.get(kind), self._clock.monotonic_s()
         if known is not None:
-            self._broken[kind] = replace(known, message=message, hint=hint, times=known.times + 1, scope=scope)
+            self._broken[kind] = replace(known, message=message, hint=hint, times=known.times + 1, met_s=met_s, scope=scope)
             return
-        self._broken[kind] = Condition(kind, message, hint, self._clock.now_ns(), scope=scope)
+        self._broken[kind] = Condition(kind, message, hint, self._clock.now_ns(), met_s=met_s, scope=scope)
         self._log.warning(message, target=self._target, kind=kind, hint=hint)
 
     def failed(self, error: ForgedError) -> None:
@@ -73,8 +76,8 @@ class Conditions:
             times=condition.times,
         )
 
-    def well(self, scope: Scope) -> None:
-        """Everything that errors of this scope had stopped works."""
+    def well(self, scope: Scope, as_of_s: float = math.inf) -> None:
+        """Everything that errors of this scope had stopped works. A look that began at `as_of_s` disproves nothing later."""
         for condition in self.problems:
-            if condition.scope is scope:
+            if condition.scope is scope and condition.met_s <= as_of_s:
                 self.healed(condition.kind)

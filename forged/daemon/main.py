@@ -29,6 +29,7 @@ from forged.daemon.methods_sync import SyncMethods, Telling
 from forged.daemon.methods_target import TargetMethods
 from forged.daemon.reload import Reloader
 from forged.kit.clock import Clock, SystemClock
+from forged.kit.descriptors import allow_many_open_files
 from forged.kit.garbage import collect_rarely
 from forged.kit.logs import Log, Style, configure, logger
 from forged.kit.notify import Notifier
@@ -57,6 +58,7 @@ def run_daemon(config_path: Path, env: Mapping[str, str], home: Path) -> int:
     def read() -> Config:
         return load(config_path, env, is_root=os.geteuid() == 0)
 
+    allow_many_open_files()
     try:
         return uvloop.run(_Daemon(read, env, home).run())
     except ConfigError as error:
@@ -90,6 +92,8 @@ class _Daemon:
             metrics = Metrics(self._clock, version=forged.__version__)
             # The lock on the state directory comes with the store: before sockets and ports, which another forged may hold.
             app = await stack.enter_async_context(App.open(config, observer=Everyone(), ssh_home=self._home, clock=self._clock))
+            if app.rebuilt is not None:
+                log.error(app.rebuilt.message, hint=app.rebuilt.hint)
             jobs = self._job_book(app, publisher, events)
             fleet = Fleet(app, jobs, metrics, log, events)
             tasks = Tasks(lambda name, error: log.error("a task ended unexpectedly", task=name, exc_info=error))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 
+from forged.config.mistakes import told
 from forged.control.peers import Level
 from forged.control.registry import Registry
 from forged.daemon.reload import RESTART_ONLY
@@ -38,7 +39,7 @@ class ConfigMethods:
         end = start + len(page)
         return {
             "success": True,
-            "path": str(config.path),
+            "path": told(config.path),
             "values": page,
             "next_cursor": str(end) if end < len(values) else None,
         }

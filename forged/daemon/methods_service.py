@@ -7,7 +7,10 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 import forged
+from forged.config.mistakes import told
 from forged.control.peers import Level
 from forged.control.publisher import Connection, Publisher
 from forged.control.registry import Registry
@@ -29,8 +32,7 @@ RECENT_EVENTS = 200
 """Events that a new subscriber is told at once: what a person likes to see when they begin to look."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Happened:
+class _Happened(Struct, frozen=True):
     """One event. It is put into words when somebody reads them: a first sync makes more events than anyone will."""
 
     id: int
@@ -134,9 +136,9 @@ class ServiceMethods:
             "version": forged.__version__,
             "pid": os.getpid(),
             "started_at": answers.time_text(self._facts.started_ns),
-            "config": str(config.path),
-            "state_dir": str(config.daemon.state_dir),
-            "socket": str(config.daemon.socket),
+            "config": told(config.path),
+            "state_dir": told(config.daemon.state_dir),
+            "socket": told(config.daemon.socket),
             "metrics": self._facts.metrics_address,
             "targets": len(self._fleet.members),
             "jobs_active": len(self._jobs.active),

@@ -12,20 +12,16 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from forged.daemon.standing import Standing
+from forged.daemon.standing import WAITED_FOR, Standing
 from forged.daemon.watching import Watching
 from forged.kit.backoff import backoff
-from forged.model.errors import Cancelled, ForgedError, NotSupported, Scope, SourceError, SourceLost
+from forged.model.errors import Cancelled, ForgedError, NotSupported, SourceError, SourceLost
 from forged.sync.doors import Doors, Looks
 
 FIRST_PAUSE_S = 2.0
 LONGEST_PAUSE_S = 300.0
 """Between two attempts at a source that does not answer. A box that comes back is home within five minutes; a person's request
 tries at once."""
-
-
-STAYING = (Scope.DESTINATION, Scope.STORE)
-"""Scopes whose trouble outlasts the wish that met it."""
 
 
 class Fault(ForgedError):
@@ -194,7 +190,7 @@ class Runner:
         self._told = error
         if isinstance(error, SourceError) and _ends_connection(error):
             self.standing.lost(error)
-        elif error.scope in STAYING:
+        elif error.scope in WAITED_FOR:
             self.standing.broken(error)
 
     async def _refuse_all(self, error: ForgedError) -> None:

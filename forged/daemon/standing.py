@@ -20,6 +20,9 @@ from forged.sync.cycle import RoundResult
 REFUSALS = (AuthRefused, HostKeyChanged, HostKeyUnknown)
 """Errors that only a person can mend: the box answers, but one side does not accept the other."""
 
+WAITED_FOR = (Scope.DESTINATION, Scope.STORE)
+"""Scopes whose trouble is at home: it outlasts the wish that met it, and heals there."""
+
 
 class State(enum.Enum):
     """The fixed words of DESIGN section 6."""
@@ -112,7 +115,7 @@ class Standing:
     def broken(self, error: ForgedError) -> None:
         """A condition of its scope: logged once, shown until it heals."""
         self.metrics.failed(self.target.name, error)
-        self.waiting = self.waiting or error.scope in (Scope.DESTINATION, Scope.STORE)
+        self.waiting = self.waiting or error.scope in WAITED_FOR
         self.conditions.failed(error)
 
     def round_began(self, active: ActiveJob) -> None:
@@ -131,11 +134,11 @@ class Standing:
         if result.job.result is not None:
             self.metrics.sync_ended(self.target.name, result.job.result, self.clock.now_ns())
         if result.error is None:
-            self.waiting = False
             self.last_sync_ns = self.clock.now_ns()
             self.seen_s = self._began_s if everything else self.seen_s
-            for scope in (Scope.SOURCE, Scope.DESTINATION, Scope.STORE):
-                self.conditions.well(scope)
+            for scope in (Scope.SOURCE, *WAITED_FOR):
+                self.conditions.well(scope, self._began_s)  # what a notice has run into meanwhile stays broken
+            self.waiting = any(condition.scope in WAITED_FOR for condition in self.conditions.problems)
             self._left(result.waiting.files, 0, settled=result.tally.failed > 0)
         elif numbers is not None:
             files = numbers.total_files - numbers.landed_files

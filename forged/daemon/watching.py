@@ -45,6 +45,8 @@ class Watching:
         self._news = asyncio.Event()
         self._lines: set[asyncio.Task[None]] = set()
         """Those that bring something now."""
+        self._resting = 0
+        """Files that are to be tried once more, in a while."""
         self._home_is_ready = False
 
     async def run(self) -> None:
@@ -122,6 +124,7 @@ class Watching:
 
     async def _bring(self) -> None:
         """Takes what has been noticed so far, all at once, and goes on: a few lines side by side."""
+        self._resting = 0
         async with asyncio.TaskGroup() as self._group:
             while True:
                 await self._news.wait()
@@ -157,11 +160,19 @@ class Watching:
                 self._look()
             if waiting:
                 again = [entry for entry in entries if entry.path in waiting]
-                self._group.create_task(self._again(again, min(waiting.values()), closed), name="noticed again")
+                self._rest(again, min(waiting.values()), closed)
+
+    def _rest(self, entries: list[Entry], wait_s: float, closed: bool) -> None:
+        """Another line has them, or they may still be written: once more, when that makes sense. Of too many, a look takes care."""
+        if self._resting + len(entries) > MOST_NOTICED:
+            self._look()
+            return
+        self._resting += len(entries)
+        self._group.create_task(self._again(entries, wait_s, closed), name="noticed again")
 
     async def _again(self, entries: list[Entry], wait_s: float, closed: bool) -> None:
-        """Another line has them, or they may still be written: once more, when that makes sense."""
         await self._doors.clock.sleep(wait_s)
+        self._resting -= len(entries)
         if closed:
             self._closed = {entry.path: entry for entry in entries} | self._closed
         else:

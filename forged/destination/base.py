@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from forged.kit.durable import NoReplace as NoReplace
 from forged.model.files import Problem
 from forged.model.paths import HomePath
-from forged.model.transfer import Landed, Receipt, Sink
+from forged.model.transfer import Landed, Receipt, Sink, Wholeness
+from forged.rules.names import VersionNames
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,23 +26,22 @@ class Readiness:
     no_replace: NoReplace
 
 
-@dataclass(frozen=True, slots=True)
-class Landing:
-    """One file to land: its receipt, the name it should get, and the names to take if that one holds other content."""
+class Landing(Struct, frozen=True, gc=False):
+    """One file to land: its receipt, and the name it should get."""
 
     receipt: Receipt
     home: HomePath
-    versions: Iterable[HomePath]
-    """`stem~<first 8 of sha256>.ext`, then longer prefixes of the hash; the last one cannot be taken by other content.
-
-    May be looked through more than once, and makes the names only then: nearly no file needs one.
-    """
     replaces_sha256: bytes | None = None
     """For `mutable` files: replace what is under `home`, if it is still what forged put there."""
 
+    @property
+    def versions(self) -> VersionNames:
+        """The names to take if that one holds other content: `stem~<first 8 of sha256>.ext`, then longer prefixes of the hash; the
+        last one cannot be taken by other content."""
+        return VersionNames(self.home, self.receipt.staged.sha256)
 
-@dataclass(frozen=True, slots=True)
-class HomeLook:
+
+class HomeLook(Struct, frozen=True, gc=False):
     """A regular file at home, as it is now."""
 
     size_bytes: int
@@ -70,12 +72,13 @@ class Destination(Protocol):
     answers a Problem when only one file is. All paths stay below the destination: a symbolic link in the way is a Problem.
     """
 
-    async def ready(self, known_id: str | None) -> Readiness:
+    async def ready(self, known_id: str | None, *, may_be_new: bool = True) -> Readiness:
         """Whether files can land now.
 
         `known_id` is the marker's id as the store remembers it: None before the first use, when the marker is made. Raises
         DestinationMissing (also: `require_mount` and no mount point), MarkerMissing, DestinationReadOnly, DiskFull (less than
-        min_free). Never creates the destination folder itself when `known_id` is set.
+        min_free). Never creates the destination folder itself when `known_id` is set. Without `may_be_new` it has been used
+        before, under an id that was lost: then it has to have a marker already, whichever it is.
         """
 
     def sink(self) -> HomeSink:
@@ -114,6 +117,9 @@ class Destination(Protocol):
 
     async def hash(self, home: HomePath) -> bytes | None:
         """The sha256 of a file at home; None where no regular file is, or none that we may read."""
+
+    async def inspect(self, home: HomePath) -> Wholeness:
+        """What the format of a file at home says about its end; UNKNOWN where no regular file is, or none that we may read."""
 
     async def confirm(self, batch: Sequence[HomePath]) -> None:
         """Makes files that were found at home (adopted ones) durable too: fsync of the files and their folders."""

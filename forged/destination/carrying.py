@@ -16,7 +16,6 @@ from forged.destination.pouring import part_name
 from forged.kit.durable import NEW_FILE, Folders, NoReplace, rename_noreplace, write_all
 from forged.model.errors import DestinationError
 from forged.model.paths import HomePath
-from forged.model.transfer import Staged
 
 
 def rename_claimed(place: Place, folders: Folders, staging: str, home: HomePath) -> None:
@@ -33,38 +32,38 @@ def rename_claimed(place: Place, folders: Folders, staging: str, home: HomePath)
     drop_claim(place.staging, staging)
 
 
-def carry_across(place: Place, folders: Folders, staged: Staged, home: HomePath, *, replace: bool = False) -> bool:
+def carry_across(place: Place, folders: Folders, staging: str, sha256: bytes, home: HomePath, *, replace: bool = False) -> bool:
     """Copies a staged file to a hidden name beside its final one, makes it durable and renames it there.
 
     False when the name is taken (never with `replace`). Raises DestinationError when the copy is not what was verified;
     OSError.
     """
-    settle_claim(place.staging, staged.staging, folders)
+    settle_claim(place.staging, staging, folders)
     folder, name = _place_of(folders, home)
     copy = copy_name()
-    make_claim(place.staging, staged.staging, _beside(home, copy))
+    make_claim(place.staging, staging, _beside(home, copy))
     try:
-        _copy(place.staging, staged, folder, copy)
+        _copy(place.staging, staging, sha256, folder, copy)
         if replace:
             os.rename(copy, name, src_dir_fd=folder, dst_dir_fd=folder)
         else:
-            _take_name(place, staged.staging, folder, copy, home)
+            _take_name(place, staging, folder, copy, home)
     except BaseException as e:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(copy, dir_fd=folder)
-        drop_claim(place.staging, staged.staging)
+        drop_claim(place.staging, staging)
         if isinstance(e, FileExistsError):
             return False
         raise
-    drop_claim(place.staging, staged.staging)
-    os.unlink(part_name(staged.staging), dir_fd=place.staging)
+    drop_claim(place.staging, staging)
+    os.unlink(part_name(staging), dir_fd=place.staging)
     return True
 
 
-def _copy(staging_folder: int, staged: Staged, folder: int, copy: bytes) -> None:
+def _copy(staging_folder: int, staging: str, sha256: bytes, folder: int, copy: bytes) -> None:
     """All that the staged file is, on the other disk, on disk. Reading it again proves it again."""
     with contextlib.ExitStack() as stack:
-        original = os.open(part_name(staged.staging), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=staging_folder)
+        original = os.open(part_name(staging), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=staging_folder)
         stack.callback(os.close, original)
         fd = os.open(copy, NEW_FILE, 0o600, dir_fd=folder)
         stack.callback(os.close, fd)
@@ -73,7 +72,7 @@ def _copy(staging_folder: int, staged: Staged, folder: int, copy: bytes) -> None
             hash.update(data)
             write_all(fd, data, offset)
             offset += len(data)
-        if hash.digest() != staged.sha256:
+        if hash.digest() != sha256:
             raise DestinationError(
                 "a staged file is not what was verified", hint="check the disk: what was written reads otherwise"
             )

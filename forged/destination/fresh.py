@@ -10,8 +10,6 @@ import os
 import resource
 from collections.abc import Collection
 
-from forged.model.transfer import Staged
-
 MOST_HELD = 1024
 """What gets its names in one go, and what comes in meanwhile (sync/cycle, LANDING_BATCH). With half of it, most small files were
 opened again: of ten system calls for each that was three."""
@@ -24,22 +22,22 @@ class Fresh:
     """The open files, for several threads: each call is one step. A descriptor that was taken belongs to who took it."""
 
     def __init__(self) -> None:
-        self._held: dict[str, tuple[Staged, int]] = {}
+        self._held: dict[str, tuple[bytes, int]] = {}
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         self.most = MOST_HELD if limit == resource.RLIM_INFINITY else max(min(MOST_HELD, limit // SHARE_OF_LIMIT), 1)
         """So many files may be open here, and so many in each landing."""
 
-    def hold(self, staged: Staged, fd: int) -> None:
+    def hold(self, staging: str, sha256: bytes, fd: int) -> None:
         """Takes over the descriptor; closes it where enough are held."""
         if len(self._held) < self.most:
-            self._held[staged.staging] = (staged, fd)
+            self._held[staging] = (sha256, fd)
         else:
             os.close(fd)
 
-    def take(self, staged: Staged) -> int | None:
-        """Its descriptor; None where it is not held, or another attempt has begun in its place."""
-        held = self._held.pop(staged.staging, None)
-        if held is None or held[0] is staged:
+    def take(self, staging: str, sha256: bytes) -> int | None:
+        """Its descriptor; None where it is not held, or other content has come in its place."""
+        held = self._held.pop(staging, None)
+        if held is None or held[0] == sha256:
             return held[1] if held is not None else None
         os.close(held[1])
         return None

@@ -1,8 +1,8 @@
 """How staged files get their final names: dressed, made durable, renamed without overwriting, and their folders made durable.
 
 The order over a batch is the promise: all files are on disk before the first gets its name, and all names before the first is
-answered. One journal commit of the file system then serves many files. Everything here blocks and runs in a destination's threads;
-several batches at once are safe, because taking a name is one atomic step.
+answered. One journal commit of the file system then serves many files. Everything here blocks; several batches at once are safe,
+because taking a name is one atomic step.
 """
 
 from __future__ import annotations
@@ -13,19 +13,24 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from itertools import chain
+from typing import Final
 
-from forged.destination.base import Closed, HomeLook, Landing
 from forged.destination.carrying import carry_across, rename_claimed
 from forged.destination.fresh import Fresh
 from forged.destination.hashing import sha256_of
 from forged.destination.place import Place
+from forged.destination.plain import Fate, Seen, Wish
 from forged.destination.pouring import part_name
 from forged.destination.root import Root
+from forged.destination.staging import Inspect
 from forged.destination.trouble import spares
 from forged.kit.durable import READ, Folders, NoReplace, rename_noreplace
-from forged.model.files import Problem, ProblemKind
 from forged.model.paths import HomePath, shown
-from forged.model.transfer import Landed, LandedAs, Receipt, Staged
+from forged.model.transfer import LandedAs, Wholeness
+from forged.rules.names import VersionNames
+
+_HOME: Final = 4
+"""Where a wish says which name it should get."""
 
 
 class Landings:
@@ -34,40 +39,40 @@ class Landings:
     def __init__(self, root: Root, fresh: Fresh) -> None:
         self._root, self._fresh = root, fresh
 
-    def land(self, batch: Sequence[Landing]) -> list[Landed | Problem]:
+    def land(self, wishes: Sequence[Wish]) -> list[Fate]:
         """As the contract says. Names are taken folder by folder, and within one in the order asked."""
         with self._root.enter() as place, self._root.folders(place) as folders:
-            here = self._on_disk(place, [landing.receipt for landing in batch])
+            here = self._on_disk(place, wishes)
             naming = _Naming(place, folders)
-            answers: dict[int, Landed | Problem] = {}
-            for number in sorted(range(len(batch)), key=lambda number: batch[number].home.rpartition(b"/")[0]):
-                answers[number] = naming.answer(batch[number], here[number])
+            fates: dict[int, Fate] = {}
+            for number in sorted(range(len(wishes)), key=lambda number: _above(wishes[number][_HOME])):
+                fates[number] = naming.fate(wishes[number], here[number])
             folders.sync()
-            return [answers[number] for number in range(len(batch))]
+            return [fates[number] for number in range(len(wishes))]
 
-    def _on_disk(self, place: Place, receipts: Sequence[Receipt]) -> list[bool]:
+    def _on_disk(self, place: Place, wishes: Sequence[Wish]) -> list[bool]:
         """Dresses staged files and makes them durable; which of them were there."""
         most = self._fresh.most
-        groups = [receipts[start : start + most] for start in range(0, len(receipts), most)]
+        groups = [wishes[start : start + most] for start in range(0, len(wishes), most)]
         return [is_here for group in groups for is_here in self._group_on_disk(place, group)]
 
-    def _group_on_disk(self, place: Place, receipts: Sequence[Receipt]) -> list[bool]:
-        fds: list[int | None] = [self._fresh.take(receipt.staged) for receipt in receipts]
+    def _group_on_disk(self, place: Place, wishes: Sequence[Wish]) -> list[bool]:
+        fds: list[int | None] = [self._fresh.take(staging, sha256) for staging, _, sha256, *_ in wishes]
         try:
-            for number, receipt in enumerate(receipts):
-                fd = fds[number] = fds[number] if fds[number] is not None else _opened(place, receipt.staged)
+            for number, (staging, size_bytes, _, mtime_ns, *_) in enumerate(wishes):
+                fd = fds[number] = fds[number] if fds[number] is not None else _opened(place, staging, size_bytes)
                 if fd is not None:
-                    self._root.dress(fd, receipt.entry.stat.mtime_ns)
-            for fd, receipt in zip(fds, receipts, strict=True):
+                    self._root.dress(fd, mtime_ns)
+            for fd, (staging, *_) in zip(fds, wishes, strict=True):
                 if fd is not None:
-                    _fsync(fd, place, receipt.staged)
+                    _fsync(fd, place, staging)
             return [fd is not None for fd in fds]
         finally:
             for fd in fds:
                 if fd is not None:
                     os.close(fd)
 
-    def look(self, homes: Sequence[HomePath]) -> list[HomeLook | Closed | None]:
+    def look(self, homes: Sequence[HomePath]) -> list[Seen]:
         """As the contract says."""
         with self._root.enter() as place, self._root.folders(place) as folders:
             return [_look(folders, home) for home in homes]
@@ -81,6 +86,16 @@ class Landings:
                 return None
             with _closing(fd):
                 return sha256_of(fd)
+
+    def inspect(self, home: HomePath, how: Inspect) -> Wholeness:
+        """As the contract says."""
+        with self._root.enter() as place, self._root.folders(place) as folders:
+            try:
+                fd = _open_regular(folders, home)
+            except (FileNotFoundError, PermissionError):
+                return Wholeness.UNKNOWN
+            with _closing(fd):
+                return how(fd, os.fstat(fd).st_size, b"")
 
     def confirm(self, batch: Sequence[HomePath]) -> None:
         """As the contract says. What has gone meanwhile is no concern of it; the next look at home sees that."""
@@ -99,107 +114,105 @@ class _Naming:
     def __init__(self, place: Place, folders: Folders) -> None:
         self._place, self._folders = place, folders
 
-    def answer(self, landing: Landing, is_here: bool) -> Landed | Problem:
+    def fate(self, wish: Wish, is_here: bool) -> Fate:
         """Tries its names in turn. Raises OSError when the place as a whole is in trouble."""
-        receipt = landing.receipt
+        _, _, sha256, _, wanted, _ = wish
         try:
-            for home in chain((landing.home,), landing.versions):
-                how = self._try(landing, home, is_here)
+            for home in chain((wanted,), VersionNames(wanted, sha256)):
+                how = self._try(wish, home, is_here)
                 if how is not None:
-                    return Landed(receipt.entry, home, receipt.staged.sha256, how, receipt.incomplete)
+                    return home, how.value
         except OSError as e:
             if not spares(e):
                 raise
-            return _problem(landing, f"cannot land as {shown(home)}: {_IN_THE_WAY if e.errno == errno.ENOTDIR else e.strerror}")
-        return _problem(landing, f"every name for {shown(landing.home)} is taken" if is_here else "its staged bytes are gone")
+            return f"cannot land as {shown(home)}: {_IN_THE_WAY if e.errno == errno.ENOTDIR else e.strerror}"
+        return f"every name for {shown(wanted)} is taken" if is_here else "its staged bytes are gone"
 
-    def _try(self, landing: Landing, home: HomePath, is_here: bool) -> LandedAs | None:
+    def _try(self, wish: Wish, home: HomePath, is_here: bool) -> LandedAs | None:
         """Takes this name, or adopts what is there; None when it is other content's (or when there is nothing to land)."""
         above, _, name = home.rpartition(b"/")
-        if is_here and self._take(landing.receipt.staged, home, above, name):
+        if is_here and self._take(wish, home, above, name):
             self._folders.changed(above)
-            return LandedAs.NEW if home is landing.home else LandedAs.VERSION
+            return LandedAs.NEW if home is wish[_HOME] else LandedAs.VERSION
         try:
             fd = _open_regular(self._folders, home)
         except (FileNotFoundError, PermissionError):
             return None
         with _closing(fd):
-            how = self._compare(landing, home, fd, is_here)
+            how = self._compare(wish, home, fd, is_here)
         if how is not None:
             self._folders.changed(above)
         return how
 
-    def _take(self, staged: Staged, home: HomePath, above: bytes, name: bytes) -> bool:
+    def _take(self, wish: Wish, home: HomePath, above: bytes, name: bytes) -> bool:
+        staging, size_bytes, sha256, *_ = wish
         folder, level = self._folders.open(above, make=True), self._place.level
         try:
-            if level is NoReplace.PLACEHOLDER and staged.size_bytes:
-                rename_claimed(self._place, self._folders, staged.staging, home)
+            if level is NoReplace.PLACEHOLDER and size_bytes:
+                rename_claimed(self._place, self._folders, staging, home)
             else:  # an empty file needs no claim: its placeholder is as good as itself
-                rename_noreplace(level, self._place.staging, part_name(staged.staging), folder, name)
+                rename_noreplace(level, self._place.staging, part_name(staging), folder, name)
         except FileExistsError:
             return False
         except OSError as e:
             if e.errno != errno.EXDEV:
                 raise
-            return carry_across(self._place, self._folders, staged, home)
+            return carry_across(self._place, self._folders, staging, sha256, home)
         return True
 
-    def _compare(self, landing: Landing, home: HomePath, fd: int, is_here: bool) -> LandedAs | None:
+    def _compare(self, wish: Wish, home: HomePath, fd: int, is_here: bool) -> LandedAs | None:
         """What is there may be equal, or what `mutable` may replace."""
-        seen, replaces, staged = os.fstat(fd), landing.replaces_sha256, landing.receipt.staged
-        may_replace = is_here and replaces is not None and home == landing.home
-        if seen.st_size != staged.size_bytes and not may_replace:
+        staging, size_bytes, sha256, _, wanted, replaces = wish
+        seen, may_replace = os.fstat(fd), is_here and replaces is not None and home == wanted
+        if seen.st_size != size_bytes and not may_replace:
             return None
-        sha256 = sha256_of(fd)
-        if sha256 == staged.sha256 and seen.st_size == staged.size_bytes:
-            return self._adopt(staged, fd)
-        if may_replace and sha256 == replaces:
-            return self._replace(staged, home, seen)
+        there = sha256_of(fd)
+        if there == sha256 and seen.st_size == size_bytes:
+            return self._adopt(staging, fd)
+        if may_replace and there == replaces:
+            return self._replace(wish, home, seen)
         return None
 
-    def _adopt(self, staged: Staged, fd: int) -> LandedAs:
+    def _adopt(self, staging: str, fd: int) -> LandedAs:
         os.fsync(fd)
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(part_name(staged.staging), dir_fd=self._place.staging)
+            os.unlink(part_name(staging), dir_fd=self._place.staging)
         return LandedAs.ADOPTED
 
-    def _replace(self, staged: Staged, home: HomePath, seen: os.stat_result) -> LandedAs | None:
+    def _replace(self, wish: Wish, home: HomePath, seen: os.stat_result) -> LandedAs | None:
         """In one step, and only if nobody has touched it since it was hashed."""
+        staging, _, sha256, *_ = wish
         folder, name = self._folders.open(_above(home)), _name(home)
         if _touch(os.stat(name, dir_fd=folder, follow_symlinks=False)) != _touch(seen):
             return None
         try:
-            os.rename(part_name(staged.staging), name, src_dir_fd=self._place.staging, dst_dir_fd=folder)
+            os.rename(part_name(staging), name, src_dir_fd=self._place.staging, dst_dir_fd=folder)
         except OSError as e:
             if e.errno != errno.EXDEV:
                 raise
-            carry_across(self._place, self._folders, staged, home, replace=True)
+            carry_across(self._place, self._folders, staging, sha256, home, replace=True)
         return LandedAs.REPLACED
 
 
-def _problem(landing: Landing, message: str) -> Problem:
-    return Problem(landing.receipt.entry.path, ProblemKind.HOME, message)
-
-
-def _opened(place: Place, staged: Staged) -> int | None:
+def _opened(place: Place, staging: str, size_bytes: int) -> int | None:
     """A staged file that is not fresh any more; None when it is not there (any more)."""
     try:
-        fd = os.open(part_name(staged.staging), READ, dir_fd=place.staging)
+        fd = os.open(part_name(staging), READ, dir_fd=place.staging)
     except FileNotFoundError:
         return None
-    if os.fstat(fd).st_size != staged.size_bytes:
+    if os.fstat(fd).st_size != size_bytes:
         os.close(fd)  # another attempt has begun in its place
         return None
     return fd
 
 
-def _fsync(fd: int, place: Place, staged: Staged) -> None:
+def _fsync(fd: int, place: Place, staging: str) -> None:
     """After a failed one a staged file's pages may be gone though a second fsync would succeed (fsync(2), Notes on errors): the
     file is dropped, so that it is brought again."""
     try:
         os.fsync(fd)
     except OSError:
-        os.unlink(part_name(staged.staging), dir_fd=place.staging)
+        os.unlink(part_name(staging), dir_fd=place.staging)
         raise
 
 
@@ -224,18 +237,18 @@ def _open_regular(folders: Folders, home: HomePath) -> int:
     return fd
 
 
-def _look(folders: Folders, home: HomePath) -> HomeLook | Closed | None:
+def _look(folders: Folders, home: HomePath) -> Seen:
     try:
         seen = os.stat(_name(home), dir_fd=folders.open(_above(home)), follow_symlinks=False)
     except FileNotFoundError:
-        return None
+        return False
     except PermissionError:
-        return Closed.CLOSED
+        return True
     except OSError as e:
         if e.errno in _NOTHING_THERE:
-            return None
+            return False
         raise
-    return HomeLook(seen.st_size, seen.st_mtime_ns) if stat.S_ISREG(seen.st_mode) else None
+    return (seen.st_size, seen.st_mtime_ns) if stat.S_ISREG(seen.st_mode) else False
 
 
 @contextlib.contextmanager

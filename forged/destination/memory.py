@@ -64,6 +64,8 @@ class MemoryDestination:
         """What is said of every file that comes in whole."""
         self.id = str(uuid.uuid4())
         """What the marker says; another one is another disk."""
+        self.marked = False
+        """Whether there is a marker already."""
         self.free_bytes = sys.maxsize
         """More than this does not fit in one file."""
         self.closed: set[bytes] = set()
@@ -71,12 +73,13 @@ class MemoryDestination:
         self.trouble: DestinationError | None = None
         self._seen_id: str | None = None
 
-    async def ready(self, known_id: str | None) -> Readiness:
+    async def ready(self, known_id: str | None, *, may_be_new: bool = True) -> Readiness:
         await asyncio.sleep(0)
         if self.trouble is not None:
             raise self.trouble
-        if known_id is not None and known_id != self.id:
+        if (known_id is not None and known_id != self.id) or not (may_be_new or self.marked):
             raise MarkerMissing
+        self.marked = True
         self._seen_id = self.id
         return Readiness(self.id, self.free_bytes, NoReplace.RENAMEAT2)
 
@@ -159,6 +162,15 @@ class MemoryDestination:
         file = None if self._is_closed(home) else self.files.get(home)
         return hashlib.sha256(file.data).digest() if file else None
 
+    async def inspect(self, home: HomePath) -> Wholeness:
+        await self.check()
+        file = None if self._is_closed(home) else self.files.get(home)
+        return self.judged(file.data) if file else Wholeness.UNKNOWN
+
+    def judged(self, data: bytes) -> Wholeness:
+        """What the format of these bytes says."""
+        return self.wholeness
+
     async def confirm(self, batch: Sequence[HomePath]) -> None:
         await self.check()
 
@@ -201,7 +213,7 @@ class MemorySink:
             return None
         del self._pourings[staging]
         sha256 = hashlib.sha256(pouring.data).digest()
-        return Staged(staging, len(pouring.data), sha256, self._destination.wholeness)
+        return Staged(staging, len(pouring.data), sha256, self._destination.judged(bytes(pouring.data)))
 
     def _begin(self, request: Request) -> _Pouring:
         part = self._destination.parts.setdefault(request.staging, bytearray())

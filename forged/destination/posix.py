@@ -3,96 +3,106 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
-from functools import partial
-from typing import ParamSpec, TypeVar
+import itertools
+from collections.abc import Collection, Iterator, Sequence
+from typing import TypeVar
 
-from forged.destination.base import Closed, HomeLook, Landing, Readiness
-from forged.destination.fresh import Fresh
-from forged.destination.landing import Landings
-from forged.destination.root import Root
+from forged.destination.base import Closed, HomeLook, Landing, NoReplace, Readiness
+from forged.destination.desk import Desk
+from forged.destination.hands import Hands
+from forged.destination.plain import Fate, Seen, Wish
 from forged.destination.sink import StagingSink
-from forged.destination.staging import Inspect, Staging
 from forged.kit.budget import Room
-from forged.model.errors import DestinationError
-from forged.model.files import Problem
+from forged.model.files import Problem, ProblemKind
 from forged.model.paths import HomePath
-from forged.model.target import HomePolicy
-from forged.model.transfer import Landed
+from forged.model.transfer import Landed, LandedAs, Wholeness
 
-P = ParamSpec("P")
-R = TypeVar("R")
+T = TypeVar("T")
 
-FILES_PER_HOP = 512
-"""Files per visit of a thread: the hop's cost vanishes, one journal commit serves many, and a visit still ends soon."""
-
-LANDING_THREADS = 2
-"""While one hashes a large file, the other goes on."""
+FILES_PER_HOP = 1_000
+"""Files per visit: the hop's cost vanishes, one journal commit serves many, and a visit still ends soon."""
 
 
 class PosixDestination:
-    """One folder as one target uses it. Keeps the promises of `base.Destination`.
+    """One folder as one target uses it. Keeps the promises of `base.Destination`; the work is done by its hands.
 
-    Three threads of its own, started when needed: one writes what comes in (in order, so no locks), two land, look and hash.
+    A cancelled caller does not wait; what was begun is finished, and every step of it may be repeated.
     """
 
-    def __init__(self, home: HomePolicy, namespace: str, room: Room, min_free_bytes: int, inspect: Inspect) -> None:
-        """`namespace` tells the staging areas of targets apart; `inspect` answers whether a file's format finds its end."""
-        self._root = Root(home, namespace, min_free_bytes)
-        fresh = Fresh()
-        self._staging = Staging(self._root, inspect, fresh)
-        self._landings = Landings(self._root, fresh)
-        self._room = room
-        self._writer = ThreadPoolExecutor(1, f"write {namespace}")
-        self._landers = ThreadPoolExecutor(LANDING_THREADS, f"land {namespace}")
+    def __init__(self, hands: Hands, room: Room) -> None:
+        self._hands, self._room = hands, room
+        self._attempts = itertools.count(1)
 
-    async def ready(self, known_id: str | None) -> Readiness:
-        return await self._do(self._landers, self._root.ready, known_id)
+    async def ready(self, known_id: str | None, *, may_be_new: bool = True) -> Readiness:
+        await self._hands.open()
+        id, free_bytes, level = await asyncio.shield(self._hands.landing(Desk.ready, known_id, may_be_new))
+        return Readiness(id, free_bytes, NoReplace(level))
 
     def sink(self) -> StagingSink:
-        return StagingSink(self._staging, self._writer, self._room, self._root.doubt)
+        return StagingSink(self._hands, self._room, self._attempts)
 
     async def resume_points(self, stagings: Sequence[str]) -> Sequence[int]:
-        return await self._do(self._writer, self._staging.resume_points, stagings)
+        return await asyncio.shield(self._hands.writing(Desk.resume_points, stagings))
 
     async def room_bytes(self) -> int:
-        return await self._do(self._landers, self._root.room_bytes)
+        return await asyncio.shield(self._hands.landing(Desk.room_bytes))
 
     async def discard(self, stagings: Collection[str]) -> None:
-        await self._do(self._writer, self._staging.discard, stagings)
+        await asyncio.shield(self._hands.writing(Desk.discard, list(stagings)))
 
     async def sweep(self, keep: Collection[str]) -> int:
-        return await self._do(self._writer, self._staging.sweep, keep)
+        return await asyncio.shield(self._hands.writing(Desk.sweep, list(keep)))
 
     async def land(self, batch: Sequence[Landing]) -> Sequence[Landed | Problem]:
         answers: list[Landed | Problem] = []
-        for start in range(0, len(batch), FILES_PER_HOP):
-            answers += await self._do(self._landers, self._landings.land, batch[start : start + FILES_PER_HOP])
+        for some in _hops(batch):
+            fates = await asyncio.shield(self._hands.landing(Desk.land, [_wish(landing) for landing in some]))
+            answers += [_answer(landing, fate) for landing, fate in zip(some, fates, strict=True)]
         return answers
 
     async def look(self, homes: Sequence[HomePath]) -> Sequence[HomeLook | Closed | None]:
         looks: list[HomeLook | Closed | None] = []
-        for start in range(0, len(homes), FILES_PER_HOP):
-            looks += await self._do(self._landers, self._landings.look, homes[start : start + FILES_PER_HOP])
+        for some in _hops(homes):
+            looks += [_look(seen) for seen in await asyncio.shield(self._hands.landing(Desk.look, some))]
         return looks
 
     async def hash(self, home: HomePath) -> bytes | None:
-        return await self._do(self._landers, self._landings.hash, home)
+        return await asyncio.shield(self._hands.landing(Desk.hash, home))
+
+    async def inspect(self, home: HomePath) -> Wholeness:
+        return Wholeness(await asyncio.shield(self._hands.landing(Desk.inspect, home)))
 
     async def confirm(self, batch: Sequence[HomePath]) -> None:
-        for start in range(0, len(batch), FILES_PER_HOP):
-            await self._do(self._landers, self._landings.confirm, batch[start : start + FILES_PER_HOP])
+        for some in _hops(batch):
+            await asyncio.shield(self._hands.landing(Desk.confirm, some))
 
     async def aclose(self) -> None:
-        await self._do(self._writer, self._staging.close_all)
-        for threads in (self._writer, self._landers):
-            await asyncio.to_thread(threads.shutdown)
+        await self._hands.aclose()
 
-    async def _do(self, threads: Executor, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """One hop. A cancelled caller does not wait; the thread finishes what it began, and every step of it may be repeated."""
-        try:
-            return await asyncio.get_running_loop().run_in_executor(threads, partial(work, *args, **kwargs))
-        except DestinationError:
-            self._root.doubt()
-            raise
+
+_HOW = {how.value: how for how in LandedAs}
+"""`LandedAs(how)` for each file takes three times as long."""
+
+
+def _hops(batch: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (batch[start : start + FILES_PER_HOP] for start in range(0, len(batch), FILES_PER_HOP))
+
+
+def _wish(landing: Landing) -> Wish:
+    receipt, staged = landing.receipt, landing.receipt.staged
+    mtime_ns = receipt.entry.stat.mtime_ns
+    return staged.staging, staged.size_bytes, staged.sha256, mtime_ns, landing.home, landing.replaces_sha256
+
+
+def _answer(landing: Landing, fate: Fate) -> Landed | Problem:
+    receipt = landing.receipt
+    if isinstance(fate, str):
+        return Problem(receipt.entry.path, ProblemKind.HOME, fate)
+    home, how = fate
+    return Landed(receipt.entry, home, receipt.staged.sha256, _HOW[how], receipt.incomplete)
+
+
+def _look(seen: Seen) -> HomeLook | Closed | None:
+    if isinstance(seen, bool):
+        return Closed.CLOSED if seen else None
+    return HomeLook(*seen)

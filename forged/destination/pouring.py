@@ -17,10 +17,10 @@ import os
 
 from forged.destination.ahead import Ahead
 from forged.destination.hashing import feed
+from forged.destination.plain import Chunk
 from forged.kit.clone import clone_file, copy_range
 from forged.kit.durable import begin_writing, write_all, write_chunks
 from forged.model.errors import DestinationError, SourceBroken
-from forged.model.transfer import Piece, Request
 
 WRITEBACK_BYTES = 8 << 20
 """After so many bytes the kernel is asked to begin writing, so that the fsync of a large file has little left to wait for."""
@@ -48,9 +48,9 @@ def ahead_name(staging: str) -> bytes:
     return staging.encode() + b".ahead"
 
 
-def few_chunks(piece: Piece) -> tuple[bytes, ...]:
-    """Its bytes as they came, in one where they are many: each update of the hash gives the GIL away and may wait for it."""
-    return piece.data if len(piece.data) <= MOST_CHUNKS else (b"".join(piece.data),)
+def few_chunks(chunks: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
+    """The bytes as they came, in one where they are many: each update of the hash gives the GIL away and may wait for it."""
+    return chunks if len(chunks) <= MOST_CHUNKS else (b"".join(chunks),)
 
 
 def beginning_bytes(folder: int, staging: str) -> int:
@@ -87,20 +87,21 @@ def _open_private(folder: int, staging: str) -> int:
 class Pouring:
     """One file on its way in."""
 
-    def __init__(self, folder: int, request: Request) -> None:
-        """Opens the staged file: afresh, or behind the `request.offset_bytes` already there, which are read back and hashed.
+    def __init__(self, folder: int, staging: str, attempt: int, resume_bytes: int) -> None:
+        """Opens the staged file: afresh, or behind the `resume_bytes` already there, which are read back and hashed.
 
         Raises DestinationError when fewer are there (someone cleared the staging area): the next round starts from what is.
         """
-        self.request = request
+        self.staging, self.attempt = staging, attempt
+        self._resume_bytes = resume_bytes
         self._hash = hashlib.sha256()
         self._begun = 0
         self._ahead = Ahead()
         self._noted: int | None = None
         self._end: int | None = None
-        self._written_back = request.offset_bytes
+        self._written_back = resume_bytes
         self._drawn = 0
-        self.fd: int | None = _open_private(folder, request.staging)
+        self.fd: int | None = _open_private(folder, staging)
         try:
             self._begin(folder, self.fd)
         except BaseException:
@@ -108,7 +109,7 @@ class Pouring:
             raise
 
     def _begin(self, folder: int, fd: int) -> None:
-        wanted, there = self.request.offset_bytes, os.fstat(fd).st_size
+        wanted, there = self._resume_bytes, os.fstat(fd).st_size
         if wanted:
             self._begun = feed(self._hash, fd, 0, wanted)
             if self._begun < wanted:
@@ -133,17 +134,15 @@ class Pouring:
         """Of the beginning; of everything, once it is whole."""
         return self._hash.digest()
 
-    def restarts(self, piece: Piece) -> bool:
-        """Whether this piece is the first of another attempt at the same file; that may be any piece of it."""
-        again = piece.offset_bytes == piece.request.offset_bytes and self._begun > piece.offset_bytes
-        return again or piece.request is not self.request
+    def restarts(self, attempt: int, offset: int) -> bool:
+        """Whether bytes at this offset are the first of another attempt at the same file; those may be any of it."""
+        return attempt != self.attempt or (offset == self._resume_bytes and self._begun > offset)
 
-    def add(self, folder: int, piece: Piece) -> None:
-        """Writes one piece. Raises SourceBroken when it overlaps what is there or lies behind the end, and OSError."""
-        chunks, offset = few_chunks(piece), piece.offset_bytes
+    def add(self, folder: int, offset: int, chunks: tuple[Chunk, ...], last: bool) -> None:
+        """Writes bytes. Raises SourceBroken when they overlap what is there or lie behind the end, and OSError."""
         end = offset + sum(map(len, chunks))
-        self._check(offset, end, piece.last)
-        if piece.last:
+        self._check(offset, end, last)
+        if last:
             self._end = end
         if end == offset:
             return
@@ -189,12 +188,13 @@ class Pouring:
         if begun - self._written_back >= WRITEBACK_BYTES:
             self.write_back(fd)
 
-    def draw(self, folder: int, source: int, most_bytes: int) -> bool:
-        """Takes the next bytes from another open file by the file system's own means, and reads them back for the hash.
+    def draw(self, folder: int, source: int, size_bytes: int, most_bytes: int) -> bool:
+        """Takes the next bytes from another open file, of which `size_bytes` are wanted in all, by the file system's own means, and
+        reads them back for the hash.
 
         False when that cannot be done, or the file is shorter than it was. Instead of pieces, not between them. Raises OSError.
         """
-        fd, size_bytes = self.opened(folder), self.request.entry.stat.size_bytes
+        fd = self.opened(folder)
         end = min(self._begun + most_bytes, size_bytes)
         if self._drawn == 0 and clone_file(source, fd):
             self._drawn = min(os.fstat(fd).st_size, size_bytes)
@@ -211,7 +211,7 @@ class Pouring:
     def _note_hole(self, folder: int, every_bytes: int = NOTE_EVERY_BYTES) -> None:
         if self._noted is not None and self._begun - self._noted < every_bytes:
             return
-        fd = os.open(ahead_name(self.request.staging), _PART, PRIVATE_MODE, dir_fd=folder)
+        fd = os.open(ahead_name(self.staging), _PART, PRIVATE_MODE, dir_fd=folder)
         try:
             write_all(fd, b"%020d" % self._begun, 0)  # one write of fixed length: never half a number
         finally:
@@ -221,7 +221,7 @@ class Pouring:
     def _forget_hole(self, folder: int) -> None:
         self._noted = None
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(ahead_name(self.request.staging), dir_fd=folder)
+            os.unlink(ahead_name(self.staging), dir_fd=folder)
 
     def write_back(self, fd: int) -> None:
         """What is hashed may go to the disk."""
@@ -231,7 +231,7 @@ class Pouring:
     def opened(self, folder: int) -> int:
         """The descriptor; opened again where it was closed to save descriptors."""
         if self.fd is None:
-            self.fd = os.open(part_name(self.request.staging), os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+            self.fd = os.open(part_name(self.staging), os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
         return self.fd
 
     def close(self, folder: int | None = None) -> None:

@@ -24,6 +24,10 @@ _OURS_MODE = 0o700
 """What waits there is not verified yet; nobody else should serve it or index it."""
 
 
+_PERHAPS_NEW = "is the right disk mounted? If this folder is a new one: `forgectl release TARGET` of the target that is held"
+"""Where the memory of its id was lost."""
+
+
 class Root:
     """One destination folder, as the target `namespace` uses it."""
 
@@ -41,16 +45,18 @@ class Root:
     def where(self) -> str:
         return str(self._policy.dest)
 
-    def ready(self, known_id: str | None) -> Readiness:
+    def ready(self, known_id: str | None, may_be_new: bool = True) -> Readiness:
         """As the contract says. Writes only the first time and after `doubt`: the disks of a sleeping NAS sleep on."""
         with border(self.where):
             self._gid = _gid(self._policy.group)
             self._check_mounted()
-            if known_id is None:
+            if known_id is None and may_be_new:
                 self._make()
             with self._open(ROOT, self._path) as root:
                 if known_id is not None and read_marker(root) != known_id:
                     raise MarkerMissing(f"{self.where}: this is not the folder that files were landed in before")
+                if not may_be_new and read_marker(root) is None:
+                    raise MarkerMissing(f"{self.where}: no forged has ever landed anything in this folder", hint=_PERHAPS_NEW)
                 _check_writable(root, self.where)
                 self._id, self._level = self._settle_in(root)
                 self.check_free(root)

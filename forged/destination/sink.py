@@ -1,32 +1,35 @@
-"""The way into the staging area: from the event loop to the one thread that writes."""
+"""The way into the staging area, from the event loop to whoever writes."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future
+from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
-from forged.destination.staging import STEP_BYTES, Staging
+from forged.destination.desk import Desk
+from forged.destination.hands import Hands
+from forged.destination.plain import Pour, Whole
+from forged.destination.staging import STEP_BYTES
 from forged.kit.budget import Room
 from forged.model.errors import DestinationError
-from forged.model.transfer import Piece, Request, Staged
+from forged.model.transfer import Piece, Request, Staged, Wholeness
 
 R = TypeVar("R")
+
+_WHOLENESS = {wholeness.value: wholeness for wholeness in Wholeness}
+"""`Wholeness(word)` for each file takes three times as long."""
 
 
 class StagingSink:
     """One fetch's way into the staging area. Keeps the promises of `model.transfer.CloningSink` and `base.HomeSink`."""
 
-    def __init__(self, staging: Staging, writer: Executor, room: Room, doubt: Callable[[], None]) -> None:
-        """`writer` runs one thing at a time, in order. `doubt` is called when the destination was in trouble."""
-        self._staging, self._writer, self._room, self._doubt = staging, writer, room, doubt
-        self._touched: set[str] = set()
+    def __init__(self, hands: Hands, room: Room, numbers: Iterator[int]) -> None:
+        """`numbers` tell the attempts at one destination apart."""
+        self._hands, self._room, self._numbers = hands, room, numbers
+        self._attempts: dict[str, tuple[Request, int]] = {}
         self._trouble: DestinationError | None = None
         self._ended = False
-        staging.opened()
+        hands.writing(Desk.opened)
 
     @property
     def portion_bytes(self) -> int:
@@ -42,70 +45,62 @@ class StagingSink:
         self._room.give(size_bytes)
 
     async def write(self, pieces: Sequence[Piece]) -> Sequence[Staged]:
-        """One hop to the writing thread for all pieces. Their reservation is given back when they are written or have failed.
+        """One hop for all pieces. Their reservation is given back when they are written or have failed.
 
-        Cancelled, it does not wait; bytes that the thread still holds count as held until it has let go of them.
+        Cancelled, it does not wait; bytes that are still being written count as held until they have been let go of.
         """
-        self._touched.update([piece.request.staging for piece in pieces])
-        job = self._writer.submit(self._staging.write, pieces)
-        written = await self._written(job, sum(piece.size_bytes for piece in pieces))
-        whole = written.whole
-        while written.lagging:  # step by step, so that the pieces of others get their turn
-            written = await self._written(self._writer.submit(self._staging.catch_up, written.lagging), 0)
-            whole += written.whole
-        self._touched.difference_update([done.staging for done in whole])
-        return whole
+        job = self._hands.write([self._pour(piece) for piece in pieces])
+        whole, lagging = await self._done(job, sum([piece.size_bytes for piece in pieces]))
+        while lagging:  # step by step, so that the pieces of others get their turn
+            more, lagging = await self._done(self._hands.writing(Desk.catch_up, lagging), 0)
+            whole = whole + more
+        return [self._staged(one) for one in whole]
+
+    def _pour(self, piece: Piece) -> Pour:
+        request = piece.request
+        return request.staging, self._attempt(request), request.offset_bytes, piece.offset_bytes, piece.data, piece.last
+
+    def _attempt(self, request: Request) -> int:
+        known = self._attempts.get(request.staging)
+        if known is None or known[0] is not request:
+            known = self._attempts[request.staging] = (request, next(self._numbers))
+        return known[1]
+
+    def _staged(self, whole: Whole) -> Staged:
+        staging, size_bytes, sha256, wholeness = whole
+        del self._attempts[staging]
+        return Staged(staging, size_bytes, sha256, _WHOLENESS[wholeness])
 
     async def clone(self, request: Request, fd: int) -> Staged | None:
-        """As the contract says. Goes step by step through the writing thread and the room, so that others get their turn."""
-        self._touched.add(request.staging)
-        size_bytes = request.entry.stat.size_bytes
-        begun_bytes = 0
+        """As the contract says. Goes step by step through the hands and the room, so that others get their turn."""
+        attempt, size_bytes, begun_bytes = self._attempt(request), request.entry.stat.size_bytes, 0
         while begun_bytes < size_bytes:
             step_bytes = min(STEP_BYTES, self.portion_bytes, size_bytes - begun_bytes)
             await self.reserve(step_bytes)
-            drawn = await self._written(self._draw(request, fd, begun_bytes == 0, step_bytes), step_bytes)
-            if isinstance(drawn, Staged):
-                self._touched.discard(request.staging)
-                return drawn
+            job = self._hands.clone(request.staging, attempt, fd, size_bytes, begun_bytes > 0, step_bytes)
+            drawn = await self._done(job, step_bytes)
+            if not isinstance(drawn, bool):
+                return self._staged(drawn)
             if not drawn:
                 break
             begun_bytes += step_bytes
         return None
 
-    def _draw(self, request: Request, fd: int, begin: bool, most_bytes: int) -> Future[Staged | bool]:
-        own = os.dup(fd)  # a cancelled caller closes his while the thread goes on
-        job = self._writer.submit(self._staging.clone, request, own, begin, most_bytes)
-        job.add_done_callback(lambda _: os.close(own))
-        return job
-
-    async def _written(self, job: Future[R], size_bytes: int) -> R:
-        """What the writing thread answers; gives back the reservation when it has let go of the bytes."""
+    async def _done(self, job: asyncio.Future[R], size_bytes: int) -> R:
+        """What is answered; gives back the reservation when the bytes have been let go of."""
         try:
-            return await asyncio.wrap_future(job)
+            return await asyncio.shield(job)
         except DestinationError as e:
             self._trouble = e
-            self._doubt()
             raise
         finally:
-            self._give_when_done(job, size_bytes)
-
-    def _give_when_done(self, job: Future[R], size_bytes: int) -> None:
-        if job.done():
-            self._room.give(size_bytes)
-            return
-        loop = asyncio.get_running_loop()
-
-        def give(_: Future[R]) -> None:
-            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile, and its books with it
-                loop.call_soon_threadsafe(self._room.give, size_bytes)
-
-        job.add_done_callback(give)
+            if job.done():
+                self._room.give(size_bytes)
+            else:
+                job.add_done_callback(lambda _: self._room.give(size_bytes))
 
     async def aclose(self) -> None:
         """As the contract says."""
-        if self._ended:
-            return
-        self._ended = True
-        self._staging.closed()
-        await asyncio.wrap_future(self._writer.submit(self._staging.rest, self._touched))
+        if not self._ended:
+            self._ended = True
+            await asyncio.shield(self._hands.writing(Desk.closed, list(self._attempts)))

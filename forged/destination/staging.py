@@ -1,7 +1,6 @@
 """Where bytes wait for their final names: `.forged/staging/<namespace>/`.
 
-It blocks and runs in one thread, so that the pieces of a file stay in order without locks; `sink.StagingSink` is its face to the
-event loop.
+It blocks and runs in one thread, so that the pieces of a file stay in order without locks.
 """
 
 from __future__ import annotations
@@ -10,16 +9,16 @@ import contextlib
 import hashlib
 import os
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
 
 from forged.destination.claims import settle_claim
 from forged.destination.fresh import Fresh
 from forged.destination.place import Place
+from forged.destination.plain import Pour, Whole, Written
 from forged.destination.pouring import PRIVATE_MODE, Pouring, ahead_name, beginning_bytes, few_chunks, part_name
 from forged.destination.root import Root
 from forged.destination.stay import Stay
 from forged.kit.durable import NEW_FILE, Folders, begin_writing, write_chunks
-from forged.model.transfer import Piece, Request, Staged, Wholeness
+from forged.model.transfer import Wholeness
 
 Inspect = Callable[[int, int, bytes], Wholeness]
 """Looks at the end of a file by its format: (descriptor open for reading, size in bytes, its first bytes, as many as are at hand).
@@ -31,18 +30,12 @@ MOST_OPEN = 64
 LOOK_EVERY_BYTES = 64 << 20
 """Between two looks at the free space; as much as [transfer] in_flight, so min_free is missed by no more than twice that."""
 
+BEGINNING_BYTES = 1 << 16
+"""Of a file that comes in one piece, so many bytes are shown to the inspection as they came: all of a small one."""
+
 STEP_BYTES = 4 << 20
 """Of a file that is cloned, copied by the kernel, or read back for its hash, in one step: 3 ms, so that the pieces of others are
 not held up."""
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What a step of writing led to."""
-
-    whole: list[Staged]
-    lagging: list[str]
-    """Staging names of files whose hash has yet to follow; `Staging.catch_up` goes on with them."""
 
 
 class Staging:
@@ -58,49 +51,53 @@ class Staging:
         self._open: dict[str, Pouring] = {}  # those that hold a descriptor, in the order of last use
         self._unlooked_bytes = 0
 
-    def write(self, pieces: Sequence[Piece]) -> Written:
-        """Takes all pieces in one go. Raises DestinationError and SourceBroken."""
+    def write(self, pours: Sequence[Pour]) -> Written:
+        """Takes all of them in one go. Raises DestinationError and SourceBroken."""
         with self._stay.enter() as place:
-            self._check_free(place, sum(piece.size_bytes for piece in pieces))
-            answers = [self._at_once(place, piece) or self._add(place, piece) for piece in pieces]
-            whole = [staged for staged in answers if staged is not None]
+            self._check_free(place, sum([len(chunk) for *_, chunks, _ in pours for chunk in chunks]))
+            answers = [self._at_once(place, pour) or self._add(place, pour) for pour in pours]
+            whole = [answer for answer in answers if answer is not None]
             if not self._pourings:
-                return Written(whole, [])
-            return self._caught_up(place, whole, dict.fromkeys(piece.request.staging for piece in pieces))
+                return whole, []
+            return self._caught_up(place, whole, dict.fromkeys(staging for staging, *_ in pours))
 
     def catch_up(self, lagging: Sequence[str]) -> Written:
         """One more step for these. Raises DestinationError."""
         with self._stay.enter() as place:
             return self._caught_up(place, [], lagging)
 
-    def _at_once(self, place: Place, piece: Piece) -> Staged | None:
+    def _at_once(self, place: Place, pour: Pour) -> Whole | None:
         """Most files come in one piece. None where this is not one, or something of it is there already."""
-        request = piece.request
-        if not piece.last or piece.offset_bytes or request.offset_bytes or request.staging in self._pourings:
+        staging, _, resume_bytes, offset_bytes, data, last = pour
+        if not last or offset_bytes or resume_bytes or staging in self._pourings:
             return None
         try:
-            fd = os.open(part_name(request.staging), NEW_FILE, PRIVATE_MODE, dir_fd=place.staging)
+            fd = os.open(part_name(staging), NEW_FILE, PRIVATE_MODE, dir_fd=place.staging)
         except FileExistsError:
             return None
         try:
-            chunks, hash = few_chunks(piece), hashlib.sha256()
+            chunks, hash = few_chunks(data), hashlib.sha256()
             if chunks:
                 write_chunks(fd, chunks, 0)
                 for chunk in chunks:
                     hash.update(chunk)
             size_bytes = sum(map(len, chunks))
             begin_writing(fd, 0, size_bytes)
-            return self._staged(fd, request, size_bytes, hash.digest(), chunks[0] if chunks else b"")
+            return self._staged(fd, staging, size_bytes, hash.digest(), bytes(chunks[0][:BEGINNING_BYTES]) if chunks else b"")
         except BaseException:
             os.close(fd)
             raise
 
-    def _add(self, place: Place, piece: Piece) -> Staged | None:
-        pouring = self._pouring(place, piece)
-        pouring.add(place.staging, piece)
+    def _add(self, place: Place, pour: Pour) -> Whole | None:
+        staging, attempt, resume_bytes, offset_bytes, chunks, last = pour
+        pouring = self._pourings.get(staging)
+        if pouring is None or pouring.restarts(attempt, offset_bytes):
+            pouring = self._begin(place, staging, attempt, resume_bytes)
+        self._hold_open(pouring)
+        pouring.add(place.staging, offset_bytes, few_chunks(chunks), last)
         return self._finish(place, pouring) if pouring.whole else None
 
-    def _caught_up(self, place: Place, whole: list[Staged], stagings: Iterable[str]) -> Written:
+    def _caught_up(self, place: Place, whole: list[Whole], stagings: Iterable[str]) -> Written:
         """After one step, over all of these together, in which the hash follows where it lags."""
         left_bytes, lagging = STEP_BYTES, []
         for staging in stagings:
@@ -111,21 +108,21 @@ class Staging:
                 lagging.append(staging)
             elif pouring is not None and pouring.whole:
                 whole.append(self._finish(place, pouring))
-        return Written(whole, lagging)
+        return whole, lagging
 
-    def clone(self, request: Request, source: int, begin: bool, most_bytes: int) -> Staged | bool:
-        """Draws the next bytes of a whole file from the open file `source`; `begin` with the first ones.
+    def clone(self, staging: str, attempt: int, source: int, size_bytes: int, begun: bool, most_bytes: int) -> Whole | bool:
+        """Draws the next bytes of a file of so many from the open file `source`; not `begun`: the first ones.
 
         Answers the file when it is whole, else whether it goes on like this. Raises DestinationError.
         """
         with self._stay.enter() as place:
             self._check_free(place, most_bytes)
-            pouring = self._begin(place, request) if begin else self._pourings.get(request.staging)
+            pouring = self._pourings.get(staging) if begun else self._begin(place, staging, attempt, 0)
             if pouring is None:
                 return False  # swept away meanwhile
             self._hold_open(pouring)
-            if not pouring.draw(place.staging, source, most_bytes):
-                self.close([request.staging])
+            if not pouring.draw(place.staging, source, size_bytes, most_bytes):
+                self.close([staging])
                 return False
             return self._finish(place, pouring) if pouring.whole else True
 
@@ -142,14 +139,11 @@ class Staging:
         self._sinks += 1
         self._stay.wanted = True
 
-    def closed(self) -> None:
-        """One sink less; called in the loop's thread, as `opened` is. `rest` follows."""
+    def closed(self, stagings: Collection[str]) -> None:
+        """One sink less: lets go of its unfinished files, and with the last sink of everything. All of it stays where it is."""
         self._sinks -= 1
-        self._stay.wanted = self._sinks > 0
-
-    def rest(self, stagings: Collection[str]) -> None:
-        """A sink has ended: lets go of its unfinished files, and with the last sink of everything. All of it stays where it is."""
         self.close(stagings)
+        self._stay.wanted = self._sinks > 0
         if not self._stay.wanted:
             self._stay.leave()
             self._fresh.close_all()
@@ -190,44 +184,36 @@ class Staging:
                 _unlink(place.staging, os.fsencode(name))
             return len(strays)
 
-    def _pouring(self, place: Place, piece: Piece) -> Pouring:
-        staging = piece.request.staging
-        pouring = self._pourings.get(staging)
-        if pouring is None or pouring.restarts(piece):
-            pouring = self._begin(place, piece.request)
-        self._hold_open(pouring)
-        return pouring
-
-    def _begin(self, place: Place, request: Request) -> Pouring:
-        self.close([request.staging])
-        self._fresh.close([request.staging])
-        pouring = self._pourings[request.staging] = Pouring(place.staging, request)
+    def _begin(self, place: Place, staging: str, attempt: int, resume_bytes: int) -> Pouring:
+        self.close([staging])
+        self._fresh.close([staging])
+        pouring = self._pourings[staging] = Pouring(place.staging, staging, attempt, resume_bytes)
         return pouring
 
     def _hold_open(self, pouring: Pouring) -> None:
         """It is used now; another one is let go of where too many are open."""
-        self._open.pop(pouring.request.staging, None)
-        self._open[pouring.request.staging] = pouring
+        self._open.pop(pouring.staging, None)
+        self._open[pouring.staging] = pouring
         if len(self._open) > MOST_OPEN:
             self._open.pop(next(iter(self._open))).close()
 
-    def _finish(self, place: Place, pouring: Pouring) -> Staged:
+    def _finish(self, place: Place, pouring: Pouring) -> Whole:
         """Its descriptor goes over to `fresh`, or is closed."""
-        fd, request = pouring.opened(place.staging), pouring.request
-        del self._pourings[request.staging]
-        self._open.pop(request.staging, None)
+        fd, staging = pouring.opened(place.staging), pouring.staging
+        del self._pourings[staging]
+        self._open.pop(staging, None)
         try:
             pouring.write_back(fd)
-            return self._staged(fd, request, pouring.size_bytes, pouring.sha256, b"")
+            return self._staged(fd, staging, pouring.size_bytes, pouring.sha256, b"")
         except BaseException:
             os.close(fd)
             raise
 
-    def _staged(self, fd: int, request: Request, size_bytes: int, sha256: bytes, beginning: bytes) -> Staged:
+    def _staged(self, fd: int, staging: str, size_bytes: int, sha256: bytes, beginning: bytes) -> Whole:
         """A whole file. Its descriptor is handed on when this returns, and not when it raises."""
-        staged = Staged(request.staging, size_bytes, sha256, self._inspect(fd, size_bytes, beginning))
-        self._fresh.hold(staged, fd)
-        return staged
+        wholeness = self._inspect(fd, size_bytes, beginning)
+        self._fresh.hold(staging, sha256, fd)
+        return staging, size_bytes, sha256, wholeness.value
 
     def _check_free(self, place: Place, size_bytes: int) -> None:
         """Before that many more are written. Raises DiskFull."""

@@ -40,6 +40,27 @@ class NoReplace(enum.Enum):
     PLACEHOLDER = "placeholder"  # an exclusive empty file is renamed over: safe against forged, not against others
 
 
+_TROUBLE = frozenset(
+    {
+        errno.EIO,
+        errno.EROFS,
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.ESTALE,
+        errno.ENODEV,
+        errno.ENXIO,
+        errno.ENOTCONN,
+        errno.ETIMEDOUT,
+        errno.EHOSTDOWN,
+        errno.ENOENT,
+        errno.ENOMEM,
+        errno.EMFILE,
+        errno.ENFILE,
+    }
+)
+"""Answers of a disk that is failing, full, closed or gone; what it could do when it is well, they do not tell."""
+
+
 # --- renaming without overwriting -----------------------------------------------------------------------------------------
 
 
@@ -94,13 +115,15 @@ def rename_noreplace(level: NoReplace, from_folder: int, name: bytes, to_folder:
 def probe(folder: int) -> NoReplace:
     """The best level that this folder really keeps, tried out with two small files. Raises OSError when it cannot be written to.
 
-    A file system may not know the flag (EINVAL: NFS, older FUSE), have no links (EPERM: FAT), or claim to do what it does not.
+    One of them gets a byte and is made durable: a failing disk may take names and no bytes. A file system may not know the flag
+    (EINVAL: NFS, older FUSE), have no links (EPERM: FAT), or claim to do what it does not.
     """
     token = secrets.token_hex(8).encode()
     ours, taken, free = (b"probe-" + token + b"-" + part for part in (b"ours", b"taken", b"free"))
     try:
         for name in (ours, taken):
             os.close(os.open(name, NEW_FILE, 0o600, dir_fd=folder))
+        _write_a_byte(folder, ours)
         return next(level for level in NoReplace if _keeps(level, folder, ours, taken, free))
     finally:
         for name in (ours, taken, free):
@@ -108,21 +131,37 @@ def probe(folder: int) -> NoReplace:
                 os.unlink(name, dir_fd=folder)
 
 
+def _write_a_byte(folder: int, name: bytes) -> None:
+    fd = os.open(name, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        write_all(fd, b"\0", 0)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
 def _keeps(level: NoReplace, folder: int, ours: bytes, taken: bytes, free: bytes) -> bool:
-    if level is NoReplace.PLACEHOLDER:
-        return True  # O_EXCL and rename are everywhere
+    """Whether it refuses a name that is taken, and takes one that is free. Raises OSError as `probe` does."""
     try:
         rename_noreplace(level, folder, ours, folder, taken)
-    except FileExistsError:
-        pass  # as it should
-    except OSError:
-        return False
-    else:
         os.close(os.open(ours, NEW_FILE, 0o600, dir_fd=folder))  # it overwrote: put things back for the next level
         return False
-    with contextlib.suppress(OSError):
+    except FileExistsError:
+        pass  # as it should
+    except OSError as e:
+        return _merely_unknown(e, level)
+    try:
         rename_noreplace(level, folder, ours, folder, free)
-        return True
+    except OSError as e:
+        return _merely_unknown(e, level)
+    return True
+
+
+def _merely_unknown(error: OSError, level: NoReplace) -> bool:
+    """False: the file system cannot do this, and the next level is tried. Raises what tells of a disk in trouble instead: taken for
+    a lack of skill it would have forged land by a weaker level from then on. The last level is everywhere, so there is no other."""
+    if error.errno in _TROUBLE or level is NoReplace.PLACEHOLDER:
+        raise error
     return False
 
 
@@ -146,7 +185,7 @@ def write_all(fd: int, data: bytes | memoryview, offset: int) -> None:
         done += os.pwrite(fd, view[done:], offset + done)
 
 
-def write_chunks(fd: int, chunks: Sequence[bytes], offset: int) -> None:
+def write_chunks(fd: int, chunks: Sequence[bytes | memoryview], offset: int) -> None:
     """Writes chunks, at most 1,024 of them (IOV_MAX), behind each other at `offset`, in one call if the system takes it all."""
     done = os.pwritev(fd, chunks, offset) if chunks else 0
     if done < sum(map(len, chunks)):

@@ -101,6 +101,12 @@ class SourceMissing(SourceError):
     default_hint = "check the path in `source`; `forged probe URL` lists the output folders it finds"
 
 
+class SourceEndless(SourceError):
+    """The source shows more files than forged looks at in one go."""
+
+    default_hint = "name the folders that are wanted in `folders`, or make several targets of it; on a small box: do not trust it"
+
+
 class AuthRefused(SourceError):
     """The source refused our key."""
 
@@ -171,7 +177,20 @@ class StoreDamaged(StoreError):
     """The state database is damaged."""
 
     transient = False
-    default_hint = "move it away and start again: forged adopts what is already home instead of copying it"
+    default_hint = "start forged again: it keeps the damaged one, begins a new one, and adopts what is already home"
+
+
+class StoreLost(StoreDamaged):
+    """The state database is not there any more."""
+
+    default_hint = "put it back, or start `forged run` or `forged once`: a new one begins, and what is already home is adopted"
+
+
+class StoreForeign(StoreError):
+    """The state database is the database of another program."""
+
+    transient = False
+    default_hint = "nothing was changed; give forged a state_dir of its own"
 
 
 class StoreTooNew(StoreError):

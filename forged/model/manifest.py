@@ -6,6 +6,8 @@ import enum
 from dataclasses import dataclass
 from typing import NewType, Protocol
 
+from msgspec import Struct
+
 from forged.model.files import Stat
 from forged.model.paths import HomePath, SourcePath
 
@@ -21,8 +23,7 @@ class AtSource(enum.Enum):
     REMOVED = "removed"  # removed by our cleanup
 
 
-@dataclass(frozen=True, slots=True)
-class ManifestRow:
+class ManifestRow(Struct, frozen=True, gc=False):
     """One version of one path that we brought home. The newest version of a path is its current one; older ones stay as history."""
 
     path: SourcePath

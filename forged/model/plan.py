@@ -6,6 +6,8 @@ import enum
 from collections import Counter
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from forged.model.files import Entry
 from forged.model.manifest import ManifestRow
 
@@ -20,8 +22,7 @@ class ChangeKind(enum.Enum):
     GONE = "gone"  # remembered as present, not in a complete listing
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True, gc=False):
     """One difference. `entry` is None for GONE only, `row` for NEW only."""
 
     kind: ChangeKind

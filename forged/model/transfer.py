@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
+
+from msgspec import Struct
 
 from forged.model.files import Entry, Stat
 from forged.model.paths import HomePath
@@ -19,8 +20,7 @@ class Wholeness(enum.Enum):
     UNKNOWN = "unknown"  # the format does not tell, or is not one we know
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True, gc=False):
     """One file to bring. Bytes below `offset_bytes` are already staged from an earlier, broken transfer."""
 
     entry: Entry
@@ -30,8 +30,7 @@ class Request:
     hash_at_source: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(Struct, frozen=True, gc=False):
     """Consecutive bytes of one request, in the chunks they came in. `last`: the file ends where they end (there may be none).
 
     Pieces of one attempt carry one Request object; an equal one that is another object begins another attempt.
@@ -47,8 +46,7 @@ class Piece:
         return sum(map(len, self.data))
 
 
-@dataclass(frozen=True, slots=True)
-class Staged:
+class Staged(Struct, frozen=True, gc=False):
     """What lies in the staging area, whole as far as our side is concerned. The hash is over all bytes, resumed ones included."""
 
     staging: str
@@ -102,8 +100,7 @@ class CloningSink(Sink, Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
+class Fetched(Struct, frozen=True, gc=False):
     """The source's side of one brought file: how it looked when opened and after its last byte was read, and its own hash."""
 
     request: Request
@@ -113,8 +110,7 @@ class Fetched:
     staged: Staged
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(Struct, frozen=True, gc=False):
     """The proof that a file's bytes arrived: size, sha256, where they are staged. Made only by `rules.proof.receipt`."""
 
     entry: Entry
@@ -132,8 +128,7 @@ class LandedAs(enum.Enum):
     REPLACED = "replaced"  # a `mutable` file, replaced whole
 
 
-@dataclass(frozen=True, slots=True)
-class Landed:
+class Landed(Struct, frozen=True, gc=False):
     """A file under its final name: whole, verified, durable. The proof that the store remembers."""
 
     entry: Entry

@@ -13,6 +13,7 @@ class Doubt(enum.Enum):
     EMPTIED = "emptied"
     OUT_OF_PROPORTION = "out_of_proportion"
     HOME_VANISHED = "home_vanished"
+    STATE_REBUILT = "state_rebuilt"
 
 
 FEW_FILES = 10
@@ -43,6 +44,11 @@ def explain(why: Doubt, plan: PlanCount, vanished: int) -> str:
 def doubt_home(missing: int, remembered: int) -> Doubt | None:
     """Why `missing` files at home should not be taken for deleted by the owner; None = they may be."""
     return Doubt.HOME_VANISHED if missing >= FEW_FILES and missing > PROPORTION * remembered else None
+
+
+EXPLAIN_REBUILT = "the state database was lost or damaged; what is home is adopted anew, and what was deleted at home may come back"
+"""Why a target is held whose memory began anew. With the memory went its tombstones, and any hold that a person had not released:
+each removal is proven all the same, but whether home is in order, a person has to say again."""
 
 
 def explain_home(missing: int, remembered: int) -> str:

@@ -8,7 +8,7 @@ matches decides. How long a file has to be left alone (`min_age`) is the busines
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pathspec import GitIgnoreSpec
 from pathspec.pattern import RegexPattern
@@ -35,6 +35,13 @@ class Selector:
     def wants(self, entry: Entry) -> bool:
         """Whether this file shall come home: a selected path, and not over `max_size`."""
         return self.selects(entry.path) and not self.is_too_large(entry)
+
+    def wants_each(self, entries: Sequence[Entry]) -> list[bool]:
+        """`wants` of each. Where none matches a pattern, as mostly, one look at all of them together sees that."""
+        plain = self._every_folder and self._include is None and self._max_size_bytes is None
+        if plain and (self._exclude is None or not self._exclude.may_match([entry.path for entry in entries])):
+            return [True] * len(entries)
+        return [self.wants(entry) for entry in entries]
 
     def selects(self, path: SourcePath) -> bool:
         """Whether the path is in one of `folders` (none = all), matches `include` (none = all) and does not match `exclude`."""
@@ -84,6 +91,13 @@ class _Patterns:
     def __init__(self, spec: GitIgnoreSpec) -> None:
         self._spec = spec
         self._any = _one_for_all(spec)
+        self._any_line = re.compile(self._any.pattern, re.MULTILINE)
+
+    def may_match(self, paths: Sequence[SourcePath]) -> bool:
+        """False only if none of the paths matches. They are looked at as the lines of one text: what matches a line by itself
+        matches it there."""
+        text = b"\n".join(paths).decode("utf-8", "surrogateescape")
+        return text.count("\n") >= max(len(paths), 1) or self._any_line.search(text) is not None
 
     def match(self, path: SourcePath) -> bool:
         """As gitignore decides. Most paths match no pattern at all, which one expression for all sees in a quarter of the time."""

@@ -197,7 +197,12 @@ class MemorySource:
         self._check_open()
         if not self._capabilities.guarded_removal:
             raise NotSupported("this memory source was told not to remove")
-        return [self._remove(removable) for removable in batch]
+        for fault in self.faults:
+            fault.before_removal(self.box)
+        answers = [self._remove(removable) for removable in batch]
+        for fault in self.faults:
+            fault.after_removal(self.box)
+        return answers
 
     def _remove(self, removable: Removable) -> Removed:
         path, row = removable.row.path, removable.row

@@ -26,6 +26,12 @@ class Fault:
         """Before each answer of a watch; what it answers is told instead."""
         return notices
 
+    def before_removal(self, box: MemoryBox) -> None:
+        """Before a batch of files is removed."""
+
+    def after_removal(self, box: MemoryBox) -> None:
+        """Before it is told which of them went."""
+
 
 class RefuseConnections(Fault):
     """The first `times` attempts to open fail with `error`."""
@@ -108,3 +114,23 @@ class MissNotices(Fault):
             self.left -= 1
             return Notices(overflow=True)
         return notices
+
+
+class CutCleanup(Fault):
+    """The line breaks when files are to be removed, once: before the source has heard of it, or before it is heard again."""
+
+    def __init__(self, *, removed: bool) -> None:
+        self._removed, self._left = removed, 1
+
+    def before_removal(self, box: MemoryBox) -> None:
+        if not self._removed:
+            self._cut()
+
+    def after_removal(self, box: MemoryBox) -> None:
+        if self._removed:
+            self._cut()
+
+    def _cut(self) -> None:
+        if self._left > 0:
+            self._left -= 1
+            raise SourceLost("the line broke in the middle of a cleanup")

@@ -11,9 +11,11 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self, TypeVar
+
+from msgspec.structs import replace
 
 from forged.kit.backoff import backoff
 from forged.kit.clock import Clock, SystemClock
@@ -201,11 +203,15 @@ class Retrying:
             left = await self._refreshed(left, patience)
 
     async def _refreshed(self, left: dict[SourcePath, Request], patience: _Patience) -> dict[SourcePath, Request]:
-        """The same requests, from where their bytes end now. Bytes that moved are progress."""
+        """The same requests, from where their bytes end now. Bytes that moved are progress.
+
+        A whole that was resumed is proven by the source's hash, also where nobody asked for that when it began (promise 5).
+        """
         offsets = await self._resume_points([request.staging for request in left.values()])
         if any(offset > request.offset_bytes for offset, request in zip(offsets, left.values(), strict=True)):
             patience.restore()
-        return {path: _resumed(request, offset) for (path, request), offset in zip(left.items(), offsets, strict=True)}
+        hashing = self.capabilities.hashing
+        return {path: _resumed(request, offset, hashing) for (path, request), offset in zip(left.items(), offsets, strict=True)}
 
     async def hash(self, entries: Sequence[Entry]) -> AsyncGenerator[Hashed | Problem, None]:
         patience, left = self._patience(), {entry.path: entry for entry in entries}
@@ -255,8 +261,9 @@ class Retrying:
             raise
 
 
-def _resumed(request: Request, staged_bytes: int) -> Request:
-    return replace(request, offset_bytes=resume.offset_bytes(request.entry, staged_bytes))
+def _resumed(request: Request, staged_bytes: int, hashing: bool) -> Request:
+    offset = resume.offset_bytes(request.entry, staged_bytes)
+    return replace(request, offset_bytes=offset, hash_at_source=request.hash_at_source or (hashing and offset > 0))
 
 
 async def _itself(source: Source) -> Source:

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 
 import asyncssh
 
-from forged.model.errors import NotSupported, SourceError, SourceLost
+from forged.model.errors import NotSupported, SourceBroken, SourceError, SourceLost
 from forged.model.paths import shown
 
 PAUSE_BYTES = 8 << 20
@@ -21,6 +21,11 @@ READ_BYTES = 1 << 20
 
 STDERR_BYTES = 4096
 """The tail of standard error that is kept for messages."""
+
+MOST_STDERR_BYTES = 1 << 20
+"""More than that on standard error, which nobody grants, only serves to keep us busy; a login script says far less."""
+
+STDERR_HINT = "does a login script of the box print without end? Otherwise take the target out of forged.toml"
 
 HEAD_BYTES = 512
 """The first words on standard output that are kept, to explain why no agent came to run."""
@@ -49,13 +54,14 @@ class AgentSession(asyncssh.SSHClientSession[bytes]):
         self.status: int | None = None
         self.head = b""
         self.stderr = b""
+        self.stderr_bytes = 0
 
     def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
         self._chan = chan
 
     def data_received(self, data: bytes, datatype: asyncssh.DataType) -> None:
         if datatype is not None:
-            self.stderr = (self.stderr + data)[-STDERR_BYTES:]
+            self._complains(data)
             return
         if len(self.head) < HEAD_BYTES:
             self.head += data[:HEAD_BYTES]
@@ -64,6 +70,21 @@ class AgentSession(asyncssh.SSHClientSession[bytes]):
         if not self._filling:
             self._pause_if_full()
         self._notify()
+
+    def _complains(self, data: bytes) -> None:
+        self.stderr = (self.stderr + data)[-STDERR_BYTES:]
+        self.stderr_bytes += len(data)
+        if self.floods:
+            self._chunks.clear()
+            self._ended = True
+            self._gone.set()
+            self._chan.abort()
+            self._notify()
+
+    @property
+    def floods(self) -> bool:
+        """It has printed more on standard error than anybody reads."""
+        return self.stderr_bytes > MOST_STDERR_BYTES
 
     def eof_received(self) -> bool:
         self._ended = True
@@ -146,10 +167,12 @@ class SshChannel:
         self._closed = False
 
     async def read(self) -> bytes:
-        """See Channel. Raises NotSupported when the box could not run an agent at all."""
+        """See Channel. Raises NotSupported when the box could not run an agent at all, SourceBroken for a flood of complaints."""
         data = await self._session.take()
         if data:
             return data
+        if self._session.floods:
+            raise SourceBroken(f"{self._place} prints without end on standard error", hint=STDERR_HINT)
         await self._session.gone()
         if self._session.error is not None or self._closed:
             raise self._lost()

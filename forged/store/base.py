@@ -17,7 +17,11 @@ JOBS_KEPT = 1_000
 
 
 class Rows(Protocol):
-    """What we brought home. One current version for each path of a manifest; older versions are history."""
+    """What we brought home. One current version for each path of a manifest; older versions are history.
+
+    History is where older contents lie at home. A version whose place at home a newer one of its path has taken is no part of it:
+    a log that is replaced every second for years leaves one row.
+    """
 
     async def between(
         self, name: ManifestName, after: SourcePath | None, upto: SourcePath | None, limit: int
@@ -35,8 +39,9 @@ class Rows(Protocol):
     async def record(self, name: ManifestName, rows: Sequence[ManifestRow], events: Sequence[NewEvent] = ()) -> None:
         """Remembers landed versions and puts events into the outbox, all in one transaction, durable on return.
 
-        A row becomes its path's current version; a former one becomes history. The row that is current already changes nothing
-        (its events are put all the same). Of several rows of one path the last is current.
+        A row becomes its path's current version; a former one becomes history, or is forgotten where the new one has its home.
+        The row that is current already changes nothing (its events are put all the same). Of several rows of one path the last is
+        current.
         """
 
     async def restat(self, name: ManifestName, seen: Sequence[tuple[SourcePath, Stat]]) -> None:

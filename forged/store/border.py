@@ -18,6 +18,9 @@ _PRIMARY_CODE = 0xFF
 
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
+_NO_TEXT = "Could not decode to UTF-8"
+"""How Python's sqlite3 tells of text that is none, without a code (Modules/_sqlite/cursor.c)."""
+
 _HINTS = (
     (sqlite3.SQLITE_FULL, "free some room on the disk of state_dir; forged goes on by itself"),
     (sqlite3.SQLITE_BUSY, "another program keeps the database locked: end it (a backup, an open sqlite3 shell?)"),
@@ -26,6 +29,10 @@ _HINTS = (
     (sqlite3.SQLITE_PERM, "check owner and mode of the files in state_dir"),
     (sqlite3.SQLITE_IOERR, "the disk under state_dir does not read or write: look at the kernel log (dmesg)"),
 )
+
+
+class Garbled(ValueError):
+    """What was read is nothing that any forged wrote."""
 
 
 class Border:
@@ -61,6 +68,8 @@ def translated(name: str) -> Iterator[None]:
         raise _driver_error(name, e.orig) from e
     except sqlite3.Error as e:
         raise _driver_error(name, e) from e
+    except Garbled as e:
+        raise damaged(name, str(e)) from e
     except (SQLAlchemyError, OSError) as e:
         raise StoreError(f"{name}: {e}") from e
 
@@ -68,7 +77,7 @@ def translated(name: str) -> Iterator[None]:
 def _driver_error(name: str, error: BaseException | None) -> StoreError:
     """Only the driver's own words: SQLAlchemy's add the statement, which helps no user."""
     code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
-    if code in _DAMAGED:
+    if code in _DAMAGED or _NO_TEXT in str(error):
         return damaged(name, str(error))
     return StoreError(f"{name}: {error}", hint=dict(_HINTS).get(code, ""))
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from forged.model.jobs import Job, JobId, JobResult, JobStatus
 from forged.store.base import JOBS_KEPT
-from forged.store.border import Border, put
+from forged.store.border import Border, Garbled, put
 from forged.store.schema import jobs
 
 INTERRUPTED = "forged ended during this job; the next sync goes on from there"
@@ -45,10 +45,14 @@ class SqlJobs:
             return [_job(r) for r in await connection.execute(page)]
 
     async def end_interrupted(self, now_ns: int) -> None:
-        """Marks jobs that no process works on any more as failed. Only for the moment after opening, before a job starts."""
+        """Marks jobs that no process works on any more as failed. Only for the moment after opening, before a job starts.
+
+        Reads all of them: one that is none is to be found now. Raises StoreDamaged.
+        """
         async with self._border.writing() as connection:
-            for r in (await connection.execute(sa.select(jobs).where(jobs.c.status.not_in(_ENDED)))).all():
-                await put(connection, jobs, _values(interrupted(_job(r), now_ns)))
+            for job in [_job(r) for r in (await connection.execute(sa.select(jobs))).all()]:
+                if not job.status.ended:
+                    await put(connection, jobs, _values(interrupted(job, now_ns)))
 
 
 def interrupted(job: Job, now_ns: int) -> Job:
@@ -82,8 +86,12 @@ def _values(job: Job) -> dict[str, object]:
 
 
 def _job(r: sa.Row[*tuple[Any, ...]]) -> Job:
+    """Raises Garbled."""
     result = None
-    if r.success is not None:
-        errors = tuple(json.loads(r.errors))
-        result = JobResult(r.success, r.files_transferred, r.bytes_transferred, r.duration_s, errors)
-    return Job(r.id, r.target, JobStatus(r.status), r.start_ns, tuple(json.loads(r.folders)), r.end_ns, result)
+    try:
+        if r.success is not None:
+            errors = tuple(json.loads(r.errors))
+            result = JobResult(r.success, r.files_transferred, r.bytes_transferred, r.duration_s, errors)
+        return Job(r.id, r.target, JobStatus(r.status), r.start_ns, tuple(json.loads(r.folders)), r.end_ns, result)
+    except (ValueError, TypeError) as e:
+        raise Garbled(f"job {r.id!r} is none") from e

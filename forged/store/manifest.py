@@ -31,6 +31,7 @@ _VALUES = (
     versions.c.incomplete,
     versions.c.at_source,
     versions.c.tombstone_at_ns,
+    versions.c.seal,
 )
 _ROW = (versions.c.path, *_VALUES)
 
@@ -80,15 +81,17 @@ _WITH_CONTENT = Bulk(
 
 # Recording. The common case, a new path, is the insert alone; only where a path was known already the other version steps back.
 _INSERT_MISSING = BulkInsert(versions)
+_DIFFERS = sa.or_(*(c.is_distinct_from(_given(c)) for c in _VALUES))
+_FORGET_REPLACED = Bulk(
+    sa.delete(versions).where(_OF_PATH, versions.c.home == _given(versions.c.home), sa.or_(~_IS_CURRENT, _DIFFERS))
+)
 _older = versions.alias("older")
 _next_number = (
     sa.select(sa.func.max(_older.c.superseded) + 1)
     .where(_older.c.manifest == versions.c.manifest, _older.c.path == versions.c.path)
     .scalar_subquery()
 )
-_SUPERSEDE_OTHER = Bulk(
-    sa.update(versions).where(_CURRENT, sa.or_(*(c.is_distinct_from(_given(c)) for c in _VALUES))).values(superseded=_next_number)
-)
+_SUPERSEDE_OTHER = Bulk(sa.update(versions).where(_CURRENT, _DIFFERS).values(superseded=_next_number))
 
 # Changing.
 _RESTAT = Bulk(
@@ -122,7 +125,7 @@ class SqlManifest:
             while len(rows) < limit:
                 size = min(STEP_ROWS, limit - len(rows))
                 found = await page.fetch(connection, {**asked, "b_limit": size})
-                rows.extend(map(row_of, found))
+                rows.extend([row_of(name, plain) for plain in found])
                 if len(found) < size:
                     break
                 asked["b_after"] = rows[-1].path
@@ -141,7 +144,7 @@ class SqlManifest:
         async with self._border.reading() as connection:
             for start in range(0, len(paths), STEP_ROWS):
                 rows = await connection.execute(_AMONG, {"b_manifest": name, "b_paths": list(paths[start : start + STEP_ROWS])})
-                found.update((row.path, row) for row in map(row_of, rows))
+                found.update((plain[0], row_of(name, plain)) for plain in rows)
         return [found.get(path) for path in paths]
 
     async def record(self, name: ManifestName, rows: Sequence[ManifestRow], events: Sequence[NewEvent] = ()) -> None:
@@ -149,7 +152,9 @@ class SqlManifest:
             for step in _steps(rows):
                 plain = [current_row(name, row) for row in step]
                 if await _INSERT_MISSING.run(connection, plain) < len(plain):
-                    await _SUPERSEDE_OTHER.run(connection, [by_name(row) for row in plain])
+                    named = [by_name(row) for row in plain]
+                    await _FORGET_REPLACED.run(connection, named)
+                    await _SUPERSEDE_OTHER.run(connection, named)
                     await _INSERT_MISSING.run(connection, plain)
             await append(connection, events)
 
@@ -179,16 +184,17 @@ class SqlManifest:
         while True:
             async with self._border.reading() as connection:
                 found = await _HISTORY.fetch(connection, asked)
-            for rank, *version in found:
-                asked["b_before"] = rank
-                yield row_of(version)
+                page = [row_of(name, version) for _, *version in found]
+            for row in page:
+                yield row
             if len(found) < STEP_ROWS:
                 return
+            asked["b_before"] = found[-1][0]
 
     async def homes(self, name: ManifestName, path: SourcePath, sha256: bytes) -> ManifestRow | None:
         async with self._border.reading() as connection:
             found = await _WITH_CONTENT.fetch(connection, key_values(name, path) | {"b_sha256": sha256})
-            return row_of(found[0]) if found else None
+            return row_of(name, found[0]) if found else None
 
     async def _change(self, statement: Bulk, values: Sequence[Values], then: Bulk | None = None) -> int:
         """Runs a statement for many rows in one transaction, and `then` for the same ones; answers how many the first touched."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import count
+
+from msgspec.structs import replace
 
 from forged.model.errors import StoreError
 from forged.model.events import Event, EventId, NewEvent
@@ -93,7 +94,7 @@ class MemoryRows:
                 versions[row.path] = [row]
                 insort(paths, row.path)
             elif versions[row.path][-1] != row:
-                versions[row.path].append(row)
+                versions[row.path] = [version for version in versions[row.path] if version.home != row.home] + [row]
         self._outbox.append(events)
 
     async def restat(self, name: ManifestName, seen: Sequence[tuple[SourcePath, Stat]]) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from forged.kit.sql import Plain
 from forged.model.files import Entry, Outline, Stat
 from forged.model.manifest import AtSource, ManifestName, ManifestRow
-from forged.model.paths import SourcePath
+from forged.model.paths import HomePath, SourcePath
+from forged.store.border import Garbled
 from forged.store.schema import versions
 
 Values = dict[str, Plain]
@@ -23,7 +25,19 @@ def key_values(name: ManifestName, path: SourcePath) -> Values:
 def current_row(name: ManifestName, row: ManifestRow) -> tuple[Plain, ...]:
     """All that the database keeps of a current row, in the order of the table's columns."""
     kept = (row.sha256, row.home, row.landed_at_ns, row.incomplete, row.at_source.value, row.tombstone_at_ns)
-    return (name, row.path, 0, *_stat(row.stat), *kept)
+    sealed = seal(name, row.path, row.sha256, row.home, row.landed_at_ns, row.incomplete)
+    return (name, row.path, 0, *_stat(row.stat), *kept, sealed)
+
+
+def seal(name: ManifestName, path: SourcePath, sha256: bytes, home: HomePath, landed_at_ns: int, incomplete: bool) -> bytes:
+    """64 bits over what never changes in a row, and what a removal at the source relies on.
+
+    SQLite checks how its pages hang together, not what is in them: a byte that a disk flipped in a home name would make cleanup
+    look at another file, one in a time of landing would make a young file old. The rest needs no seal: a stat is compared with the
+    source itself, and a tombstone with home.
+    """
+    sealed = (name.encode(), path, home, sha256, landed_at_ns, incomplete)
+    return hashlib.blake2b(b"%b\0%b\0%b\0%b\0%d\0%d" % sealed, digest_size=8).digest()
 
 
 def by_name(row: tuple[Plain, ...]) -> Values:
@@ -65,26 +79,36 @@ def _clamped(number: int | None) -> int | None:
     return _EDGE - 1 if number > 0 else -_EDGE
 
 
-_AT_SOURCE = {at_source.value: at_source for at_source in AtSource}
+_AT_SOURCE: Mapping[str, AtSource] = {at_source.value: at_source for at_source in AtSource}
 """`AtSource(value)` for each row would be a third of the time that building rows takes."""
 
 
-def row_of(plain: Sequence[Any]) -> ManifestRow:
-    """The row, from the path and the values in the order of the table."""
-    path, size_bytes, mtime_ns, inode, ctime_ns, exact, sha256, home, landed_at_ns, incomplete, at_source, tombstone_at_ns = plain
-    stat = Stat(size_bytes, mtime_ns, inode, ctime_ns) if exact is None else _exact_stat(exact)
-    return ManifestRow(path, stat, sha256, home, landed_at_ns, bool(incomplete), _AT_SOURCE[at_source], tombstone_at_ns)
+def row_of(name: ManifestName, plain: Sequence[Any]) -> ManifestRow:
+    """The row, from the path and the values in the order of the table. Raises Garbled."""
+    path, size_bytes, mtime_ns, inode, ctime_ns, exact, sha256, home, landed_ns, incomplete, at_source, entombed_ns, sealed = plain
+    try:
+        if sealed != seal(name, path, sha256, home, landed_ns, incomplete):
+            raise Garbled(f"what it says of {path!r} is not what was written")
+        stat = Stat(size_bytes, mtime_ns, inode, ctime_ns) if exact is None else exact_stat(exact)
+        return ManifestRow(path, stat, sha256, home, landed_ns, bool(incomplete), _AT_SOURCE[at_source], entombed_ns)
+    except (KeyError, TypeError) as e:
+        raise Garbled(f"what it says of {path!r} is no row") from e
 
 
 def outlines_of(found: Iterable[Sequence[Any]]) -> list[Outline]:
-    """The outlines, from paths and the five values of a stat."""
+    """The outlines, from paths and the five values of a stat. Raises Garbled."""
     return [
-        (path, size_bytes, mtime_ns, inode, ctime_ns) if exact is None else Entry(path, _exact_stat(exact)).outline
+        (path, size_bytes, mtime_ns, inode, ctime_ns) if exact is None else Entry(path, exact_stat(exact)).outline
         for path, size_bytes, mtime_ns, inode, ctime_ns, exact in found
     ]
 
 
-def _exact_stat(text: str) -> Stat:
-    size_bytes, mtime_ns, inode, ctime_ns = (None if word == "None" else int(word) for word in text.split())
-    assert size_bytes is not None and mtime_ns is not None
+def exact_stat(text: str) -> Stat:
+    """The stat that did not fit into the database's numbers. Raises Garbled."""
+    try:
+        size_bytes, mtime_ns, inode, ctime_ns = (None if word == "None" else int(word) for word in text.split())
+    except (ValueError, AttributeError) as e:
+        raise Garbled(f"{text!r} are no four numbers") from e
+    if size_bytes is None or mtime_ns is None:
+        raise Garbled(f"{text!r} lacks a size or a time")
     return Stat(size_bytes, mtime_ns, inode, ctime_ns)

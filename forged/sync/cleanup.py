@@ -150,15 +150,22 @@ async def _at_home(doors: Doors, rows: Sequence[ManifestRow], rehash: bool) -> l
 
 
 async def _remove(doors: Doors, removables: Sequence[Removable], result: CleanupResult) -> None:
-    """The source removes and tells; the manifest remembers. A lost answer is settled by the next scan."""
+    """The manifest remembers, the source removes and tells.
+
+    In this order, since the answer may be lost: what is then gone would count as vanished, and many at once would hold the target.
+    What is still there, the next look at everything finds to be back.
+    """
     rows = {removable.row.path: removable.row for removable in removables}
+    await doors.store.manifest.mark(doors.target.manifest, list(rows), AtSource.REMOVED)
     answers: Sequence[Removed] = await doors.source.remove(removables)
-    gone = [answer.path for answer in answers if answer.kept is None]
-    result.removed += [rows[path] for path in gone]
+    there: list[SourcePath] = []
     for answer in answers:
-        if answer.kept is not None:
+        if answer.kept is None:
+            result.removed.append(rows[answer.path])
+        else:
             result.keep(answer.path, answer.kept, answer.message)
-    await doors.store.manifest.mark(doors.target.manifest, gone, AtSource.REMOVED)
+            there.append(answer.path)
+    await doors.store.manifest.mark(doors.target.manifest, there, AtSource.PRESENT)
 
 
 def emptied(removed: Sequence[ManifestRow], configured: Sequence[str]) -> list[SourcePath]:

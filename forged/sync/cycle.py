@@ -27,15 +27,23 @@ from forged.sync.sift import Sift
 from forged.sync.tally import Tally
 from forged.sync.transfer import Transfer
 
-FETCHES_AT_ONCE = 2
-"""While one batch ends, the next one's requests are already on the line."""
+LARGE_BYTES = 8 << 20
+"""A larger file goes its own way: it lasts, and small ones that come after it must not wait behind it."""
+
+LARGE_FETCHES, SMALL_FETCHES = 2, 16
+"""While one batch ends, the next one's requests are already on the line. Of small files so many batches may wait that the source
+can see that there is much to do: a second connection to a far box pays only then (sources/agent/growth)."""
 
 MOST_LOOKS = 5
 """Looks of one sync at files that were still being written; what goes on growing waits for the next sync."""
 
-LANDING_BATCH = 512
+LANDING_BATCH = 1_000
 """Files that share one fsync of their folder, one transaction and one fact, when that many wait. Who follows the events of the
 daemon is told of them in one go, and that may be a thousand at most (control/outbox)."""
+
+LANDING_GAP_S = 0.025
+"""Between two landings: under load those of a while land together, and what comes alone lands at once. Each landing costs both ways
+to the disk's hands and a transaction, some milliseconds of work; of 500 files a second each was one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +120,7 @@ async def bring_noticed(
     watched = replace(doors, observer=tally.beside(doors.observer))
     sift = Sift(watched, looks, noticed=True, closed=closed)
     await _bring(watched, looks, noticed(watched, entries), sift)
-    return sift.waiting
+    return sift.later.noticed
 
 
 async def _look_and_bring(doors: Doors, looks: Looks, folders: Sequence[SourcePath]) -> Waiting:
@@ -124,7 +132,7 @@ async def _look_and_bring(doors: Doors, looks: Looks, folders: Sequence[SourcePa
         raise scan.error  # what it showed before it broke is home; the rest is unknown, and that is no success
     while sift.elsewhere:
         sift = await _after_the_others(doors, looks, sift)
-    return Waiting(len(sift.waiting), min(sift.waiting.values(), default=None))
+    return Waiting(sift.later.files, sift.later.soonest_s)
 
 
 async def _after_the_others(doors: Doors, looks: Looks, before: Sift) -> Sift:
@@ -134,7 +142,7 @@ async def _after_the_others(doors: Doors, looks: Looks, before: Sift) -> Sift:
     seen = zip(paths, await doors.source.look(paths), strict=True)
     entries = [Entry(path, look) for path, look in seen if isinstance(look, Stat)]
     sift = Sift(doors, looks)
-    sift.waiting.update(before.waiting)
+    sift.later = before.later
     await _bring(doors, looks, noticed(doors, entries), sift)
     return sift
 
@@ -146,16 +154,21 @@ async def _bring(doors: Doors, looks: Looks, changes: AsyncGenerator[list[Change
         async with line() as flow:
             found = flow.stage("scan", changes)
             wanted = flow.stage("sift", sift.wanted(found))
-            missing = flow.stage("adopt", adoption.missing(wanted))
-            receipts = flow.stage("transfer", *(transfer.receipts(missing) for _ in range(FETCHES_AT_ONCE)), most=LANDING_BATCH)
-            landed = flow.stage("land", land.landed(receipts.batches(LANDING_BATCH)), most=LANDING_BATCH)
+            small, large = flow.split("part", flow.stage("adopt", adoption.missing(wanted)), _is_large)
+            fetches = [small] * SMALL_FETCHES + [large] * LARGE_FETCHES
+            receipts = flow.stage("transfer", *map(transfer.receipts, fetches), most=LANDING_BATCH)
+            landed = flow.stage("land", land.landed(receipts.batches(LANDING_BATCH, LANDING_GAP_S)), most=LANDING_BATCH)
             async for batch in flow.stage("remember", remembered(doors, looks, landed)):
                 transfer.have_landed(batch)
                 sift.release([one.entry.path for one in batch])
     finally:
-        sift.release(list(sift.claimed))
+        sift.end()
         transfer.end()
     return transfer.unlanded
+
+
+def _is_large(entry: Entry) -> bool:
+    return entry.stat.size_bytes > LARGE_BYTES
 
 
 async def _close_the_books(doors: Doors, scan: Scan, unlanded: set[str], looks: Looks, partly: bool) -> None:

@@ -32,12 +32,20 @@ class Doors:
     clock: Clock
 
 
+MOST_LOOKS_BYTES = 4 << 20
+"""Memory for how unsettled files looked: some 10,000 of usual names. Those beyond it are not waited for yet: only a file from the
+future, by the box's clock, needs two of our looks, and one that has come home makes room. A box may have as many as it likes."""
+
+LOOK_BYTES = 320
+"""What one such look takes, beside its path: the objects and their places in two dicts (measured with tracemalloc)."""
+
+
 @dataclass(slots=True)
 class Looks:
     """What a target keeps in mind between rounds: how unsettled files looked, which files are on their way home, and what there was
     nothing to do for.
 
-    It stays small; a restart may forget it.
+    It stays small, whatever a source shows; a restart may forget it.
     """
 
     _seen: dict[SourcePath, settle.Look] = field(default_factory=dict)
@@ -50,26 +58,34 @@ class Looks:
     """What the lines of this target are staging now: a round that sweeps must leave alone what a notice is bringing beside it."""
     known: Known = field(default_factory=Known)
     """Of rounds, which come one after the other."""
-    _claimed: set[SourcePath] = field(default_factory=set)
+    _kept_bytes: int = 0
+    """Of the looks of this round."""
+    _claimed: dict[SourcePath, object] = field(default_factory=dict)
+    """What is being brought, and by which line."""
     _released: asyncio.Event = field(default_factory=asyncio.Event)
 
     def is_claimed(self, path: SourcePath) -> bool:
         """Whether a line is bringing this file: a round and a notice must not bring the same one side by side."""
         return path in self._claimed
 
-    def claim(self, path: SourcePath) -> None:
-        """From now on it is the caller's to bring, until it is released."""
-        self._claimed.add(path)
+    def claim(self, path: SourcePath, line: object) -> None:
+        """From now on it is this line's to bring, until it is released."""
+        self._claimed[path] = line
 
     def release(self, paths: Iterable[SourcePath]) -> None:
         """They are home, or not to be had now."""
-        self._claimed.difference_update(paths)
+        for path in paths:
+            self._claimed.pop(path, None)
         self._released.set()
+
+    def release_all(self, line: object) -> None:
+        """The line has ended."""
+        self.release([path for path, whose in self._claimed.items() if whose is line])
 
     async def freed(self, paths: Iterable[SourcePath]) -> None:
         """Returns when nobody is bringing any of these."""
         awaited = set(paths)
-        while awaited & self._claimed:
+        while awaited & self._claimed.keys():
             self._released.clear()
             await self._released.wait()
 
@@ -77,15 +93,24 @@ class Looks:
         return self._fresh.get(path) or self._seen.get(path)
 
     def remember(self, entry: Entry, moment: settle.Moment) -> None:
-        """It was not settled: the next look compares with this one."""
-        self._fresh[entry.path] = settle.look_again(entry.stat, self.earlier(entry.path), moment)
+        """It was not settled: the next look compares with this one, if there is room to keep it."""
+        self._keep(entry.path, settle.look_again(entry.stat, self.earlier(entry.path), moment))
 
     def found_broken(self, entry: Entry, moment: settle.Moment) -> None:
         """It was fetched and its end is missing: no need to fetch it again before it changes or `settle_max` is over."""
         look = settle.look_again(entry.stat, self.earlier(entry.path), moment)
-        self._fresh[entry.path] = settle.Look(look.stat, look.since_s, broken=True)
+        self._keep(entry.path, settle.Look(look.stat, look.since_s, broken=True))
+
+    def _keep(self, path: SourcePath, look: settle.Look) -> None:
+        size_bytes = 0 if path in self._fresh else len(path) + LOOK_BYTES
+        if self._kept_bytes + size_bytes <= MOST_LOOKS_BYTES:
+            self._kept_bytes += size_bytes
+            self._fresh[path] = look
 
     def turn(self, complete: bool) -> None:
         """A round ends. After a complete one, what was not looked at again is forgotten."""
-        self._seen = self._fresh if complete else self._seen | self._fresh
-        self._fresh = {}
+        if not complete:
+            for path, look in self._seen.items():
+                if path not in self._fresh:
+                    self._keep(path, look)
+        self._seen, self._fresh, self._kept_bytes = self._fresh, {}, 0

@@ -5,20 +5,28 @@ from __future__ import annotations
 from forged.model.observer import HomeReady
 from forged.model.target import Target
 from forged.rules.placement import Placement
+from forged.rules.safety import Doubt
 from forged.sync.doors import Doors
 
 
 async def ready(doors: Doors) -> None:
     """Asks the destination. Its marker is remembered on first use, so that an unmounted disk is never mistaken for it.
 
+    Where the memory of it was lost with the state database, it has to have one, until a person has looked and released the target.
     Raises DestinationError.
     """
     dest = str(doors.target.home.dest)
     known_id = await doors.store.destinations.known_id(dest)
-    readiness = await doors.destination.ready(known_id)
+    may_be_new = known_id is not None or not await _was_lost(doors)
+    readiness = await doors.destination.ready(known_id, may_be_new=may_be_new)
     doors.observer.notice(HomeReady(doors.target.name, readiness.free_bytes))
     if known_id is None:
         await doors.store.destinations.remember(dest, readiness.id)
+
+
+async def _was_lost(doors: Doors) -> bool:
+    hold = await doors.store.flags.hold(doors.target.manifest)
+    return hold is not None and hold.reason == Doubt.STATE_REBUILT.value
 
 
 def placement(target: Target) -> Placement:

@@ -22,8 +22,14 @@ from forged.model.target import Selection, Target
 from forged.store.base import Manifest
 
 MOST_PARTS = 4_096
-"""Parts kept of one target. The agent's hold about 1,000 files each, so that is memory for four million: 2 MB with names as they
-are, 50 MB where a hostile box makes each as long as a path can be."""
+"""Parts kept of one target. The agent's hold about 1,000 files each, so that is memory for four million: 3 MB with names as they
+are."""
+
+MOST_PARTS_BYTES = 4 << 20
+"""Fewer are kept where a hostile box makes each name as long as a path can be."""
+
+PART_BYTES = 600
+"""What a part takes beside its paths: the objects and its place in a dict (measured with tracemalloc)."""
 
 PAGE_ROWS = 4_096
 """Manifest rows read at once; as many as a listing part has entries, so the two sides of a window are of one size."""
@@ -61,6 +67,11 @@ class KnownPart:
     sure: bool
     """There is nothing left to do, and no row was written to since."""
 
+    @property
+    def kept_bytes(self) -> int:
+        """What it takes in memory, about."""
+        return PART_BYTES + len(self.after or b"") + len(self.first) + len(self.last)
+
     def since(self, written: Sequence[SourcePath] | None) -> KnownPart:
         """What stands of it after rows of these paths (ascending; None = who knows) were written to.
 
@@ -94,6 +105,8 @@ class Known:
         """Those whose digests the listing under way may answer, and has not answered yet."""
         self._seen: dict[bytes, KnownPart] = {}
         """Those that it has shown, or answered; between two listings all."""
+        self._kept_bytes = 0
+        """Of all parts."""
         self._mark = 0
         """Of the manifest's journal, when the listing began."""
 
@@ -120,6 +133,7 @@ class Known:
         for digest, part in parts.items():
             if stands := await self._proven(part.since(paths), scope):
                 self._seen[digest] = stands
+        self._count()
 
     async def _proven(self, part: KnownPart, scope: _Scope) -> KnownPart | None:
         if part.sure or part.done is None:
@@ -144,17 +158,22 @@ class Known:
 
     def remember(self, digest: bytes, part: KnownPart) -> None:
         """A part that was compared after `begin`."""
-        if len(self._named) + len(self._seen) < MOST_PARTS:
-            self._seen[digest] = part
+        kept_bytes = self._kept_bytes + part.kept_bytes
+        if len(self._named) + len(self._seen) < MOST_PARTS and kept_bytes <= MOST_PARTS_BYTES:
+            self._seen[digest], self._kept_bytes = part, kept_bytes
 
     def end(self, complete: bool) -> None:
         """A listing has ended. After a complete one, parts that it did not have are forgotten."""
         if complete:
             self._named = {}
+            self._count()
 
     def forget(self) -> None:
         """Nothing is known any more."""
-        self._named, self._seen = {}, {}
+        self._named, self._seen, self._kept_bytes = {}, {}, 0
+
+    def _count(self) -> None:
+        self._kept_bytes = sum(part.kept_bytes for part in (self._named | self._seen).values())
 
 
 def within(path: SourcePath, folders: Sequence[SourcePath]) -> bool:

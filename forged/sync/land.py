@@ -10,7 +10,6 @@ from forged.model.manifest import ManifestRow
 from forged.model.observer import FileTrouble
 from forged.model.paths import SourcePath
 from forged.model.transfer import Landed, Receipt
-from forged.rules.names import VersionNames
 from forged.sync.doors import Doors
 from forged.sync.home import placement
 
@@ -46,4 +45,4 @@ class Land:
             home, replaces = self._placement.place(receipt.entry.path, receipt.entry.stat.mtime_ns), None
         else:
             home, replaces = row.home, row.sha256
-        return Landing(receipt, home, VersionNames(home, receipt.staged.sha256), replaces)
+        return Landing(receipt, home, replaces)

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from forged.model.errors import SourceBroken
+from forged.model.errors import SourceBroken, SourceEndless
 from forged.model.files import Entry, ListingEnd, ListingPart, Problem, ProblemKind, SamePart, ScanSummary
 from forged.model.observer import FileTrouble
 from forged.model.paths import SourcePath
@@ -15,6 +15,11 @@ from forged.sync.known import Known, KnownPart
 
 MOST_PROBLEMS = 10_000
 """Problems of a listing kept by path: enough for a person, and little enough for a hostile box that has millions."""
+
+
+MOST_FILES = 25_000_000
+"""Files and problems of one listing: as large a tree as its digests can be told of (`agent.wire`), and an hour's work. Without a
+bound a box that invents names could keep its round, and who waits for it, for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,7 @@ class Listing:
         self._unknown: set[bytes] = set()
         self._size_bytes = 0
         self._last: SourcePath | None = None
+        self._troubled = 0
         self.files = 0
         self.problems: list[Problem] = []
         """What could not be looked at, the first `MOST_PROBLEMS` of them."""
@@ -51,7 +57,7 @@ class Listing:
     async def stretches(self) -> AsyncGenerator[Stretch | KnownPart, None]:
         """All paths from the first to the last, without a hole: what the source shows, and parts that are known to be the same.
 
-        Raises SourceError when the listing breaks, or is not what an honest source says.
+        Raises SourceError when the listing breaks, or is not what an honest source says; SourceEndless beyond MOST_FILES.
         """
         doors, known = self._doors, self._known
         digests = frozenset[bytes]() if known is None else await known.begin(doors.store.manifest, doors.target, self._folders)
@@ -59,6 +65,8 @@ class Listing:
             async for part in parts:
                 for stretch in self._taken(part):
                     yield stretch
+                if self.files + self._troubled > MOST_FILES:
+                    raise SourceEndless(f"the source lists more than {MOST_FILES:,} files")
                 if self._complete:
                     break
         if known is not None:
@@ -106,6 +114,7 @@ class Listing:
         return after
 
     def _note(self, problem: Problem) -> None:
+        self._troubled += 1
         if problem.kind is not ProblemKind.LINK:
             self._doubt(problem.path)
         if len(self.problems) < MOST_PROBLEMS:

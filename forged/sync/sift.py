@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Sequence
+from dataclasses import dataclass, field
+from itertools import compress
 
 from forged.model.files import Entry, Problem, Stat
 from forged.model.manifest import AtSource
@@ -16,6 +18,20 @@ OTHER_LINE_S = 0.25
 """A noticed file that another line brings is asked for again so much later: what comes home there may be the version before."""
 
 
+@dataclass(slots=True)
+class Later:
+    """Files that cannot be brought yet: how many, and after how many seconds another look makes sense."""
+
+    files: int = 0
+    soonest_s: float | None = None
+    noticed: dict[SourcePath, float] = field(default_factory=dict)
+    """Those of a notice, each with its seconds. Those of a listing may be millions."""
+
+    def add(self, wait_s: float) -> None:
+        self.files += 1
+        self.soonest_s = wait_s if self.soonest_s is None else min(wait_s, self.soonest_s)
+
+
 class Sift:
     """Lets through the entries whose bytes have to come home now."""
 
@@ -26,10 +42,7 @@ class Sift:
         self._noticed = noticed
         self.settles = not closed or doors.target.selection.min_age_s > 0
         """Whether what it lets through has been as it is for a while."""
-        self.claimed: set[SourcePath] = set()
-        """What this line brings; no other line of the target touches it meanwhile."""
-        self.waiting: dict[SourcePath, float] = {}
-        """Files that cannot be brought yet, and after how many seconds another look makes sense."""
+        self.later = Later()
         self.elsewhere: list[Entry] = []
         """Of a listing: what another line, of a notice, is bringing already."""
         self._long_ago_ns = 0
@@ -38,7 +51,9 @@ class Sift:
         """NEW and MODIFIED files that are settled; DOUBTFUL ones whose content is another."""
         moment = await self._begin()
         async for batch in changes:
-            chosen = [change for change in batch if change.entry and self._doors.selector.wants(change.entry)]
+            shown = [change for change in batch if change.entry]
+            wanted = self._doors.selector.wants_each([change.entry for change in shown if change.entry])
+            chosen = list(compress(shown, wanted))
             await self._welcome_back([c.row.path for c in chosen if c.kind is ChangeKind.BACK and c.row])
             ours = [c for c in chosen if c.entry and c.kind is not ChangeKind.BACK and self._claim(c.entry, moment)]
             doubtful = [change for change in ours if change.kind is ChangeKind.DOUBTFUL]
@@ -60,20 +75,27 @@ class Sift:
             return False
         if not self._settled(entry, moment):
             return False
-        self._looks.claim(entry.path)
-        self.claimed.add(entry.path)
+        self._looks.claim(entry.path, self)
         return True
 
     def _leave_to_the_other(self, entry: Entry) -> None:
         if self._noticed:
-            self.waiting[entry.path] = OTHER_LINE_S
+            self._wait(entry, OTHER_LINE_S)
         else:
             self.elsewhere.append(entry)
 
+    def _wait(self, entry: Entry, wait_s: float) -> None:
+        self.later.add(wait_s)
+        if self._noticed:
+            self.later.noticed[entry.path] = wait_s
+
     def release(self, paths: Sequence[SourcePath]) -> None:
-        """They are home, or not to be had now: another line may bring what becomes of them."""
-        self.claimed.difference_update(paths)
+        """They are home: another line may bring what becomes of them. What is not to be had now was released before."""
         self._looks.release(paths)
+
+    def end(self) -> None:
+        """This line brings nothing any more."""
+        self._looks.release_all(self)
 
     def _settled(self, entry: Entry, moment: settle.Moment) -> bool:
         if not self.settles:
@@ -85,7 +107,7 @@ class Sift:
         wait_s = settle.wait_s(stat, earlier, moment, target.settle, target.selection.min_age_s)
         if wait_s > 0:
             self._looks.remember(entry, moment)
-            self.waiting[entry.path] = wait_s
+            self._wait(entry, wait_s)
         return wait_s <= 0
 
     async def _welcome_back(self, paths: Sequence[SourcePath]) -> None:

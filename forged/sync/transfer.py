@@ -15,6 +15,10 @@ from forged.sync.counted import Counted
 from forged.sync.doors import Doors, Looks
 from forged.sync.empty import fetched_empty
 
+MOST_BEGINNINGS = 16_384
+"""Of files that failed, so many staged beginnings are kept for the next round. Of a listing whose files all fail, there may be
+millions; what is swept comes from its start."""
+
 
 class Transfer:
     """Entries in, receipts out. `unlanded` are the staged beginnings worth keeping for the next round."""
@@ -127,6 +131,12 @@ class Transfer:
             self._trouble(problem)
 
     def _trouble(self, problem: Problem) -> None:
+        """It does not come this time. Nothing more is kept of it than a beginning, so that any number of files may fail."""
+        staging = self._stagings.pop(SourcePath(problem.path))
+        self._looks.staging.discard(staging)
+        if len(self.unlanded) > MOST_BEGINNINGS:
+            self.unlanded.discard(staging)
+        self._looks.release([SourcePath(problem.path)])
         self._doors.observer.notice(FileTrouble(self._doors.target.name, problem))
 
     def _proven(self, answer: Fetched, moment: settle.Moment | None) -> Receipt | Problem:

@@ -291,6 +291,7 @@ def test_media_base_is_the_default_home(tmp_path: Path) -> None:
         (b"a = 1\nb = \n", "{path}:2: column 5: this is not TOML: invalid value"),
         (b"a = 1\n\n# \xff\n", "{path}:3: this is not UTF-8: save the file in that encoding"),
         (b"a = " + b"[" * 5_000, None),
+        (b"a = " + b"9" * 5_000, "{path}: a number in it has thousands of digits: is this the configuration?"),
         (b" " * (MAX_FILE_BYTES + 1), "{path}: it is larger than 4000000 bytes: is this the configuration?"),
     ],
 )

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from forged.config.load import load
 from forged.model.errors import ConfigError
 from tests.config.loading import TARGET, loaded, mistakes
 
@@ -303,3 +304,16 @@ def test_whatever_the_file_says_it_loads_or_every_problem_has_a_line(
         for problem in e.problems:
             line = problem.removeprefix(f"{folder / 'forged.toml'}:").split(":")[0]
             assert 1 <= int(line) <= max(1, text.count("\n") + 1)
+
+
+def test_a_folder_that_is_no_utf8_is_told_escaped(tmp_path: Path) -> None:
+    """A Latin-1 home: everything that is said of it goes to JSON and to terminals."""
+    folder = tmp_path / "caf\udce9"
+    folder.mkdir()
+    path = folder / "forged.toml"
+    path.write_text(TARGET + 'identity_file = "~/key"\n')
+    with pytest.raises(ConfigError) as caught:
+        load(path, {"HOME": str(folder)}, is_root=False)
+    shown = f"{tmp_path}/caf\\xe9"
+    what = f"target[studio].identity_file: there is no file at {shown}/key, or this user may not read it"
+    assert caught.value.problems == (f"{shown}/forged.toml:5: {what}",)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import subprocess
@@ -114,6 +115,23 @@ def test_a_daemon_that_accepts_or_answers_nothing_is_no_answer(tmp_path: Path) -
                 client.call("status")
             with pytest.raises(NoAnswer, match="accepts no connection"):
                 Client(path, timeout_s=0.01)
+
+
+def test_a_full_queue_of_connections_is_waited_for(tmp_path: Path) -> None:
+    """Somebody else's flood of connections fills it for a moment; that is no reason to say that the daemon does not answer."""
+    path = str(tmp_path / "s")
+    with socket.socket(socket.AF_UNIX) as server, contextlib.ExitStack() as stack:
+        server.bind(path)
+        server.listen(0)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                flood = stack.enter_context(socket.socket(socket.AF_UNIX))
+                flood.setblocking(False)
+                flood.connect(path)
+        let_in = threading.Timer(0.3, lambda: stack.enter_context(server.accept()[0]))
+        let_in.start()
+        Client(path, timeout_s=20).close()
+        let_in.join()
 
 
 def test_an_answer_in_pieces_is_put_together(tmp_path: Path) -> None:

@@ -123,6 +123,18 @@ def test_a_scope_that_works_again_heals_its_errors_and_no_others(conditions: Con
     assert [event for level, event in heard.said if level == "info"] == ["well again: The source does not answer."]
 
 
+def test_what_was_met_after_a_look_began_is_not_disproved_by_it(conditions: Conditions, heard: Heard, clock: HandClock) -> None:
+    conditions.failed(DiskFull())
+    clock.advance(5)
+    began_s = clock.monotonic_s()
+    clock.advance(1)
+    conditions.failed(DiskFull())
+    conditions.well(Scope.DESTINATION, began_s)
+    assert [level for level, _ in heard.said] == ["warning"]
+    conditions.well(Scope.DESTINATION, clock.monotonic_s())
+    assert [level for level, _ in heard.said] == ["warning", "info"]
+
+
 def test_a_clock_set_back_does_not_make_a_time_below_nothing(conditions: Conditions, heard: Heard, clock: HandClock) -> None:
     conditions.broken("unreachable", "no answer")
     clock.advance(-3600)

@@ -195,3 +195,21 @@ def test_an_ad_hoc_sync_is_asked_for_over_the_socket(house: House) -> None:
         ended = next(note.params for note in client.notifications(30) if note.method == "sync_complete")
         assert (ended["id"], ended["status"]) == (started["job_id"], "failed")
         assert client.call("sync.list")["jobs"][0]["target"].startswith("adhoc-")
+
+
+def test_folders_that_are_no_utf8_hide_nothing(house: House) -> None:
+    """A Latin-1 home: with it in an answer as it is, neither `forgectl status` nor `forgectl config` would get one."""
+    folder = house.config.parent / "caf\udce9"
+    folder.mkdir()
+    (folder.parent / "in").mkdir()
+    odd, shown = House(folder), f"{house.config.parent}/caf\\xe9"
+    odd.config.write_text(odd.config.read_text() + f'[[target]]\nname = "box"\nsource = "{folder.parent}/in"\ndest = "home"\n')
+    with odd.running() as client:
+        assert client.call("target.list")["targets"][0]["dest"] == f"{shown}/home"
+        status = client.call("daemon.status")
+        assert [status[key] for key in ("config", "state_dir", "socket")] == [
+            f"{shown}/{name}" for name in ("forged.toml", "state", "s")
+        ]
+        assert client.call("daemon.config")["values"][0]["origin"] == f"{shown}/forged.toml:2"
+        odd.config.write_text("nonsense")
+        assert client.call("daemon.reload")["problems"][0].startswith(f"{shown}/forged.toml:1: ")

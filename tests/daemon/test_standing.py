@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 
 from forged.daemon import answers
-from forged.model.errors import SourceMissing
+from forged.model.errors import DestinationError, SourceMissing
+from forged.model.jobs import Job, JobStatus, new_job_id
 from forged.model.manifest import Hold, Pause
 from forged.model.paths import source_path
 from forged.sources.memory_faults import RefuseConnections
+from forged.sync.cycle import RoundResult, Waiting
+from forged.sync.tally import Tally
 from tests.daemon.grounds import Gate, grounds, target
 from tests.support.virtual import virtual
 
@@ -97,3 +100,22 @@ async def test_the_page_is_told_what_is_so_right_before_it_is_read() -> None:
         assert sample("forged_backlog_bytes", {"target": "box"}) == 1_000
         assert sample("forged_target_up", {"target": "box"}) == 1
         gate.open.set()
+
+
+@virtual
+async def test_a_round_that_landed_nothing_does_not_heal_what_a_notice_has_run_into_meanwhile() -> None:
+    """The disk fails, and a round with nothing to bring ends well: that was told as well again, and a moment later as broken."""
+    async with grounds(target()) as world:
+        standing = world.member().standing
+        await asyncio.sleep(1)
+        standing.round_began(world.jobs.open("box"))
+        await asyncio.sleep(0.1)
+        standing.broken(DestinationError("the disk does not write"))
+        result = RoundResult(Job(new_job_id(), "box", JobStatus.COMPLETE, 0), Tally(), None, Waiting())
+        standing.round_ended(result, everything=True)
+        assert [problem.kind for problem in standing.conditions.problems] == ["destination_error"]
+        assert standing.waiting
+        await world.synced()
+        assert standing.conditions.problems == ()
+        assert not standing.waiting
+        world.jobs.active.clear()

@@ -8,8 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from forged.daemon.standing import State
+from forged.daemon.watching import MOST_NOTICED
 from forged.model.errors import DestinationMissing, NotSupported
 from forged.model.jobs import JobStatus
 from forged.model.manifest import AtSource, ManifestRow, Pause
@@ -125,6 +127,31 @@ async def test_what_is_merely_found_settles_first() -> None:
         await asyncio.sleep(1)
         assert world.at_home() == {b"a.png": b"A"}
         assert len(world.ended) == looks
+
+
+class NeverSettles(FindsOnly):
+    """What is found is from the future, and so it stays."""
+
+    def before_notices(self, box: MemoryBox, notices: Notices) -> Notices:
+        found = super().before_notices(box, notices)
+        far = [structs.replace(entry, stat=structs.replace(entry.stat, mtime_ns=4_000_000_000 * 10**9)) for entry in found.found]
+        return structs.replace(found, found=tuple(far))
+
+
+@virtual
+async def test_a_flood_of_files_that_never_settle_is_left_to_a_look_at_everything() -> None:
+    """However many are told of, only so many are tried again by themselves."""
+    async with grounds(watched(), faults=(NeverSettles(),)) as world:
+        await asyncio.sleep(5)
+        watching = world.member().runner.watching
+        for batch in range(40):
+            for n in range(500):
+                world.box().write(b"%d/%d" % (batch, n), b"x", mtime_ns=4_000_000_000 * 10**9)
+            await asyncio.sleep(0.1)
+            assert watching._resting <= MOST_NOTICED
+            assert len(watching._found) <= 2 * MOST_NOTICED
+        assert len([task for task in asyncio.all_tasks() if task.get_name() == "noticed again"]) < 100
+        assert len(world.ended) > 1, "the rest is looked for"
 
 
 @virtual

@@ -7,16 +7,16 @@ import hashlib
 import random
 from abc import abstractmethod
 from contextlib import aclosing
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from forged.destination.base import Destination, HomeLook
 from forged.kit.budget import Budget
 from forged.model.errors import DestinationMissing, MarkerMissing, SourceBroken
 from forged.model.files import Problem, ProblemKind
 from forged.model.paths import home_path
-from forged.model.transfer import Landed, LandedAs, Piece, Receipt
+from forged.model.transfer import Landed, LandedAs, Piece, Receipt, Wholeness
 from tests.destination.places import MTIME_NS, landing, pieces, pour, request
 
 
@@ -65,6 +65,17 @@ class DestinationContract:
         first = await house.destination.ready(None)
         assert (await house.destination.ready(None)).id == first.id
         assert (await house.destination.ready(first.id)).id == first.id
+
+    async def test_one_that_was_used_before_has_to_have_a_marker_whichever_it_is(self, house: House) -> None:
+        with pytest.raises((MarkerMissing, DestinationMissing)):
+            await house.destination.ready(None, may_be_new=False)
+        with pytest.raises(DestinationMissing):
+            await house.destination.look([home_path(b"a.png")])
+        first = await house.destination.ready(None)
+        assert (await house.destination.ready(None, may_be_new=False)).id == first.id
+
+    async def test_where_no_file_is_nobody_can_say_whether_it_is_whole(self, home: Destination) -> None:
+        assert await home.inspect(home_path(b"a.png")) is Wholeness.UNKNOWN
 
     async def test_another_destination_in_its_place_is_refused(self, house: House, home: Destination) -> None:
         known_id = (await home.ready(None)).id

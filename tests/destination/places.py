@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from forged.destination.base import Destination, Landing
+from forged.destination.desk import Desk
+from forged.destination.hands import Threads
 from forged.destination.posix import PosixDestination
 from forged.destination.staging import Inspect
 from forged.kit.budget import Budget, Room, Unbounded
@@ -48,9 +50,9 @@ async def pour(destination: Destination, *files: tuple[bytes, bytes]) -> list[Re
 
 
 def landing(receipt: Receipt, home: bytes | None = None, replaces: bytes | None = None) -> Landing:
-    """Where a receipt should land: under its own path unless said otherwise, versions beside it."""
+    """Where a receipt should land: under its own path unless said otherwise."""
     wanted = home_path(home or receipt.entry.path)
-    return Landing(receipt, wanted, versions(wanted, receipt.staged.sha256), replaces)
+    return Landing(receipt, wanted, replaces)
 
 
 def versions(home: HomePath, sha256: bytes) -> tuple[HomePath, ...]:
@@ -70,6 +72,11 @@ def always(wholeness: Wholeness = Wholeness.UNKNOWN) -> Inspect:
     return lambda fd, size_bytes, beginning: wholeness
 
 
+def unknown(fd: int, size_bytes: int, beginning: bytes) -> Wholeness:
+    """An inspection that knows nothing; another process can import it."""
+    return Wholeness.UNKNOWN
+
+
 def posix(
     dest: Path,
     room: Room | None = None,
@@ -79,7 +86,8 @@ def posix(
     **policy: object,
 ) -> PosixDestination:
     home = HomePolicy(dest, **policy)  # type: ignore[arg-type]
-    return PosixDestination(home, namespace, room or Unbounded(), min_free_bytes, inspect or always())
+    desk = Desk(home, namespace, min_free_bytes, inspect or always())
+    return PosixDestination(Threads(desk, namespace), room or Unbounded())
 
 
 def budget(total_bytes: int = 1 << 26) -> Budget:

@@ -9,11 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from forged.destination.apart.hands import ApartHands
+from forged.destination.apart.process import Helper
 from forged.destination.posix import PosixDestination
 from forged.kit import durable
 from forged.kit.durable import NoReplace
+from forged.media.completeness import inspect
+from forged.model.paths import home_path
+from forged.model.target import HomePolicy
+from forged.model.transfer import Wholeness
 from tests.destination.contract import DestinationContract, House
-from tests.destination.places import budget, posix
+from tests.destination.places import budget, posix, unknown
 
 
 class PosixHouse(House):
@@ -43,6 +49,14 @@ class PosixHouse(House):
         shutil.rmtree(self.dest / ".forged")
 
 
+class ApartHouse(PosixHouse):
+    """The same with another process at the desk."""
+
+    def __init__(self, dest: Path, helper: Helper) -> None:
+        super().__init__(dest)
+        self.destination = PosixDestination(ApartHands(helper, HomePolicy(dest), "box", 0, unknown), self.budget.share("box"))
+
+
 class TestPosix(DestinationContract):
     @pytest.fixture(params=list(NoReplace), ids=lambda level: level.value)
     async def house(
@@ -56,6 +70,24 @@ class TestPosix(DestinationContract):
 
     async def test_the_level_is_told(self, house: PosixHouse, request: pytest.FixtureRequest) -> None:
         assert (await house.destination.ready(None)).no_replace is request.node.callspec.params["house"]
+
+
+class TestApart(DestinationContract):
+    @pytest.fixture
+    async def house(self, tmp_path: Path) -> AsyncIterator[ApartHouse]:
+        helper = Helper()
+        house = ApartHouse(tmp_path / "home", helper)
+        yield house
+        await house.destination.aclose()
+        await helper.aclose()
+
+
+async def test_a_file_at_home_is_judged_by_its_format(tmp_path: Path) -> None:
+    home = posix(tmp_path, inspect=inspect)
+    await home.ready(None)
+    (tmp_path / "half.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    assert await home.inspect(home_path(b"half.png")) is Wholeness.BROKEN
+    await home.aclose()
 
 
 def without(monkeypatch: pytest.MonkeyPatch, level: NoReplace) -> None:

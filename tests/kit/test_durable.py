@@ -78,6 +78,37 @@ class TestProbe:
         assert probe(folder) is NoReplace.LINK
         assert os.listdir(folder) == []
 
+    @pytest.mark.parametrize("call", ["link", "rename"])
+    def test_a_failing_disk_is_not_taken_for_one_that_knows_less(
+        self, folder: int, monkeypatch: pytest.MonkeyPatch, call: str
+    ) -> None:
+        """From then on it would have been landed by a weaker level."""
+
+        def fail(*_: object, **__: object) -> None:
+            raise OSError(errno.EIO, "Input/output error") if call == "link" else PermissionError(errno.EPERM, "no links")
+
+        def fail_renaming(*_: object, **__: object) -> None:
+            raise OSError(errno.EIO, "Input/output error")
+
+        monkeypatch.setattr(durable, "_RENAMEAT2", None)
+        monkeypatch.setattr(os, "link", fail)
+        monkeypatch.setattr(os, "rename", fail_renaming)
+        with pytest.raises(OSError, match="Input/output"):
+            probe(folder)
+        assert os.listdir(folder) == []
+
+    @pytest.mark.parametrize("call", ["pwrite", "fsync"])
+    def test_a_disk_that_takes_names_but_no_bytes_is_found_out(
+        self, folder: int, monkeypatch: pytest.MonkeyPatch, call: str
+    ) -> None:
+        def fail(*_: object) -> None:
+            raise OSError(errno.EIO, "Input/output error")
+
+        monkeypatch.setattr(os, call, fail)
+        with pytest.raises(OSError, match="Input/output"):
+            probe(folder)
+        assert os.listdir(folder) == []
+
     def test_without_both_a_placeholder_serves(self, folder: int, monkeypatch: pytest.MonkeyPatch) -> None:
         def no_links(*_: object, **__: object) -> None:
             raise PermissionError(errno.EPERM, "Operation not permitted")

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterable
 import pytest
 
 from forged.kit.flow import Stream, line
+from tests.support.virtual import virtual
 
 
 async def _numbers(upto: int) -> AsyncGenerator[list[int], None]:
@@ -61,9 +62,71 @@ async def test_a_failing_stage_ends_the_line_with_its_own_exception() -> None:
     seen: list[int] = []
     with pytest.raises(LookupError, match="three"):
         async with line() as flow:
-            async for batch in flow.stage("break", breaks(flow.stage("count", _numbers(10)))):
+            async for batch in flow.stage("double", _doubled(flow.stage("break", breaks(flow.stage("count", _numbers(10)))))):
                 seen += batch
-    assert seen == [0, 1, 2][: len(seen)]
+    assert seen == [0, 2, 4], "what it had handed over comes through"
+
+
+async def test_when_one_of_several_producers_fails_the_others_and_all_before_them_end() -> None:
+    ended: list[str] = []
+
+    async def endless(name: str) -> AsyncGenerator[list[int], None]:
+        try:
+            yield [1]
+            await asyncio.Event().wait()
+        finally:
+            ended.append(name)
+
+    async def takes(numbers: AsyncIterable[list[int]]) -> AsyncGenerator[list[int], None]:
+        async for batch in numbers:
+            yield batch
+            raise LookupError("one")
+
+    with pytest.raises(LookupError, match="one"):
+        async with line() as flow:
+            stream = flow.stage("take", takes(flow.stage("before", endless("before"))), endless("beside"))
+            assert [batch async for batch in stream] == [[1], [1]]
+    assert sorted(ended) == ["before", "beside"]
+
+
+async def test_what_fails_behind_ends_what_is_before_it_at_once() -> None:
+    async def breaks(numbers: AsyncIterable[list[int]]) -> AsyncGenerator[list[int], None]:
+        async for _ in numbers:
+            raise LookupError("at once")
+        yield []
+
+    made = 0
+
+    async def endless() -> AsyncGenerator[list[int], None]:
+        nonlocal made
+        while True:
+            made += 1
+            yield [1]
+
+    with pytest.raises(LookupError, match="at once"):
+        async with line() as flow:
+            async for _ in flow.stage("break", breaks(flow.stage("endless", endless(), most=4))):
+                raise AssertionError("nothing comes through")
+    assert made < 10
+
+
+async def test_a_line_that_is_cancelled_ends_all_its_stages() -> None:
+    async def work() -> None:
+        async with line() as flow:
+            async for _ in flow.stage("double", _doubled(flow.stage("endless", _endless()))):
+                await asyncio.Event().wait()
+
+    async def _endless() -> AsyncGenerator[list[int], None]:
+        while True:
+            yield [1]
+
+    task = asyncio.create_task(work())
+    for _ in range(20):
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert len(asyncio.all_tasks()) == 1
 
 
 async def test_a_failing_consumer_ends_the_stages() -> None:
@@ -119,3 +182,59 @@ async def test_several_waiting_producers_and_consumers_all_go_on() -> None:
         passed = flow.stage("pass", *(passed_on(numbers) for _ in range(3)), most=1)
         got = [n async for batch in passed for n in batch]
     assert sorted(got) == sorted([*range(50)] * 3)
+
+
+# --- two kinds ------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_stream_parted_in_two_keeps_the_order_of_each_kind() -> None:
+    async with line() as flow:
+        even, odd = flow.split("part", flow.stage("count", _numbers(100)), lambda number: number % 2 == 1)
+        assert [n async for batch in odd for n in batch] == list(range(1, 100, 2))
+        assert [n async for batch in even for n in batch] == list(range(0, 100, 2))
+
+
+async def test_nobody_waits_for_those_who_take_the_other_kind() -> None:
+    async with line() as flow:
+        even, odd = flow.split("part", flow.stage("count", _numbers(100)), lambda number: number % 2 == 1)
+        got = [n async for batch in even for n in batch]  # and nobody takes an odd one
+        assert got == list(range(0, 100, 2))
+        assert len([n async for batch in odd for n in batch]) == 50
+
+
+async def test_a_failure_before_the_parting_ends_both_kinds() -> None:
+    async def breaks() -> AsyncGenerator[list[int], None]:
+        yield [1, 2]
+        raise LookupError("three")
+
+    with pytest.raises(LookupError, match="three"):
+        async with line() as flow:
+            even, _ = flow.split("part", flow.stage("count", breaks()), lambda number: number % 2 == 1)
+            _ = [batch async for batch in even]
+
+
+# --- a while between batches ----------------------------------------------------------------------------------------------
+
+
+async def _one_each(gap_s: float, count: int) -> AsyncGenerator[list[int], None]:
+    for number in range(count):
+        yield [number]
+        await asyncio.sleep(gap_s)
+
+
+@virtual
+async def test_what_comes_in_quick_succession_is_taken_together_and_what_comes_alone_at_once() -> None:
+    now = asyncio.get_running_loop().time
+    async with line() as flow:
+        quick = flow.stage("count", _one_each(1.0, 7)).batches(100, 2.6)
+        assert [(now(), batch) async for batch in quick] == [(0.0, [0]), (2.6, [1, 2]), (5.2, [3, 4, 5]), (7.0, [6])]
+        alone = flow.stage("count", _one_each(10.0, 2)).batches(100, 2.5)
+        assert [(now(), batch) async for batch in alone] == [(7.0, [0]), (17.0, [1])]
+
+
+@virtual
+async def test_enough_of_them_are_taken_before_the_while_is_over() -> None:
+    now = asyncio.get_running_loop().time
+    async with line() as flow:
+        batches = flow.stage("count", _one_each(1.0, 9)).batches(4, 100.0)
+        assert [(now(), len(batch)) async for batch in batches] == [(0.0, 1), (4.0, 4), (8.0, 4)]

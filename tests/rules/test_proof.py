@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
+from msgspec.structs import replace
 
 from forged.model.files import Entry, Problem, ProblemKind, Stat
 from forged.model.paths import source_path
@@ -27,7 +26,7 @@ def test_equal_bytes_of_an_unchanged_file_make_a_receipt() -> None:
 
 
 def test_a_source_that_cannot_hash_is_believed_for_size_and_look() -> None:
-    assert verdict(dataclasses.replace(GOOD, source_sha256=None)) == Receipt(ENTRY, STAGED)
+    assert verdict(replace(GOOD, source_sha256=None)) == Receipt(ENTRY, STAGED)
 
 
 @pytest.mark.parametrize(
@@ -40,14 +39,14 @@ def test_a_file_that_moved_while_it_was_read_makes_none(moved: Stat, when: str) 
 
 
 def test_missing_bytes_make_none() -> None:
-    assert verdict(dataclasses.replace(GOOD, staged=dataclasses.replace(STAGED, size_bytes=2))) is ProblemKind.CHANGED
+    assert verdict(replace(GOOD, staged=replace(STAGED, size_bytes=2))) is ProblemKind.CHANGED
 
 
 def test_other_bytes_make_none() -> None:
-    assert verdict(dataclasses.replace(GOOD, source_sha256=b"x" * 32)) is ProblemKind.MISMATCH
+    assert verdict(replace(GOOD, source_sha256=b"x" * 32)) is ProblemKind.MISMATCH
 
 
 def test_an_unfinished_file_makes_one_only_when_its_writer_has_given_up() -> None:
-    cut = dataclasses.replace(GOOD, staged=dataclasses.replace(STAGED, wholeness=Wholeness.BROKEN))
+    cut = replace(GOOD, staged=replace(STAGED, wholeness=Wholeness.BROKEN))
     assert verdict(cut) is ProblemKind.BROKEN
     assert verdict(cut, unfinished_is_fine=True) == Receipt(ENTRY, cut.staged, incomplete=True)

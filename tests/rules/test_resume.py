@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+from msgspec.structs import replace
 
 from forged.model.files import Entry, Stat
 from forged.model.paths import source_path
@@ -16,7 +16,7 @@ def test_the_same_entry_finds_its_staged_beginning_again_and_another_does_not() 
     others = [Stat(4, 1_000, 7, 2_000), Stat(3, 1_001, 7, 2_000), Stat(3, 1_000, 8, 2_000)]
     names = {resume.staging_name(Entry(ENTRY.path, stat)) for stat in [STAT, *others]}
     assert len(names) == 4
-    assert resume.staging_name(dataclasses.replace(ENTRY)) in names
+    assert resume.staging_name(replace(ENTRY)) in names
 
 
 def test_a_transfer_goes_on_behind_what_is_staged() -> None:

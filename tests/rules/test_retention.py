@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from forged.model.files import Problem, ProblemKind, Stat
 from forged.model.manifest import AtSource, ManifestRow
@@ -38,15 +39,15 @@ def test_an_old_landed_file_may_go() -> None:
         ({}, {"preserved": lambda path: True}, KeptBecause.PRESERVED),
         ({}, {"newest_of_series": lambda path: True}, KeptBecause.NEWEST_OF_SERIES),
         ({"landed_at_ns": NOW - DAY * S + 1}, {}, KeptBecause.YOUNG),
-        ({"stat": dataclasses.replace(STAT, mtime_ns=NOW - DAY * S + 1)}, {}, KeptBecause.YOUNG),
+        ({"stat": replace(STAT, mtime_ns=NOW - DAY * S + 1)}, {}, KeptBecause.YOUNG),
         # a clock off by a day on one side: the other side's age still protects
         ({"landed_at_ns": NOW}, {"source_now_ns": NOW + DAY * S}, KeptBecause.YOUNG),
-        ({"stat": dataclasses.replace(STAT, mtime_ns=NOW)}, {"home_now_ns": NOW + DAY * S}, KeptBecause.YOUNG),
+        ({"stat": replace(STAT, mtime_ns=NOW)}, {"home_now_ns": NOW + DAY * S}, KeptBecause.YOUNG),
         ({}, {"source_now_ns": NOW - 3 * DAY * S}, KeptBecause.YOUNG),
     ],
 )
 def test_a_doubt_keeps_it(row: dict[str, object], circumstances: dict[str, object], why: KeptBecause) -> None:
-    assert first_doubt(dataclasses.replace(ROW, **row), dataclasses.replace(CALM, **circumstances)) is why  # type: ignore[arg-type]
+    assert first_doubt(replace(ROW, **row), dataclasses.replace(CALM, **circumstances)) is why  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -55,8 +56,8 @@ def test_a_doubt_keeps_it(row: dict[str, object], circumstances: dict[str, objec
         (Problem(b"a.png", ProblemKind.VANISHED, ""), AtHome(100), KeptBecause.VANISHED),
         (Problem(b"a.png", ProblemKind.LINK, ""), AtHome(100), KeptBecause.CHANGED),
         (Problem(b"a.png", ProblemKind.UNREADABLE, ""), AtHome(100), KeptBecause.CHANGED),
-        (dataclasses.replace(STAT, size_bytes=101), AtHome(100), KeptBecause.CHANGED),
-        (dataclasses.replace(STAT, mtime_ns=1), AtHome(100), KeptBecause.CHANGED),
+        (replace(STAT, size_bytes=101), AtHome(100), KeptBecause.CHANGED),
+        (replace(STAT, mtime_ns=1), AtHome(100), KeptBecause.CHANGED),
         (STAT, None, KeptBecause.HOME_MISSING),
         (STAT, AtHome(99), KeptBecause.HOME_DIFFERS),
         (STAT, AtHome(100, b"x" * 32), KeptBecause.HOME_DIFFERS),
@@ -67,7 +68,7 @@ def test_what_either_end_looks_like_keeps_it(source: Stat | Problem, home: AtHom
 
 
 def test_a_moved_inode_or_ctime_leaves_the_decision_to_the_hash_at_the_source() -> None:
-    for moved in (dataclasses.replace(STAT, inode=8), dataclasses.replace(STAT, ctime_ns=NOW)):
+    for moved in (replace(STAT, inode=8), replace(STAT, ctime_ns=NOW)):
         answer = judge(ROW, moved, AtHome(100))
         assert isinstance(answer, Removable)
         assert answer.expected == STAT  # the source compares again, and hashes because it differs
@@ -80,7 +81,7 @@ TIMES = st.integers(-(2**62), 2**62)
 def test_no_clock_makes_a_file_removable_before_both_ages_are_reached(
     mtime: int, landed: int, source_now: int, home_now: int
 ) -> None:
-    row = dataclasses.replace(ROW, stat=Stat(1, mtime, 1, mtime), landed_at_ns=landed)
+    row = replace(ROW, stat=Stat(1, mtime, 1, mtime), landed_at_ns=landed)
     circumstances = dataclasses.replace(CALM, source_now_ns=source_now, home_now_ns=home_now)
     if first_doubt(row, circumstances) is None:
         assert source_now - mtime >= DAY * S

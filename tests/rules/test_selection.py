@@ -56,6 +56,24 @@ def test_all_patterns_at_once_say_the_same_as_each_in_turn(lines: list[str], pat
     assert wants(path.encode(), include=tuple(lines)) is decided
 
 
+odd_names = st.sampled_from(["a", "b", "x.tmp", "a\nx.tmp", "x.tmp\n", "\n", "\udcff.tmp", "(", "a.b"])
+odd_paths = st.lists(odd_names, min_size=1, max_size=3)
+
+
+@given(
+    st.lists(patterns, max_size=3),
+    st.lists(patterns, max_size=2),
+    st.lists(odd_paths.map("/".join), max_size=6),
+    st.sampled_from([None, 5]),
+)
+def test_many_are_judged_at_once_as_each_by_itself(
+    exclude: list[str], include: list[str], names: list[str], max_size_bytes: int | None
+) -> None:
+    selector = Selector(Selection(exclude=tuple(exclude), include=tuple(include), max_size_bytes=max_size_bytes))
+    entries = [Entry(source_path(name.encode("utf-8", "surrogateescape")), Stat(3 * at, 0)) for at, name in enumerate(names)]
+    assert selector.wants_each(entries) == [selector.wants(entry) for entry in entries]
+
+
 def test_a_newline_in_a_name_does_not_get_a_file_past_exclude_or_into_include() -> None:
     assert not wants(b"a\nb/c\nd.tmp", exclude=("*.tmp",))
     assert not wants(b"a.png\n", include=("*.png",))

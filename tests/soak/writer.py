@@ -1,62 +1,57 @@
-"""Somebody who uses a box, and a ledger of all that was ever in it: what forged is held to in the end."""
+"""Somebody who uses a box, and keeps a ledger of what he does."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import random
 import threading
 import time
-from collections import Counter, defaultdict
+from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from tests.soak.ledger import MUTABLE, Ledger
+from tests.soak.proof import PRESERVED
+from tests.soak.witness import Witness
 
 FRESH_S = 1.0
 """A file is written to in place only while it is so young. Who writes to an old file in the moment in which it is cleaned up has
 opened what is about to be unlinked, and no program can help him; the cleanup age of a campaign is a multiple of this."""
 
 
-@dataclass
-class Ledger:
-    """Every content that ever was under every path, and what is there now as far as the writer knows."""
-
-    now: dict[str, str] = field(default_factory=dict)
-    """Path to sha256. A file that is not on the box although it is here was removed by forged."""
-    ever: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-
-    def note(self, path: str, data: bytes) -> None:
-        """This is what the file holds from now on."""
-        self.now[path] = hashlib.sha256(data).hexdigest()
-        self.ever[path].add(self.now[path])
-
-    def moved(self, path: str, to: str) -> None:
-        self.now[to] = self.now.pop(path)
-        self.ever[to].add(self.now[to])
-
-
 class Writer(threading.Thread):
     """Creates, grows, rewrites, renames and deletes files of one box until told to stop."""
 
-    def __init__(self, box: Path, seed: int, pause_s: float) -> None:
+    def __init__(self, box: Path, ledger: Ledger, witness: Witness, seed: int, pause_s: float) -> None:
         super().__init__(name="writer", daemon=True)
-        self.box, self.chance, self.pause_s = box, random.Random(seed), pause_s
-        self.ledger, self.did = Ledger(), Counter[str]()
+        self.box, self.ledger, self.witness, self.chance, self.pause_s = box, ledger, witness, random.Random(seed), pause_s
+        self.did = Counter[str]()
         self.ended = threading.Event()
+        self.still = threading.Lock()
+        """Held during each deed: who takes it, finds nothing half done."""
         self._fresh: dict[str, float] = {}
         self._made = 0
+        self._log = b""
+
+    def __enter__(self) -> Writer:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.ended.set()
+        self.join()
 
     def run(self) -> None:
-        deeds = (
-            [self.create] * 8 + [self.create_slowly] * 3 + [self.grow] * 2 + [self.rewrite, self.replace, self.rename, self.delete]
-        )
+        often = [self.create] * 8 + [self.create_slowly] * 3 + [self.grow, self.replace] * 2
+        deeds = [*often, self.rewrite, self.rename, self.delete, self.log, self.use_again]
         while not self.ended.wait(self.pause_s):
             deed = self.chance.choice(deeds)
-            with suppress(FileNotFoundError):  # forged has removed it meanwhile
+            with self.still, suppress(FileNotFoundError):  # forged has removed it meanwhile
                 deed()
                 self.did[deed.__name__] += 1
 
-    # --- what people and programs do ----------------------------------------------------------------------------------------
+    # --- what people and programs do --------------------------------------------------------------------------------------
 
     def create(self) -> None:
         self._write(self._new_name(), self._bytes())
@@ -64,13 +59,14 @@ class Writer(threading.Thread):
     def create_slowly(self) -> None:
         """As a program that flushes in the middle of a picture."""
         path, data = self._new_name(), self._bytes()
-        part = len(data) // 3
+        part = len(data) // 3 or 1
         with self._at(path).open("wb", buffering=0) as file:
-            for start in range(0, len(data), part or 1):
-                file.write(data[start : start + (part or 1)])
-                self.ledger.note(path, data[: start + (part or 1)])
+            self.ledger.note(path, b"")
+            self.witness.watch(path)
+            for start in range(0, len(data), part):
+                self.ledger.note(path, data[: start + part])
+                file.write(data[start : start + part])
                 time.sleep(self.chance.random() * 0.02)
-        self.ledger.note(path, data)
         self._touch(path)
 
     def grow(self) -> None:
@@ -84,46 +80,84 @@ class Writer(threading.Thread):
         size = self._at(path).stat().st_size
         self._write(path, self.chance.randbytes(size if self.chance.random() < 0.5 else size + 7))
 
+    def log(self) -> None:
+        """One line more in a file that grows for ever."""
+        self._log += self.chance.randbytes(20).hex().encode() + b"\n"
+        self._write(MUTABLE, self._log, "ab", self._log[-41:])
+
     def replace(self) -> None:
-        """By a rename over an old name, as careful programs do: at any age of the file."""
-        path, data = self._any(), self._bytes()
+        """By a rename over an old name, as careful programs do: at any age of the file. Of equal size and time now and then."""
+        path = self._any()
+        old = self._at(path).stat()
+        data = self.chance.randbytes(old.st_size) if self.chance.random() < 0.3 else self._bytes()
         aside = self.box.parent / "replacement"
         aside.write_bytes(data)
-        self.ledger.note(path, data)
-        self._at(path).parent.mkdir(parents=True, exist_ok=True)
-        aside.replace(self._at(path))
+        if self.chance.random() < 0.3:
+            os.utime(aside, ns=(old.st_mtime_ns, old.st_mtime_ns))  # as an unpacker or a careless copy does: it looks old at once
+        with self.ledger.lock:
+            before = self._inode(path)
+            self.ledger.note(path, data)
+            aside.replace(self._at(path))
+            if before is not None:
+                self.witness.taken(before)
+            self.witness.watch(path)
         self._touch(path)
 
     def rename(self) -> None:
         path, to = self._any(), self._new_name()
-        os.rename(self._at(path), self._at(to))
-        self.ledger.moved(path, to)
+        with self.ledger.lock:
+            inode = self._at(path).stat().st_ino
+            os.rename(self._at(path), self._at(to))
+            self.ledger.moved(path, to)
+            self.witness.renamed(inode, to)
+
+    def use_again(self) -> None:
+        """A name whose file forged has removed, as programs that count from 1 again do."""
+        there = set(self.witness.paths())
+        self._write(self._one_of([path for path in self.ledger.now if path not in there]), self._bytes())
 
     def delete(self) -> None:
         path = self._any()
-        self._at(path).unlink()
-        del self.ledger.now[path]
+        with self.ledger.lock:
+            inode = self._at(path).stat().st_ino
+            self._at(path).unlink()
+            self.ledger.deleted(path)
+            self.witness.taken(inode)
 
-    # ------------------------------------------------------------------------------------------------------------------------
+    # ----------------------------------------------------------------------------------------------------------------------
 
-    def _write(self, path: str, data: bytes, how: str = "wb") -> None:
+    def _write(self, path: str, data: bytes, how: str = "wb", put: bytes | None = None) -> None:
+        """`put`: what is written, where that is not all that the file then holds."""
+        before = self.ledger.now.get(path)
+        self.ledger.may_show(path, b"")
         with self._at(path).open(how) as file:
-            self.ledger.ever[path].add(hashlib.sha256(data).hexdigest())
-            file.write(data)
-        self.ledger.note(path, data)
+            self.ledger.note(path, data)
+            self.witness.watch(path)
+            file.write(data if put is None else put)
+            file.flush()
+            if before is not None and not os.fstat(file.fileno()).st_nlink:
+                self.ledger.now[path] = before  # the machine stood still: forged has removed it since it was opened
+                raise FileNotFoundError(path)
         self._touch(path)
 
     def _touch(self, path: str) -> None:
-        self._fresh[path] = time.monotonic()
+        if path != MUTABLE:
+            self._fresh[path] = time.monotonic()
 
     def _at(self, path: str) -> Path:
         return self.box / path
 
-    def _new_name(self) -> str:
+    def _inode(self, path: str) -> int | None:
+        with suppress(FileNotFoundError):
+            return self._at(path).stat().st_ino
+        return None
+
+    def _new_name(self, suffix: str = "") -> str:
         self._made += 1
         folder = self.chance.choice(["", f"day{self._made // 100}/", f"day{self._made // 100}/grids and 'more'/"])
         self._at(folder).mkdir(parents=True, exist_ok=True)
-        return f"{folder}{self._made:06}-{self.chance.choice(['fox', 'owl', 'élan'])}.bin"
+        suffix = suffix or self.chance.choice([".bin"] * 60 + [PRESERVED])
+        return f"{folder}{self._made:06}-{self.chance.choice(['fox', 'owl', 'élan'])}{suffix}"
 
     def _bytes(self) -> bytes:
         kind = self.chance.random()
@@ -131,13 +165,15 @@ class Writer(threading.Thread):
         return self.chance.randbytes(size)
 
     def _any(self) -> str:
-        if not self.ledger.now:
+        """A file that is there, of any age."""
+        return self._one_of([path for path in self.witness.paths() if path != MUTABLE])
+
+    def _one_of(self, paths: Sequence[str]) -> str:
+        if not paths:
             raise FileNotFoundError
-        return self.chance.choice(list(self.ledger.now))
+        return self.chance.choice(paths)
 
     def _a_fresh_one(self) -> str:
         limit_s = time.monotonic() - FRESH_S
         self._fresh = {path: at_s for path, at_s in self._fresh.items() if at_s > limit_s and path in self.ledger.now}
-        if not self._fresh:
-            raise FileNotFoundError
-        return self.chance.choice(list(self._fresh))
+        return self._one_of(list(self._fresh))

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
+from msgspec.structs import replace
 
 from forged.kit.clock import HandClock
 from forged.model.errors import AuthRefused, DestinationError, SourceLost, SourceUnreachable
@@ -130,6 +131,16 @@ async def test_a_broken_fetch_asks_again_only_for_what_was_not_answered_and_from
     assert [(r.staging, r.offset_bytes) for r in made.asked[1]] == [("f01", PIECE_BYTES), ("f02", 0)]
     assert all(sink.content(p.decode()) == f.data for p, f in box.files.items())
     sink.assert_even()
+
+
+async def test_what_is_resumed_is_hashed_at_the_source_also_when_nobody_asked_for_it() -> None:
+    box, sink = a_box(files=2, size=2 * PIECE_BYTES), MemorySink()
+    made = Made(box, LoseAfterBytes(PIECE_BYTES))
+    unverified = [replace(request, hash_at_source=False) for request in requests_of(box)]
+    async with Retrying(made, POLICY, clock=HandClock(), resume_points=staged_in(sink)) as source:
+        answers = [answer async for answer in source.fetch(unverified, sink)]
+    assert [(r.offset_bytes, r.hash_at_source) for r in made.asked[1]] == [(PIECE_BYTES, True), (0, False)]
+    assert [a.source_sha256 is not None for a in answers if isinstance(a, Fetched)] == [True, False]
 
 
 async def test_progress_restores_the_patience_so_a_flaky_line_still_brings_everything() -> None:

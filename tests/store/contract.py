@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from forged.model.errors import StoreError
 from forged.model.events import EventId
@@ -36,7 +37,7 @@ class ManifestContract:
         assert await store.manifest.forget(FORGE) == 0
 
     async def test_what_was_recorded_is_answered_exactly(self, store: Store) -> None:
-        odd = replace(row(b"\xff\n|'\"/-/~%.png"), incomplete=True, at_source=AtSource.GONE, tombstone_at_ns=-1)
+        odd = structs.replace(row(b"\xff\n|'\"/-/~%.png"), incomplete=True, at_source=AtSource.GONE, tombstone_at_ns=-1)
         await store.manifest.record(FORGE, [odd])
         assert await current(store) == [odd]
 
@@ -54,7 +55,7 @@ class ManifestContract:
     async def test_a_stat_comes_back_exactly(self, store: Store, stat: Stat) -> None:
         await store.manifest.record(FORGE, [row(b"a.png")])
         await store.manifest.restat(FORGE, [(A, stat)])
-        await store.manifest.record(FORGE, [replace(row(b"b.png"), stat=stat)])
+        await store.manifest.record(FORGE, [structs.replace(row(b"b.png"), stat=stat)])
         assert [r.stat for r in await current(store)] == [stat, stat]
 
     async def test_manifests_do_not_see_each_other(self, store: Store) -> None:
@@ -93,7 +94,7 @@ class ManifestContract:
 
     async def test_outlines_are_those_of_the_rows_that_are_present(self, store: Store) -> None:
         huge = Stat(1, 2**80, 2**64 - 1, None)
-        rows = [row(b"a.png"), replace(row(b"b.png"), stat=huge), row(b"c.png"), row(b"d.png"), row(b"e.png")]
+        rows = [row(b"a.png"), structs.replace(row(b"b.png"), stat=huge), row(b"c.png"), row(b"d.png"), row(b"e.png")]
         await store.manifest.record(FORGE, [row(b"a.png", b"older"), *rows])
         await store.manifest.mark(FORGE, [C], AtSource.REMOVED)
         await store.manifest.mark(FORGE, [source_path(b"d.png")], AtSource.GONE)
@@ -141,13 +142,26 @@ class ManifestContract:
         assert [r.sha256 for r in await history(store, A)] == [row(b"a.png", content).sha256 for content in (b"3", b"2", b"1")]
 
     async def test_content_that_came_back_is_a_version_again(self, store: Store) -> None:
-        first, other, again = row(b"a.png", b"x"), row(b"a.png", b"y"), row(b"a.png", b"x")
+        first, other, again = row(b"a.png", b"x"), row(b"a.png", b"y"), row(b"a.png", b"x", landed_at_ns=9)
         for version in (first, other, again):
             await store.manifest.record(FORGE, [version])
-        assert await history(store, A) == [again, other, first]
+        assert await history(store, A) == [again, other]
+
+    async def test_what_was_replaced_at_home_leaves_no_history(self, store: Store) -> None:
+        beside, last = row(b"a.png", b"beside"), structs.replace(row(b"a.png", b"99"), home=row(b"a.png", b"0").home)
+        for n in range(100):
+            await store.manifest.record(FORGE, [structs.replace(row(b"a.png", b"%d" % n), home=last.home)])
+            await store.manifest.record(FORGE, [beside] if n == 50 else [])
+        assert await history(store, A) == [last, beside]
+        assert await store.manifest.count(FORGE) == (1, 2)
+
+    async def test_of_one_bulk_only_what_is_left_at_home_is_history(self, store: Store) -> None:
+        one, two, three = (structs.replace(row(b"a.png", content), home=row(b"a.png", b"0").home) for content in (b"1", b"2", b"3"))
+        await store.manifest.record(FORGE, [one, row(b"b.png"), two, row(b"a.png", b"beside"), three])
+        assert await history(store, A) == [three, row(b"a.png", b"beside")]
 
     async def test_a_long_history_comes_whole(self, store: Store) -> None:
-        versions = [row(b"a.png", landed_at_ns=n) for n in range(2_100)]
+        versions = [row(b"a.png", b"%d" % n) for n in range(2_100)]
         await store.manifest.record(FORGE, versions[:1_000])
         await store.manifest.record(FORGE, versions[1_000:])
         assert await history(store, A) == versions[::-1]
@@ -167,7 +181,7 @@ class ManifestContract:
         await store.manifest.record(FORGE, [old, new])
         await store.manifest.mark(FORGE, [A], AtSource.GONE)
         await store.manifest.restat(FORGE, [(A, touched), (B, touched)])
-        assert await history(store, A) == [replace(new, stat=touched), old]
+        assert await history(store, A) == [structs.replace(new, stat=touched), old]
         assert await history(store, B) == []
 
     async def test_mark_says_how_it_is_at_the_source(self, store: Store) -> None:
@@ -180,7 +194,7 @@ class ManifestContract:
         await store.manifest.record(FORGE, [row(b"a.png")])
         await store.manifest.entomb(FORGE, [A, B], 10)
         await store.manifest.entomb(FORGE, [A], 20)
-        assert await current(store) == [replace(row(b"a.png"), tombstone_at_ns=10)]
+        assert await current(store) == [structs.replace(row(b"a.png"), tombstone_at_ns=10)]
         await store.manifest.record(FORGE, [row(b"a.png", b"new")])
         assert await current(store) == [row(b"a.png", b"new")]
 

@@ -18,9 +18,11 @@ COMFY = ManifestName("comfy")
 
 
 def row(path: bytes, content: bytes = b"pixels", landed_at_ns: int = 1_000) -> ManifestRow:
-    """A row of a file with this content, landed under its own name."""
+    """A row of a file with this content, landed under a name of its own."""
     stat = Stat(len(content), mtime_ns=1_700_000_000_123_456_789, inode=7, ctime_ns=1_700_000_000_000_000_001)
-    return ManifestRow(source_path(path), stat, hashlib.sha256(content).digest(), home_path(b"home/" + path), landed_at_ns)
+    return ManifestRow(
+        source_path(path), stat, hashlib.sha256(content).digest(), home_path(b"home/" + path + b"~" + content), landed_at_ns
+    )
 
 
 def event(body: str = "{}", key: str = "a.png") -> NewEvent:

@@ -251,9 +251,9 @@ def _quick_place() -> str:
     return "/tmp"
 
 
-def until(condition: Callable[[], object], why: Callable[[], str] = str) -> None:
-    """Waits for it; fails after `PATIENCE_S`."""
-    deadline_s = time.monotonic() + PATIENCE_S
+def until(condition: Callable[[], object], why: Callable[[], str] = str, within_s: float = PATIENCE_S) -> None:
+    """Waits for it, and fails after that time."""
+    deadline_s = time.monotonic() + within_s
     while not _holds(condition):
         assert time.monotonic() < deadline_s, f"waited in vain: {why()}"
         time.sleep(0.02)

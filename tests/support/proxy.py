@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 
 
+def _nobody() -> None:
+    """Who is told of strikes where nobody asked."""
+
+
 class Line:
-    """A good line: every byte passes. Subclasses break it. `passed` counts bytes that came from the server."""
+    """A good line: every byte passes. Subclasses break it. `passed` counts bytes that came from the server.
+
+    `on_strike` is called each time when bytes on their way are struck: cut off, held back for good, or delayed.
+    """
 
     def __init__(self) -> None:
         self.passed = 0
         self.connections = 0
+        self.on_strike: Callable[[], None] = _nobody
 
     async def from_server(self, data: bytes) -> bytes | None:
         """What becomes of some bytes on their way to the client; None cuts the connection."""
@@ -36,6 +44,7 @@ class CutAfter(Line):
         if self.times > 0 and self.passed >= self.size_bytes:
             self.times -= 1
             self.passed = 0
+            self.on_strike()
             return None
         return data
 
@@ -51,6 +60,8 @@ class StallAfter(Line):
     async def from_server(self, data: bytes) -> bytes | None:
         await super().from_server(data)
         if self.passed >= self.size_bytes:
+            if not self.stalled.is_set():
+                self.on_strike()
             self.stalled.set()
             await asyncio.Event().wait()
         return data
@@ -69,6 +80,7 @@ class Slow(Line):
         self.delay_s = delay_s
 
     async def from_server(self, data: bytes) -> bytes | None:
+        self.on_strike()
         await asyncio.sleep(self.delay_s)
         return await super().from_server(data)
 
@@ -81,11 +93,17 @@ class Proxy:
         self.port = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._passing: set[asyncio.Task[None]] = set()
+        self._came: dict[asyncio.StreamWriter, int] = {}
 
     @property
     def connected(self) -> bool:
         """Whether anybody is connected now."""
         return bool(self._passing)
+
+    @property
+    def came_bytes(self) -> int:
+        """How much has come from the server over the busiest of the connections there are now."""
+        return max(self._came.values(), default=0)
 
     async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.line.connections += 1
@@ -99,6 +117,7 @@ class Proxy:
             await self._both_ways(self._pass(reader, far_writer, "from_client"), self._pass(far_reader, writer, "from_server"))
         finally:
             self._tasks.discard(task)
+            self._came.pop(writer, None)
             for end in ends:
                 end.transport.abort()
 
@@ -120,6 +139,8 @@ class Proxy:
                 passed = await getattr(self.line, side)(data)
                 if passed is None:
                     return
+                if side == "from_server":
+                    self._came[writer] = self._came.get(writer, 0) + len(passed)
                 writer.write(passed)
                 await writer.drain()
 

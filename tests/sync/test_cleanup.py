@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from forged.model.errors import DestinationMissing, MarkerMissing, NotSupported
+from forged.model.errors import DestinationMissing, MarkerMissing, NotSupported, SourceLost
 from forged.model.manifest import AtSource, Hold
 from forged.model.paths import home_path, source_path
 from forged.model.removal import KeptBecause
 from forged.model.target import CleanupPolicy, Selection
 from forged.sources.memory import MemorySource
+from forged.sources.memory_faults import CutCleanup
 from forged.sync.cleanup import CleanupResult, run_cleanup
 from tests.support.world import World
 
@@ -59,6 +60,29 @@ async def test_what_was_cleaned_is_not_brought_home_again_and_nothing_is_held() 
     assert (await world.round()).success
     assert world.facts.landed() == []
     assert await world.store.flags.hold(world.target.manifest) is None
+
+
+async def test_a_cleanup_whose_answer_is_lost_is_remembered_and_holds_nothing() -> None:
+    """Cut off, or killed, between the removal and its answer: what is gone then is gone by our hand, however much it is."""
+    world = await grown(*(b"%d.png" % n for n in range(30)))
+    world.faults.append(CutCleanup(removed=True))
+    assert isinstance((await cleanup(world)).error, SourceLost)
+    assert not world.box.files
+    assert (await world.round()).success
+    assert await world.store.flags.hold(world.target.manifest) is None
+    rows = await world.store.manifest.between(world.target.manifest, None, None, 100)
+    assert {row.at_source for row in rows} == {AtSource.REMOVED}
+
+
+async def test_what_a_cut_cleanup_did_not_remove_is_known_to_be_there_and_goes_with_the_next() -> None:
+    world = await grown(*(b"%d.png" % n for n in range(30)))
+    world.faults.append(CutCleanup(removed=False))
+    assert isinstance((await cleanup(world)).error, SourceLost)
+    assert len(world.box.files) == 30
+    assert (await world.round()).success
+    rows = await world.store.manifest.between(world.target.manifest, None, None, 100)
+    assert {row.at_source for row in rows} == {AtSource.PRESENT}
+    assert len((await cleanup(world)).removed) == 30
 
 
 async def test_a_dry_run_tells_and_removes_nothing() -> None:

@@ -12,6 +12,7 @@ from unittest.mock import patch
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from msgspec import structs
 
 from forged.model.files import ListingEnd, ListingPart, SamePart
 from forged.model.manifest import AtSource, Hold, ManifestRow
@@ -104,7 +105,7 @@ class Box(World):
 
 def _timeless(row: ManifestRow) -> ManifestRow:
     """Who was interrupted may have brought a file a round later."""
-    return replace(row, landed_at_ns=0, tombstone_at_ns=row.tombstone_at_ns and 1)
+    return structs.replace(row, landed_at_ns=0, tombstone_at_ns=row.tombstone_at_ns and 1)
 
 
 left_out = 0

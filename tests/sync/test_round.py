@@ -428,6 +428,19 @@ async def test_what_is_excluded_stays_where_it_is() -> None:
     assert set(world.home()) == {b"a.png"}
 
 
+async def test_what_had_come_whole_lands_when_the_box_is_lost() -> None:
+    """It may never come again."""
+    world = World(LoseAfterBytes(200_000, times=100))
+    world.target = replace(TARGET, transfer=replace(TARGET.transfer, retry_attempts=0))
+    for n in range(300):
+        world.box.write(b"one/%03d" % n, b"x")
+    world.box.write(b"two/large", b"x" * 500_000)
+    world.age()
+    assert not (await world.round()).success
+    assert len(world.home()) == 300
+    assert len(world.destination.parts) == 1
+
+
 async def test_old_beginnings_are_swept_and_wanted_ones_kept() -> None:
     world = World(LoseAfterBytes(200_000, times=100))
     world.target = replace(TARGET, transfer=replace(TARGET.transfer, retry_attempts=0))

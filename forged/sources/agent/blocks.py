@@ -25,6 +25,10 @@ _NO_NAMES = frozenset({b"", b".", b".."})
 _MAX_PROBLEM_PATH_BYTES = MAX_PATH_BYTES + 1024 + 1
 """A path that is too long is told, too: an allowed folder with one name, and no file system has longer names than 1,020 bytes."""
 
+MAX_PATHS_BYTES = 20 * 65_536
+"""Of all paths that a block unfolds to: the agent ends one where they come to about 16 times its 64 KiB. Without a bound a block
+would unfold to a hundred times its size, where thousands of files lie in a folder whose path is as long as can be."""
+
 Run = tuple[bytes, int]
 """A folder in a block (its path with a `/`), and how many files of it are in there."""
 
@@ -83,6 +87,8 @@ class BlockReader:
         runs, begin = self._runs(block, count)
         files = sum(files for _, files in runs)
         end = len(block) - files * _FACTS_BYTES
+        if end < begin:  # below 0 it would count from the other end of the block
+            raise SourceBroken("the agent sent a listing block that is cut short")
         paths = list(_paths(runs, _names(block[begin:end], files)))
         if paths[0] <= self._last or not all(map(operator.lt, paths, islice(paths, 1, None))):
             raise SourceBroken("the agent sent a listing out of order")
@@ -99,6 +105,8 @@ class BlockReader:
             runs.append((self._prefix(block[at - size : at]), files))
         if not runs or not all(files for _, files in runs):
             raise SourceBroken("the agent sent a listing block with nothing in it")
+        if sum(len(prefix) * files for prefix, files in runs) > MAX_PATHS_BYTES:
+            raise SourceBroken("the agent sent a listing block that unfolds to too much")
         return runs, at
 
     def _prefix(self, prefix: bytes) -> bytes:

@@ -10,6 +10,7 @@ from forged.model.errors import SourceBroken, SourceError, SourceMissing
 from forged.model.files import Entry, Problem, ProblemKind, Stat
 from forged.model.paths import SourcePath, shown
 from forged.model.removal import KeptBecause, Removed
+from forged.sources.agent.pulse import PATIENCE_S, Desk, Due
 from forged.sources.agent.wire import (
     Frame,
     Hello,
@@ -36,12 +37,8 @@ READ_TROUBLES = frozenset({ProblemKind.CHANGED, ProblemKind.VANISHED, ProblemKin
 LOOK_TROUBLES = frozenset({ProblemKind.VANISHED, ProblemKind.UNREADABLE, ProblemKind.LINK})
 
 
-class Call(Protocol):
+class Call(Due, Protocol):
     """One thing asked of an agent."""
-
-    @property
-    def expecting(self) -> bool:
-        """Whether the agent owes something now; silence counts only then."""
 
     def take(self, frame: Frame) -> bool:
         """Takes a frame with this call's number; True for the last one. Raises SourceBroken for one it did not ask for."""
@@ -55,7 +52,8 @@ class Answer(Generic[T]):
 
     expecting = True
 
-    def __init__(self, parse: Parse[T]) -> None:
+    def __init__(self, parse: Parse[T], desk: Desk = Desk.SMALL, patience_s: float = PATIENCE_S) -> None:
+        self.desk, self.patience_s = desk, patience_s
         self._parse = parse
         self.result: asyncio.Future[T] = asyncio.get_running_loop().create_future()
 

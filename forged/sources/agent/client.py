@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, Collection, Iterable, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Generic, Self, TypeVar
 
 from forged.model.errors import NotSupported, SourceBroken
 from forged.model.files import Entry, ListingEnd, ListingPart, Problem, SamePart, Stat
@@ -17,6 +18,7 @@ from forged.sources.agent.calls import Answer, Parse, folder_removed, hashed, lo
 from forged.sources.agent.lane import OpenChannel
 from forged.sources.agent.lanes import Lanes
 from forged.sources.agent.listing import ListingCall, askable, outermost
+from forged.sources.agent.pulse import PATIENCE_S, Desk, hash_patience_s
 from forged.sources.agent.watching import LIMIT_HINT, WatchCall
 from forged.sources.agent.watching import WINDOW_BLOCKS as WATCH_WINDOW_BLOCKS
 from forged.sources.agent.wire import (
@@ -36,8 +38,18 @@ BATCH_CALLS = 512
 
 T = TypeVar("T")
 
-Question = tuple[Kind, bytes, Parse[T]]
-"""A command, its payload, and how to read its answer."""
+
+@dataclass(frozen=True, slots=True)
+class Question(Generic[T]):
+    """A command, its payload, how to read its answer, and how long to wait for it."""
+
+    kind: Kind
+    payload: bytes
+    parse: Parse[T]
+    patience_s: float = PATIENCE_S
+
+    def call(self) -> Answer[T]:
+        return Answer(self.parse, Desk.HASH if self.kind is Kind.HASH else Desk.SMALL, self.patience_s)
 
 
 class AgentSource:
@@ -106,7 +118,7 @@ class AgentSource:
             raise NotSupported("the agent at this source cannot hash")
         for start in range(0, len(entries), BATCH_CALLS):
             batch = entries[start : start + BATCH_CALLS]
-            questions = [(Kind.HASH, hash_payload(entry.path, entry.stat), hashed(entry)) for entry in batch]
+            questions = [_hashing(entry) for entry in batch]
             async with aclosing(self._answers(questions)) as answers:
                 async for answer in answers:
                     yield answer
@@ -115,18 +127,18 @@ class AgentSource:
         answers: list[Stat | Problem] = []
         for start in range(0, len(paths), BATCH_CALLS):
             batch = paths[start : start + BATCH_CALLS]
-            answers += [answer async for answer in self._answers((Kind.LOOK, path, looked(path)) for path in batch)]
+            answers += [answer async for answer in self._answers(Question(Kind.LOOK, path, looked(path)) for path in batch)]
         return answers
 
     async def clock_ns(self) -> int:
         asked_s = time.monotonic()
-        clock_ns = await self._answer((Kind.CLOCK, b"", only(Kind.TIME, parse_time_ns)))
+        clock_ns = await self._answer(Question(Kind.CLOCK, b"", only(Kind.TIME, parse_time_ns)))
         self._lanes.answered(time.monotonic() - asked_s)
         return clock_ns
 
     async def space(self) -> Space:
         """Free and total bytes of the disk that holds the root."""
-        return await self._answer((Kind.SPACE, b"", only(Kind.ROOM, parse_space)))
+        return await self._answer(Question(Kind.SPACE, b"", only(Kind.ROOM, parse_space)))
 
     async def watch(self, folders: Sequence[SourcePath] = ()) -> AsyncGenerator[Notices, None]:
         if not self.capabilities.watching:
@@ -161,7 +173,8 @@ class AgentSource:
         answers: list[bool] = []
         for start in range(0, len(deepest_first), BATCH_CALLS):
             batch = deepest_first[start : start + BATCH_CALLS]
-            answers += [answer async for answer in self._answers((Kind.REMOVE_FOLDER, f, folder_removed) for f in batch)]
+            questions = [Question(Kind.REMOVE_FOLDER, folder, folder_removed) for folder in batch]
+            answers += [answer async for answer in self._answers(questions)]
         return [folder for folder, gone in zip(deepest_first, answers, strict=True) if gone]
 
     async def _answer(self, question: Question[T]) -> T:
@@ -171,17 +184,24 @@ class AgentSource:
     async def _answers(self, questions: Iterable[Question[T]]) -> AsyncGenerator[T, None]:
         """Asks all, answers in the order asked, which is the order in which the agent works. Closed early, it cancels the rest."""
         lane = self._lanes.first
-        calls = [(Answer(parse), kind, payload) for kind, payload, parse in questions]
-        numbers = [lane.ask(call, kind, payload) for call, kind, payload in calls]
+        asked = [(question, question.call()) for question in questions]
+        numbers = [lane.ask(call, question.kind, question.payload) for question, call in asked]
         try:
-            for call, _, _ in calls:
+            for _, call in asked:
                 yield await call.result
         finally:
             lane.cancel(numbers)
-            for call, _, _ in calls:
+            for _, call in asked:
                 call.result.cancel()
 
 
+def _hashing(entry: Entry) -> Question[Hashed | Problem]:
+    patience_s = hash_patience_s(entry.stat.size_bytes)
+    return Question(Kind.HASH, hash_payload(entry.path, entry.stat), hashed(entry), patience_s)
+
+
 def _removal(removable: Removable) -> Question[Removed]:
-    path = removable.row.path
-    return Kind.REMOVE, remove_payload(path, removable.expected, removable.row.sha256), removed(path)
+    """Where inode or ctime moved, the agent hashes the file before it removes it."""
+    path, patience_s = removable.row.path, hash_patience_s(removable.expected.size_bytes)
+    payload = remove_payload(path, removable.expected, removable.row.sha256)
+    return Question(Kind.REMOVE, payload, removed(path), patience_s)

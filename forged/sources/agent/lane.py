@@ -1,27 +1,32 @@
 """One lane: one running agent at the far end of one channel, and what was asked of it.
 
 Frames are dispatched to the calls they answer; one that answers nothing, or is not what its call may get, ends the lane
-(SourceBroken), and so does silence while an answer is due (SourceLost). The end of a lane fails every call that still waits.
+(SourceBroken), and so does silence, or a drip, while an answer is due (SourceLost; `pulse` judges). The end of a lane fails every
+call that still waits.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from forged.model.errors import NotSupported, SourceBroken, SourceError, SourceLost
 from forged.model.paths import shown
 from forged.sources.agent import launch
 from forged.sources.agent.calls import Answer, Call, greeting
 from forged.sources.agent.channel import Channel
-from forged.sources.agent.wire import Decoder, Frame, Hello, Kind, grant_payload, packed
+from forged.sources.agent.pulse import LEAST_BYTES, START_PATIENCE_S, Desk, Pulse
+from forged.sources.agent.wire import Decoder, Frame, Hello, Kind, grant_payload, packed, parse_nothing
 
 OpenChannel = Callable[[], Awaitable[Channel]]
 """Opens a channel to a new process that runs `launch.shell_command()` or `launch.argv()`. Raises SourceError."""
 
-SILENCE_CHECKS = 8
-"""How often within the silence limit a lane looks whether something was heard: the limit is kept to an eighth."""
+FEED_BYTES = 65_536
+"""Taken apart at once: 7,000 frames at most, where a hostile agent sends none but the smallest."""
+
+TURN_FRAMES = 256
+"""After so many frames others have a turn: half a millisecond. An honest agent's 64 KiB have fewer."""
 
 CLOSE_LIMIT_S = 5.0
 """How long the end of a channel is waited for; its last words are only for messages."""
@@ -59,12 +64,11 @@ class Lane:
         self.name = name
         self.ended: SourceError | None = None
         self.on_end: OnEnd = lambda error: None
-        self._channel, self._silence_limit_s = channel, silence_limit_s
+        self._channel, self._pulse = channel, Pulse(silence_limit_s)
         self._calls: dict[int, Call] = {}
         self._numbers = itertools.count(1)
         self._outbox: list[bytes] = []
         self._posted = asyncio.Event()
-        self._heard = 0
         works = {"read": self._read(), "send": self._send(), "listen": self._listen()}
         self._tasks = [asyncio.create_task(work, name=f"{name} {what}") for what, work in works.items()]
         self._ending: asyncio.Task[None] | None = None
@@ -116,9 +120,9 @@ class Lane:
         decoder = Decoder()
         try:
             while data := await self._channel.read():
-                self._heard += 1
-                for frame in decoder.feed(data):
-                    self._dispatch(frame)
+                self._pulse.heard()
+                for begin in range(0, len(data), FEED_BYTES):
+                    await self._take(decoder.feed(data[begin : begin + FEED_BYTES]))
         except SourceError as error:
             self.end(error)
         else:
@@ -126,22 +130,32 @@ class Lane:
             said = shown(decoder.noise.strip()[-MAX_LAST_WORDS_BYTES:])
             self.end(SourceLost("the agent at the source ended" + (f": {said}" if said else "")))
 
+    async def _take(self, frames: Sequence[Frame]) -> None:
+        for number, frame in enumerate(frames, 1):
+            self._dispatch(frame)
+            if number % TURN_FRAMES == 0:
+                await asyncio.sleep(0)
+
     def _dispatch(self, frame: Frame) -> None:
         call = self._calls.get(frame.call)
         if call is None:
             raise SourceBroken("the agent sent something that was not asked for")
-        if frame.kind != Kind.BEAT and call.take(frame):
+        if frame.kind == Kind.BEAT:
+            parse_nothing(frame.payload)
+            self._pulse.beat()
+        elif call.take(frame):
             del self._calls[frame.call]
+            self._pulse.worked(call.desk, LEAST_BYTES)
+        else:
+            self._pulse.worked(call.desk, len(frame.payload))
 
     async def _listen(self) -> None:
-        """Ends the lane after the silence limit. Counts in ticks in which something was due, so that no call keeps a clock."""
-        silent, heard = 0, self._heard
-        while silent <= SILENCE_CHECKS:
-            await asyncio.sleep(self._silence_limit_s / SILENCE_CHECKS)
-            due = any(call.expecting for call in self._calls.values())
-            silent = silent + 1 if due and heard == self._heard else 0
-            heard = self._heard
-        self.end(SourceLost(f"the source was silent for {self._silence_limit_s:g} s"))
+        """Ends the lane when what is due does not come. Counts in looks, so that no call keeps a clock."""
+        error = None
+        while error is None:
+            await asyncio.sleep(self._pulse.every_s)
+            error = self._pulse.look(self._calls.values())
+        self.end(error)
 
     # --- the end ----------------------------------------------------------------------------------------------------------
 
@@ -157,7 +171,7 @@ class Lane:
             task.cancel()
         last_words = await self._last_words()
         if isinstance(error, SourceLost) and last_words:
-            error = self.ended = SourceLost(f"{error.message}: {last_words}")
+            error = self.ended = SourceLost(f"{error.message}: {last_words}", hint=error.hint)
         calls, self._calls = self._calls, {}
         for call in calls.values():
             call.fail(error)
@@ -186,7 +200,7 @@ async def open_lane(open_channel: OpenChannel, root: bytes, name: str, silence_l
     lane = Lane(await open_channel(), name, silence_limit_s)
     try:
         lane.post(launch.program())
-        hello = Answer(greeting(root))
+        hello = Answer(greeting(root), Desk.START, START_PATIENCE_S)
         lane.ask(hello, Kind.START, root)
         lane.hello = await hello.result
     except SourceLost as error:

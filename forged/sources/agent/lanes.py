@@ -75,8 +75,11 @@ class Lanes:
             self._on_end(lane.ended)
 
     def answered(self, seconds: float) -> None:
-        """A question to the source was answered after that long: what is known of the way there."""
+        """A question to the source was answered after that long: what is known of the way there. To a far one some lanes more are
+        opened at once."""
         self._growth.answered(seconds)
+        if self._lanes and self._opening is None:
+            self._open_up_to(self._growth.ahead)
 
     async def fetch(self, batch: Sequence[Request], sink: Sink) -> AsyncGenerator[Fetched | Problem, None]:
         """As the contract says."""

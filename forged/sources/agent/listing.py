@@ -12,11 +12,17 @@ from forged.model.files import ListingEnd, ListingPart, SamePart
 from forged.model.paths import SourcePath
 from forged.sources.agent.blocks import BlockReader, inflated
 from forged.sources.agent.calls import refused
+from forged.sources.agent.pulse import WALK_PATIENCE_S, Desk
 from forged.sources.agent.wire import DIGEST_BYTES, MAX_KNOWN, Frame, Kind, expect, parse_list_end, parse_places
 
 WINDOW_BLOCKS = 128
-"""Blocks that the agent may be ahead of whoever reads: what it makes in 150 ms, some 40,000 files. They wait as they came: of
-usual names that are 1 MB, and never more than 11."""
+"""Blocks that the agent may be ahead of whoever reads: what it makes in 150 ms, some 40,000 files. They wait as they came."""
+
+WINDOW_BYTES = 1 << 20
+"""Of those blocks, if they go on as large as they have been lately. Of usual names the 128 are as much."""
+
+UNKNOWN_BYTES = 32_768
+"""For as large a block is taken before one was seen."""
 
 GRANT_BLOCKS = 16
 """Granted in one go, so that the question costs less than the answer."""
@@ -39,6 +45,8 @@ def askable(known: Collection[bytes]) -> tuple[bytes, ...]:
 class ListingCall:
     """One listing on its way: a call to the agent that sends a block for each block granted, and those known without."""
 
+    desk, patience_s = Desk.LIST, WALK_PATIENCE_S
+
     def __init__(self, folders: Sequence[SourcePath], known: Sequence[bytes], root: bytes) -> None:
         self._reader, self._root = BlockReader(folders, known), root
         self._granted = 0
@@ -46,7 +54,8 @@ class ListingCall:
         self._closed = False
         self._said: asyncio.Queue[Frame | SourceError] = asyncio.Queue()
         self._ready: deque[SamePart] = deque()
-        self._owed = WINDOW_BLOCKS
+        self._unread = 0
+        self._usual_bytes = UNKNOWN_BYTES
 
     @property
     def expecting(self) -> bool:
@@ -54,15 +63,18 @@ class ListingCall:
 
     def to_grant(self) -> int:
         """How many blocks more the agent may send, as soon as they are worth saying so."""
-        if self._owed < GRANT_BLOCKS:
+        window_blocks = min(WINDOW_BLOCKS, max(GRANT_BLOCKS, WINDOW_BYTES // max(self._usual_bytes, 1)))
+        amount = window_blocks - self._granted - self._unread
+        if amount < min(GRANT_BLOCKS, window_blocks // 2):
             return 0
-        amount, self._owed = self._owed, 0
         self._granted += amount
         return amount
 
     def take(self, frame: Frame) -> bool:
         if frame.kind == Kind.LISTED:
             self._granted -= 1
+            self._unread += 1
+            self._usual_bytes = (3 * self._usual_bytes + len(frame.payload)) // 4
         elif frame.kind == Kind.SAME:
             self._unsaid -= len(parse_places(frame.payload))
         if min(self._granted, self._unsaid) < 0:
@@ -81,7 +93,7 @@ class ListingCall:
             if isinstance(said, SourceError):
                 raise said
             if said.kind == Kind.LISTED:
-                self._owed += 1
+                self._unread -= 1
                 return self._reader.part(inflated(said.payload))
             if said.kind != Kind.SAME:
                 return self._end(said)

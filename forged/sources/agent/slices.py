@@ -11,6 +11,7 @@ from forged.model.errors import SourceBroken, SourceError
 from forged.model.files import Problem
 from forged.model.transfer import Piece
 from forged.sources.agent.calls import READ_TROUBLES, hashed, problem
+from forged.sources.agent.pulse import PATIENCE_S, Desk, hash_patience_s
 from forged.sources.agent.wire import Done, Frame, Kind, expect, fetch_payload, hash_payload, parse_done
 
 if TYPE_CHECKING:
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 SLICE_BYTES = 8 << 20
 """A larger file comes in slices of this size. At 17 to 50 MB/s, what one connection carries, one takes half a second or less: so
 long do small files wait for a large one, and so long does the last lane work alone. At 500 MB/s a slice costs 1 % of its time."""
+
+
+CRUMB_BYTES = 1_024
+"""Fewer bytes than that come only where little was granted, at the end of something, or from who means ill."""
 
 
 class Carrier(Protocol):
@@ -43,6 +48,7 @@ class Slice:
     __slots__ = ("arrived_bytes", "begin", "carrier", "chunks", "done", "end", "file", "granted_bytes", "number", "written_bytes")
     carrier: Carrier
     number: int
+    desk, patience_s = Desk.FETCH, PATIENCE_S
 
     def __init__(self, file: FileFetch, begin: int, end: int) -> None:
         self.file, self.begin, self.end = file, begin, end
@@ -90,8 +96,15 @@ class Slice:
             raise SourceBroken("the agent sent more bytes of a file than it was asked for")
         if not self.file.over:
             if data:
-                self.chunks.append(data)
+                self._keep(data)
             self.carrier.arrived(self, len(data))
+
+    def _keep(self, data: bytes) -> None:
+        """Crumbs are joined: as objects of their own, two bytes would take twenty times their size."""
+        if len(data) < CRUMB_BYTES and self.chunks and len(self.chunks[-1]) < CRUMB_BYTES:
+            self.chunks[-1] += data
+        else:
+            self.chunks.append(data)
 
     def _take_done(self, payload: bytes) -> None:
         stat = self.file.request.entry.stat
@@ -125,12 +138,13 @@ class Slice:
 class WholeHash:
     """The call that hashes a file of several slices."""
 
-    expecting = True
+    expecting, desk = True, Desk.HASH
     carrier: Carrier
     number: int
 
     def __init__(self, file: FileFetch) -> None:
         self._file = file
+        self.patience_s = hash_patience_s(file.request.entry.stat.size_bytes)
         self._parse = hashed(file.request.entry)
 
     def payload(self) -> bytes:

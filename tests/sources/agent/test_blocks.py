@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import zlib
 
 import pytest
@@ -13,13 +14,14 @@ from forged.model.errors import SourceBroken
 from forged.model.files import Entry, ListingEnd, ListingPart, SamePart, Stat
 from forged.model.paths import MAX_PATH_BYTES, BadPath, SourcePath, source_path
 from forged.sources.agent.blocks import BlockReader, digest, inflated
-from forged.sources.agent.listing import GRANT_BLOCKS, WINDOW_BLOCKS, ListingCall, askable
+from forged.sources.agent.listing import GRANT_BLOCKS, UNKNOWN_BYTES, WINDOW_BLOCKS, WINDOW_BYTES, ListingCall, askable
 from forged.sources.agent.program import blocks as program
 from forged.sources.agent.program.line import BLOCK, END, FACTS, FILES, PLACE, PROBLEMS, RUN
 from forged.sources.agent.wire import DIGEST_BYTES, MAX_BLOCK_BYTES, MAX_KNOWN, Frame, Kind
 from tests.sources.agent.packing import GOOD_FACTS, files_block, planes, problems_block
 
 LOOKS = Stat(1000, 1, 2, 3)
+FIRST_BLOCKS = WINDOW_BYTES // UNKNOWN_BYTES
 
 
 def test_files_of_several_folders_are_read_as_they_were_packed() -> None:
@@ -57,6 +59,7 @@ LIES = {
     "a folder without files among others": files_block((b"a/", []), (b"b/", [b"c"])),
     "half a head": b"\0",
     "half a folder": BLOCK.pack(FILES, 1) + RUN.pack(9, 1) + b"fold",
+    "facts that would begin before the names": BLOCK.pack(FILES, 1) + RUN.pack(0, 2) + b"a\0bb\0" + bytes(26),
     "half of the folders": BLOCK.pack(FILES, 2) + files_block((b"a/", [b"b"]))[BLOCK.size :],
     "half of the facts": files_block((b"", [b"a", b"b"]))[:-33],
     "more facts than files": files_block((b"", [b"a"])) + b"x" * 32,
@@ -170,7 +173,7 @@ async def heard(call: ListingCall, *frames: Frame) -> list[ListingPart | SamePar
 
 async def test_known_parts_are_counted_and_come_where_they_are_told() -> None:
     call = ListingCall((), KNOWN, b"/root")
-    assert call.to_grant() == WINDOW_BLOCKS
+    assert call.to_grant() == FIRST_BLOCKS
     frames = places(1), said(Kind.LISTED, A_BLOCK), places(0), said(Kind.LIST_END, END.pack(13, 1))
     items = await heard(call, *frames)
     assert [item.digest for item in items if not isinstance(item, ListingEnd)] == [KNOWN[1], digest(1, inflated(A_BLOCK)), KNOWN[0]]
@@ -206,18 +209,55 @@ async def test_nothing_is_known_that_was_not_said_to_be() -> None:
 
 async def test_blocks_are_granted_as_they_are_read() -> None:
     call = ListingCall((), KNOWN, b"/root")
-    assert (call.to_grant(), call.to_grant()) == (WINDOW_BLOCKS, 0)
+    numbers = itertools.count()
+
+    def say(blocks: int) -> None:
+        for _ in range(blocks):
+            assert call.expecting
+            call.take(said(Kind.LISTED, zlib.compress(files_block((b"", [b"%04d" % next(numbers)])))))
+        assert not call.expecting
+
+    assert (call.to_grant(), call.to_grant()) == (FIRST_BLOCKS, 0)
     call.take(places(0, 1))
-    for number in range(WINDOW_BLOCKS):
-        assert call.expecting
-        call.take(said(Kind.LISTED, zlib.compress(files_block((b"", [b"%04d" % number])))))
-    assert not call.expecting
+    say(FIRST_BLOCKS)
+    assert call.to_grant() == WINDOW_BLOCKS - FIRST_BLOCKS, "they are small"
+    say(WINDOW_BLOCKS - FIRST_BLOCKS)
     granted = []
     async with asyncio.timeout(5):
         for _ in range(2 + GRANT_BLOCKS):
             await call.next()
             granted.append(call.to_grant())
     assert granted == [0] * (1 + GRANT_BLOCKS) + [GRANT_BLOCKS]
+
+
+async def test_large_blocks_that_wait_are_few() -> None:
+    call, number, unread, most_bytes = ListingCall((), (), b"/root"), 0, 0, 0
+    for _ in range(20):
+        for _ in range(call.to_grant()):
+            number, unread = number + 1, unread + 1
+            large = zlib.compress(files_block((b"%09d/" % number, [b"%04d" % n for n in range(1_500)])), 0)
+            call.take(said(Kind.LISTED, large))
+        most_bytes = max(most_bytes, unread * len(large))
+        for _ in range(min(unread, 10)):
+            await call.next()
+            unread -= 1
+    assert number > 100
+    assert most_bytes < 2.5 * WINDOW_BYTES
+
+
+def test_a_block_of_long_paths_unfolds_to_little() -> None:
+    """What an honest agent makes of a folder with a path as long as can be is well below the bound; a block without it is not."""
+    deep = (b"d" * 200 + b"/") * 19
+    made: list[bytes] = []
+    blocks = program.Blocks(made.append, lambda places: None, {})
+    names = [b"%05d" % n for n in range(10_000)]
+    blocks.files(deep, [name + b"\0" + GOOD_FACTS for name in names])
+    blocks.flush()
+    reader = BlockReader(())
+    paths = [entry.path for block in made for entry in reader.part(block).entries]
+    assert paths == [deep + name for name in names]
+    with pytest.raises(SourceBroken, match="unfolds"):
+        BlockReader(()).part(files_block((deep, names[:1_500])))
 
 
 def test_as_many_digests_are_asked_for_as_one_question_holds() -> None:

@@ -228,11 +228,11 @@ async def test_an_endless_listing_waits_for_its_reader() -> None:
 
     async with pretending(Impostor(answer)) as source:
         parts = source.list()
-        for _ in range(3):
+        for read in range(1, 4):
             assert isinstance(await anext(parts), ListingPart)
             for _ in range(100):
                 await asyncio.sleep(0)
-        assert sent == WINDOW_BLOCKS
+            assert sent <= WINDOW_BLOCKS + read
         await parts.aclose()
 
 

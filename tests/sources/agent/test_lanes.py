@@ -123,6 +123,19 @@ async def test_few_files_open_no_second_lane(tmp_path: Path) -> None:
     assert len(opened.channels) == 1
 
 
+@pytest.mark.parametrize(("max_lanes", "rtt_s", "lanes"), [(8, 0.1, 3), (2, 0.1, 2), (8, 0.05, 3), (8, 0.03, 2), (8, 0.01, 1)])
+async def test_to_a_far_box_lanes_are_opened_before_there_is_work_for_them(
+    max_lanes: int, rtt_s: float, lanes: int, tmp_path: Path
+) -> None:
+    (tmp_path / "a").write_bytes(b"a")
+    opened = Recorded(enough=lanes)
+    async with AgentSource(opened, bytes(tmp_path), transport="pipe", max_lanes=max_lanes) as source:
+        source._lanes.answered(rtt_s)
+        await opened.enough.wait()
+        await brought(source, tmp_path, MemorySink())
+        assert len(opened.channels) == lanes
+
+
 async def test_lanes_that_are_refused_are_no_error_and_are_not_asked_for_again(tree: Path) -> None:
     opened = Refusing()
     async with far(opened, tree, max_lanes=3) as source:

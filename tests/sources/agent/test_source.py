@@ -9,11 +9,11 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
-from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
+from msgspec.structs import replace
 
 from forged.model.errors import DestinationError, NotSupported, SourceLost, SourceMissing, SourceUnreachable
 from forged.model.files import Entry, ListingEnd, ListingPart, Problem, ProblemKind, Stat

@@ -6,7 +6,8 @@ from typing import Callable, Dict, List, Sequence, Tuple
 
 from forged.sources.agent.program.line import BLOCK, DIGEST, FACTS, FILES, KNOWN, PLACE, PROBLEMS, RECORD, RUN, Trouble
 
-BLOCK_BYTES = 65536  # before compression; about 1,200 files of usual names
+BLOCK_BYTES = 65536  # before compression; about 1,100 files of usual names
+PATHS_SHARE = 16  # a folder's path counts a 16th of its length for each file: there, each is a path of its own
 LEAST_FILES = 128  # in a block that a path ends, so that no choice of names makes more blocks than these
 ENDS = 255  # a path whose checksum has none of these bits ends a block: one of 256
 SAME_AT_ONCE = 64  # known blocks told in one frame
@@ -34,6 +35,7 @@ class Blocks:
     def files(self, prefix: bytes, items: Sequence[bytes]) -> None:
         """The next files, as `name NUL facts`, ascending, all in one folder. `prefix` is its path and a `/` (b"" for the root)."""
         names, facts, checksum, last = self._names, self._facts, zlib.crc32(prefix), b""
+        share = len(prefix) // PATHS_SHARE
         begin, size = len(names), self._size + (len(prefix) if items else 0)
         for item in items:
             name = item[: -FACTS.size]
@@ -42,7 +44,7 @@ class Blocks:
             last = name
             names.append(name)
             facts.append(item[-FACTS.size :])
-            size += len(item)
+            size += len(item) + share
             if size >= BLOCK_BYTES or (len(names) >= LEAST_FILES and not zlib.crc32(name, checksum) & ENDS):
                 self._end_run(prefix, begin)
                 self._flush_files()

@@ -1,0 +1,93 @@
+"""Hands in another process: a call goes over a socket, the bytes of files through shared memory."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Concatenate, ParamSpec, TypeVar, cast
+
+from forged.destination.apart.main import ApartDesk, Opening, SharedPour
+from forged.destination.apart.process import Endpoint, Helper
+from forged.destination.desk import Desk
+from forged.destination.hands import LANDING_THREADS, seen
+from forged.destination.plain import Pour, Whole, Written
+from forged.destination.staging import Inspect
+from forged.model.errors import DestinationMissing
+from forged.model.target import HomePolicy
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_NUMBERS = itertools.count(1)
+"""Of desks. A helper that was started again has none of those that the one before it had."""
+
+
+class ApartHands:
+    """Keeps the promises of `hands.Hands`, with one thread of the helper that writes and two that land, look and hash."""
+
+    def __init__(self, helper: Helper, home: HomePolicy, namespace: str, min_free_bytes: int, inspect: Inspect) -> None:
+        """As `Desk`. `inspect` must be a function of a module, because the helper imports it."""
+        self._helper = helper
+        self._opening = Opening(0, home, namespace, min_free_bytes, f"{inspect.__module__}:{inspect.__qualname__}")
+        self._ends: list[Endpoint] = []
+        self._opened = asyncio.Lock()
+
+    async def open(self) -> None:
+        """As the contract says. After the helper has died the desk is a new one."""
+        async with self._opened:
+            if self._ends and not any(end.ended for end in self._ends):
+                return
+            self._close()
+            opening = self._opening.numbered(next(_NUMBERS))
+            self._ends = [await self._helper.connect(opening) for _ in range(1 + LANDING_THREADS)]
+
+    def writing(self, call: Callable[Concatenate[Desk, P], R], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[R]:
+        return self._asked(self._ends[:1], call.__name__, args)
+
+    def landing(self, call: Callable[Concatenate[Desk, P], R], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[R]:
+        return self._asked(self._ends[1:], call.__name__, args)
+
+    def write(self, pours: Sequence[Pour]) -> asyncio.Future[Written]:
+        size_bytes = sum([len(chunk) for *_, chunks, _ in pours for chunk in chunks])
+        arena = self._helper.arena
+        extent = arena.put((chunk for *_, chunks, _ in pours for chunk in chunks), size_bytes) if arena is not None else None
+        if arena is None or extent is None:
+            return self.writing(Desk.write, pours)
+        answer: asyncio.Future[Written] = self._asked(self._ends[:1], ApartDesk.write_shared.__name__, (_shared(pours), extent[0]))
+        answer.add_done_callback(lambda _: arena.give(extent))
+        return answer
+
+    def clone(
+        self, staging: str, attempt: int, source: int, size_bytes: int, begun: bool, most_bytes: int
+    ) -> asyncio.Future[Whole | bool]:
+        """Never: files of this machine are in better hands in our own process, where they are open."""
+        answer: asyncio.Future[Whole | bool] = asyncio.get_running_loop().create_future()
+        answer.set_result(False)
+        return answer
+
+    async def aclose(self) -> None:
+        if self._ends and not self._ends[0].ended:
+            await self.writing(Desk.close_all)
+        self._close()
+
+    def _close(self) -> None:
+        for end in self._ends:
+            end.close()
+        self._ends = []
+
+    def _asked(self, ends: Sequence[Endpoint], name: str, args: tuple[object, ...]) -> asyncio.Future[R]:
+        """Of the one that has least to do."""
+        if not ends:
+            lost: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+            lost.add_done_callback(seen)
+            lost.set_exception(DestinationMissing(f"{self._opening.home.dest}: not looked at yet"))
+            return lost
+        return cast("asyncio.Future[R]", min(ends, key=lambda end: end.calls).ask(name, args))
+
+
+def _shared(pours: Sequence[Pour]) -> list[SharedPour]:
+    return [
+        (staging, attempt, resume_bytes, offset_bytes, sum(map(len, chunks)), last)
+        for staging, attempt, resume_bytes, offset_bytes, chunks, last in pours
+    ]

@@ -1,0 +1,146 @@
+"""The helper process from the daemon's side: one for all destinations, started when it is needed."""
+
+from __future__ import annotations
+
+import asyncio
+import marshal
+import pickle
+import socket
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable
+from typing import cast
+
+from forged.destination.apart.letters import LENGTH_BYTES, Trouble, ended, packed, raised
+from forged.destination.apart.main import Opening
+from forged.destination.hands import seen
+from forged.kit.arena import Arena
+
+ARENA_BYTES = 32 << 20
+"""For bytes on their way to the helper. What finds no room there goes through the socket; [transfer] in_flight bounds both."""
+
+END_S = 5.0
+"""How long the helper may take to end. It has nothing to finish then; a disk that hangs may hold it."""
+
+_START = "import sys; sys.path = sys.argv[1:]; from forged.destination.apart.main import main; main()"
+"""With our own search path, whatever folder we were started in: a stranger's `json.py` there is none of ours."""
+
+
+class Endpoint(asyncio.Protocol):
+    """One socket to the helper. Answers come in the order of the calls."""
+
+    def __init__(self, on_loss: Callable[[], None]) -> None:
+        """`on_loss` is called when the helper lets go of it before we do."""
+        self._on_loss = on_loss
+        self._waiting: deque[asyncio.Future[object]] = deque()
+        self._unread = bytearray()
+        self._transport: asyncio.Transport | None = None
+        self.ended = False
+
+    @property
+    def calls(self) -> int:
+        """How many are unanswered."""
+        return len(self._waiting)
+
+    def ask(self, name: str, args: tuple[object, ...]) -> asyncio.Future[object]:
+        """Sends a call. Its answer is DestinationError where the helper ends before it has answered."""
+        answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        answer.add_done_callback(seen)
+        if self.ended or self._transport is None:
+            answer.set_exception(ended())
+        else:
+            self._waiting.append(answer)
+            self._transport.write(packed((name, args)))
+        return answer
+
+    def close(self) -> None:
+        """Nothing more will be asked."""
+        self.ended = True
+        if self._transport is not None:
+            self._transport.close()
+
+    # --- what asyncio calls -------------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's do not inherit from it
+
+    def data_received(self, data: bytes) -> None:
+        self._unread += data
+        while len(self._unread) >= LENGTH_BYTES:
+            end = LENGTH_BYTES + int.from_bytes(self._unread[:LENGTH_BYTES], "big")
+            if len(self._unread) < end:
+                break
+            trouble, result = marshal.loads(self._unread[LENGTH_BYTES:end])
+            del self._unread[:end]
+            self._answer(trouble, result)
+
+    def _answer(self, trouble: Trouble | None, result: object) -> None:
+        answer = self._waiting.popleft()
+        if trouble is not None:
+            answer.set_exception(raised(trouble))
+        else:
+            answer.set_result(result)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        lost, self.ended = not self.ended, True
+        while self._waiting:
+            self._waiting.popleft().set_exception(ended())
+        if lost:
+            self._on_loss()
+
+
+class Helper:
+    """The process, and the memory shared with it. A helper that has lost one socket is not trusted with the others."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+        self.arena: Arena | None = None
+
+    async def connect(self, opening: Opening) -> Endpoint:
+        """A new socket for this desk. Raises DestinationError where no process can be started."""
+        try:
+            control = self._control or self._start()
+            ours, theirs = socket.socketpair()
+            with theirs:
+                socket.send_fds(control, [pickle.dumps(opening)], [theirs.fileno()])
+            ours.setblocking(False)
+        except OSError as e:
+            self._kill()
+            raise ended(f"no process can be started that writes at home: {e.strerror or e}") from e
+        _, endpoint = await asyncio.get_running_loop().create_unix_connection(lambda: Endpoint(self._kill), sock=ours)
+        return endpoint
+
+    def _start(self) -> socket.socket:
+        self._kill()
+        self.arena = Arena(ARENA_BYTES)
+        self._control, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
+        with theirs:
+            command = [sys.executable, "-I", "-c", _START, *sys.path]
+            self._process = subprocess.Popen(command, stdin=theirs.fileno(), stdout=subprocess.DEVNULL)
+        socket.send_fds(self._control, [b"m"], [self.arena.fd])
+        return self._control
+
+    def _kill(self) -> None:
+        """It is started again when it is needed."""
+        process, self._process = self._process, None
+        if self._control is not None:
+            self._control.close()
+            self._control = None
+        if self.arena is not None:
+            self.arena.close()
+            self.arena = None
+        if process is not None:
+            process.kill()
+            process.wait()
+
+    async def aclose(self) -> None:
+        """Ends the process, once nobody has sockets to it any more."""
+        if self._control is not None and self._process is not None:
+            self._control.close()
+            try:
+                await asyncio.to_thread(self._process.wait, END_S)
+            except subprocess.TimeoutExpired:
+                pass
+        self._kill()

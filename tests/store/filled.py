@@ -1,0 +1,41 @@
+"""A state database with something in every table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from forged.model.manifest import AtSource, Hold, HostKeyPin, ManifestRow, Pause
+from forged.store.sql import SqlStore
+from forged.store.sqlite import open_store
+from tests.store.samples import COMFY, FORGE, event, job, row
+
+NOON_NS = 1_700_000_000 * 10**9
+HELD = Hold("state_rebuilt", "look at it", NOON_NS)
+
+
+ROWS = [row(b"%06d.png" % n, b"content %d" % n) for n in range(40)]
+EXACT = replace(row(b"exact.png"), stat=replace(row(b"x").stat, inode=2**64 - 1))
+
+
+async def filled(file: Path) -> list[ManifestRow]:
+    """Something in every table; answers the rows of all versions."""
+    store = await open_store(file)
+    await store.manifest.record(FORGE, [*ROWS, replace(ROWS[1], incomplete=True), EXACT], [event()])
+    await store.manifest.mark(FORGE, [ROWS[2].path], AtSource.REMOVED)
+    await store.manifest.entomb(FORGE, [ROWS[3].path], 5)
+    await store.flags.set_hold(FORGE, HELD)
+    await store.flags.set_pause(COMFY, Pause(7))
+    await store.pins.pin(FORGE, HostKeyPin("ssh-ed25519 AAAA", "SHA256:abc", 7))
+    await store.destinations.remember("/srv/nas", "marker")
+    await store.limits.keep("forge", "5MB/s")
+    await store.jobs.save(job(1))
+    versions = await all_versions(store)
+    await store.close()
+    return versions
+
+
+async def all_versions(store: SqlStore) -> list[ManifestRow]:
+    rows = await store.manifest.between(FORGE, None, None, 1_000)
+    return [version for one in rows async for version in store.manifest.history(FORGE, one.path)]
