@@ -249,7 +249,6 @@ def test_a_damaged_memory_is_said_and_kept_and_nothing_moves_or_goes_for_it(site
     assert tree(site.home) == at_home
 
 
-@pytest.mark.xfail(strict=False, reason="rebuilding a damaged state database by adoption is built in a branch of its own")
 def test_after_a_damaged_memory_all_that_is_home_is_adopted(site: Site) -> None:
     """The peer: an empty manifest copies everything again, over what is there."""
     grow(site.source, 60, 5, 5_000)

@@ -93,6 +93,22 @@ class TestLater:
         assert os.listdir(dest) == []
         await home.aclose()
 
+    async def test_another_disk_of_ours_in_the_middle_of_a_round_is_not_filled(self, dest: Path) -> None:
+        """Two disks in turn, both with all that forged makes: only the marker tells them apart."""
+        home, aside = posix(dest), dest.with_name("the disk of last week")
+        await home.ready(None)
+        dest.rename(aside)
+        other = posix(dest)
+        await other.ready(None)
+        await other.aclose()
+        before = tree(dest)
+        with pytest.raises(MarkerMissing):
+            await pour(home, (b"a.png", b"pixels"))
+        with pytest.raises(MarkerMissing):
+            await home.look([home_path(b"a.png")])
+        assert tree(dest) == before
+        await home.aclose()
+
     async def test_looking_again_writes_nothing(self, dest: Path) -> None:
         home = posix(dest)
         known_id = (await home.ready(None)).id

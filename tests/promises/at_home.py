@@ -421,7 +421,7 @@ DISKS = (
         "forged/destination/place.py",
         "if read_marker(fds[0]) == known_id else None",
         "if read_marker(fds[0]) else None",
-        (f"{_POSIX}::test_an_exchange_in_the_middle_of_a_round_is_noticed_by_every_method",),
+        ("tests/destination/test_root.py::TestLater::test_another_disk_of_ours_in_the_middle_of_a_round_is_not_filled",),
     ),
     Breach(
         11,

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
+from forged.model.errors import SourceLost
 from forged.model.manifest import Hold
 from forged.model.paths import home_path, source_path
 from forged.model.target import Selection
+from forged.sources.memory_faults import CutListing
 from forged.sync.homecheck import check_home
 from forged.sync.verify import Comparison, Symbol, Verdict, verdict
 from tests.support.world import World
@@ -62,6 +66,14 @@ async def test_a_file_that_settled_and_never_came_home_makes_it_unsafe() -> None
     answer = await judged(world)
     assert not answer.safe
     assert [(one.path, one.why) for one in answer.missing] == [(b"b", "not_home")]
+
+
+async def test_half_a_listing_is_no_verdict() -> None:
+    world = await home_with(*(b"%03d" % n for n in range(300)))
+    world.faults.append(CutListing(100))
+    with pytest.raises(SourceLost):
+        await judged(world)
+    assert not Verdict(complete=False, files=100).safe
 
 
 async def test_what_stays_behind_knowingly_is_listed_and_is_no_danger() -> None:
