@@ -61,7 +61,7 @@ class Rebuilt:
 
     @property
     def message(self) -> str:
-        kept = f"it is kept as {self.kept}" if self.kept else "nothing of it is left"
+        kept = f"it is kept as {self.kept}" if self.kept else "nothing of it is left under that name"
         return f"{self.why}; {kept}. A new one has begun: what is home already is adopted, and not moved again"
 
     @property

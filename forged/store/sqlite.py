@@ -77,10 +77,9 @@ def begin_anew(file: Path, holds: Holds, at_ns: int) -> Path | None:
     with translated(str(file)):
         identity = _known_identity(file) or secrets.token_hex(8)
         _note_identity(file, identity)  # first: from now on a missing database is a lost one
-        if _is_there(file):
-            _set_aside(file, at_ns)
+        aside = _set_aside(file, at_ns) if _is_there(file) else None
         _make(file, identity, holds)
-        return max(file.parent.glob(f"{file.name}.damaged-*[Z+]"), key=lambda path: path.name, default=None)
+        return aside
 
 
 def _checked_pages(file: Path) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from forged.model.errors import ForgedError, StoreDamaged, StoreLost
+from forged.model.errors import ForgedError, StoreDamaged, StoreError, StoreLost
 from forged.model.paths import source_path
 from forged.store import sqlite
 from forged.store.sqlite import begin_anew, open_store
@@ -163,6 +164,22 @@ async def test_a_place_that_cannot_be_written_to_says_so_and_nothing_is_moved(fi
     with pytest.raises(ForgedError, match="Permission denied"):
         begin_anew(file, {}, NOON_NS)
     assert file.stat().st_size == 100
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+async def test_what_cannot_be_written_to_is_not_damaged_and_is_left_where_it_is(tmp_path: Path) -> None:
+    subprocess.run(["mount", "-t", "tmpfs", "none", tmp_path], check=True)
+    try:
+        file = tmp_path / "forged.db"
+        await filled(file)
+        subprocess.run(["mount", "-o", "remount,ro", tmp_path], check=True)
+        with pytest.raises(StoreError, match="unable to open") as refused:
+            await open_store(file)
+        assert not isinstance(refused.value, StoreDamaged)
+        assert file.exists()
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
 
 
 async def test_an_identity_that_cannot_be_read_is_written_again(file: Path) -> None:
