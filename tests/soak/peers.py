@@ -64,8 +64,8 @@ class BadPeer:
 
     def _deeds(self) -> list[Callable[[], None]]:
         return [
-            self.huge_line, self.endless_line, self.deep_nesting, self.slow_reader, self.slow_writer, self.many_connections,
-            self.flood, self.flood_of_batches, self.half_close, self.garbage, self.break_off, self.follow_and_sleep, self.overstep,
+            self.huge_line, self.endless_line, self.half_line, self.deep_nesting, self.slow_reader, self.slow_writer,
+            self.many_connections, self.flood, self.flood_of_batches, self.half_close, self.garbage, self.break_off, self.follow_and_sleep, self.overstep,
         ]  # fmt: skip
 
     # --- what bad peers do --------------------------------------------------------------------------------------------------
@@ -84,6 +84,13 @@ class BadPeer:
             else:
                 raise AssertionError("64 MiB of one line were taken")
             self._is_end(line)
+
+    def half_line(self) -> None:
+        """As much as a line may have, and never its end: the daemon has to hold it."""
+        with ExitStack() as stack:
+            for _ in range(8):
+                _push(stack.enter_context(self._line()), b"x" * (MEBIBYTE - 1))
+            time.sleep(self._chance.random())
 
     def deep_nesting(self) -> None:
         opening, closing = self._chance.choice([(b"[", b"]"), (b'{"a":', b"}")])
