@@ -65,7 +65,8 @@ class BadPeer:
     def _deeds(self) -> list[Callable[[], None]]:
         return [
             self.huge_line, self.endless_line, self.half_line, self.deep_nesting, self.slow_reader, self.slow_writer,
-            self.many_connections, self.flood, self.flood_of_batches, self.half_close, self.garbage, self.break_off, self.follow_and_sleep, self.overstep,
+            self.many_connections, self.flood, self.flood_of_batches, self.half_close, self.garbage, self.break_off,
+            self.follow_and_sleep, self.overstep,
         ]  # fmt: skip
 
     # --- what bad peers do --------------------------------------------------------------------------------------------------
