@@ -22,8 +22,11 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 MEBIBYTE = 1 << 20
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 """How long the daemon may take to answer a bad peer; all of them together are far more than anybody will ever meet."""
+
+BLOCKED_S = 2.0
+"""Who does not read is not read from: so long do floods push all the same."""
 
 GONE = (BrokenPipeError, ConnectionResetError)
 REFUSED = {-32001}
@@ -64,8 +67,9 @@ class BadPeer:
 
     def _deeds(self) -> list[Callable[[], None]]:
         return [
-            self.huge_line, self.endless_line, self.deep_nesting, self.slow_reader, self.slow_writer, self.many_connections,
-            self.flood, self.flood_of_batches, self.half_close, self.garbage, self.break_off, self.follow_and_sleep, self.overstep,
+            self.huge_line, self.endless_line, self.half_line, self.deep_nesting, self.slow_reader, self.slow_writer,
+            self.many_connections, self.flood, self.flood_of_batches, self.half_close, self.garbage, self.break_off,
+            self.follow_and_sleep, self.overstep,
         ]  # fmt: skip
 
     # --- what bad peers do --------------------------------------------------------------------------------------------------
@@ -85,6 +89,13 @@ class BadPeer:
                 raise AssertionError("64 MiB of one line were taken")
             self._is_end(line)
 
+    def half_line(self) -> None:
+        """As much as a line may have, and never its end: the daemon has to hold it."""
+        with ExitStack() as stack:
+            for _ in range(8):
+                _push(stack.enter_context(self._line()), b"x" * (MEBIBYTE - 1), BLOCKED_S)
+            time.sleep(self._chance.random())
+
     def deep_nesting(self) -> None:
         opening, closing = self._chance.choice([(b"[", b"]"), (b'{"a":', b"}")])
         depth = self._chance.randrange(200, 100_000)
@@ -94,7 +105,7 @@ class BadPeer:
 
     def slow_reader(self) -> None:
         with self._line() as line:
-            _push(line, b"".join(_call(number, "rpc.discover") for number in range(200)))
+            _push(line, b"".join(_call(number, "rpc.discover") for number in range(200)), BLOCKED_S)
             time.sleep(self._chance.random() * 2)
             line.recv(1)
 
@@ -116,13 +127,13 @@ class BadPeer:
     def flood(self) -> None:
         with self._line() as line:
             kinds = [_call(None, "daemon.status"), b"nonsense\n", _call(5, "no.such.method"), b"\n", _call(6, "target.list")]
-            _push(line, b"".join(self._chance.choices(kinds, k=5_000)))
+            _push(line, b"".join(self._chance.choices(kinds, k=5_000)), BLOCKED_S)
             self._did["requests"] += 5_000
 
     def flood_of_batches(self) -> None:
         batch = b"[" + b",".join([_call(8, "daemon.status").strip()] * 100) + b"]\n"
         with self._line() as line:
-            _push(line, batch * 20)
+            _push(line, batch * 20, BLOCKED_S)
             self._did["requests"] += 2_000
             for answer in self._answers(line, 1):
                 assert len(answer) == 100, "a batch is not answered whole"
@@ -136,7 +147,7 @@ class BadPeer:
 
     def garbage(self) -> None:
         with self._line() as line:
-            _push(line, self._chance.randbytes(self._chance.randrange(200_000)))
+            _push(line, self._chance.randbytes(self._chance.randrange(200_000)), BLOCKED_S)
 
     def break_off(self) -> None:
         request = b"[" + b",".join([_call(1, "rpc.discover").strip()] * 5) + b"]\n"
@@ -208,9 +219,9 @@ def _connected(path: str) -> socket.socket:
     return line
 
 
-def _push(line: socket.socket, data: bytes) -> bool:
-    """Sends for as long as it is taken; what is not taken for some seconds is left. False when the other end is closed."""
-    line.settimeout(2)
+def _push(line: socket.socket, data: bytes, within_s: float = PATIENCE_S) -> bool:
+    """Sends for as long as it is taken, and leaves what is not taken by then. False when the other end is closed."""
+    line.settimeout(within_s)
     try:
         line.sendall(data)
     except TimeoutError:
