@@ -135,7 +135,7 @@ class NeverSettles(FindsOnly):
     def before_notices(self, box: MemoryBox, notices: Notices) -> Notices:
         found = super().before_notices(box, notices)
         far = [structs.replace(entry, stat=structs.replace(entry.stat, mtime_ns=4_000_000_000 * 10**9)) for entry in found.found]
-        return structs.replace(found, found=tuple(far))
+        return replace(found, found=tuple(far))
 
 
 @virtual
