@@ -68,6 +68,9 @@ class Lanes:
 
     async def _add(self) -> None:
         lane = await open_lane(self._open_channel, self._root, f"lane {next(self._numbers)}", self._silence_limit_s)
+        if self._ended is not None:  # meanwhile
+            await lane.close()
+            raise self._ended
         self._lanes.append(lane)
         self._pumps.append(Pump(lane, self._line))
         lane.on_end = self._on_end
@@ -121,7 +124,7 @@ class Lanes:
         return _Reading(time.monotonic(), work_bytes, time.thread_time(), sum(pump.held_back_s for pump in self._pumps))
 
     def _open_up_to(self, lanes: int) -> None:
-        if lanes > self._growth.lanes and (self._opening is None or self._opening.done()):
+        if self._ended is None and lanes > self._growth.lanes and (self._opening is None or self._opening.done()):
             self._opening = asyncio.create_task(self._open(lanes), name="more lanes")
 
     async def _open(self, lanes: int) -> None:
@@ -153,7 +156,8 @@ class Lanes:
             pump.end()
 
     async def close(self) -> None:
-        """Ends every lane. Whoever still waits gets SourceLost."""
+        """Ends every lane, and opens no more. Whoever still waits gets SourceLost."""
+        self._ended = self._ended or SourceLost("the source was closed")
         tasks = [task for task in (self._steering, self._opening) if task is not None]
         for task in tasks:
             task.cancel()

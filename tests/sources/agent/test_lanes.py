@@ -136,6 +136,43 @@ async def test_to_a_far_box_lanes_are_opened_before_there_is_work_for_them(
         assert len(opened.channels) == lanes
 
 
+async def test_an_answer_that_comes_while_the_source_is_closed_opens_nothing(tmp_path: Path) -> None:
+    before, opened = asyncio.all_tasks(), Recorded()
+    source = AgentSource(opened, bytes(tmp_path), transport="pipe", max_lanes=8)
+    async with source:
+        closing = asyncio.create_task(source._lanes.close())
+        await asyncio.sleep(0)
+        source._lanes.answered(0.1)
+        await closing
+    source._lanes.answered(0.1)
+    await asyncio.sleep(0)
+    assert len(opened.channels) == 1
+    assert asyncio.all_tasks() == before
+
+
+async def test_a_lane_that_is_ready_only_when_the_source_is_lost_is_closed(tmp_path: Path) -> None:
+    class Slow(Recorded):
+        async def __call__(self) -> PipedChannel:
+            if self.channels:
+                await self.lost.wait()
+            return await super().__call__()
+
+        lost = asyncio.Event()
+
+    opened = Slow(enough=3)
+    async with AgentSource(opened, bytes(tmp_path), transport="pipe", max_lanes=3) as source:
+        source._lanes.answered(0.1)
+        opened.channels[0].process.kill()
+        while source._lanes._ended is None:
+            await asyncio.sleep(0.01)
+        opened.lost.set()
+        await opened.enough.wait()
+        assert source._lanes._opening is not None
+        await asyncio.wait([source._lanes._opening])
+        assert len(source._lanes._lanes) == 1
+    assert all(channel.process.returncode is not None for channel in opened.channels)
+
+
 async def test_lanes_that_are_refused_are_no_error_and_are_not_asked_for_again(tree: Path) -> None:
     opened = Refusing()
     async with far(opened, tree, max_lanes=3) as source:
