@@ -52,8 +52,8 @@ ROOM = Sample(
     versions=400,
 )
 """By how much the middle of the last third may lie above the middle of the third before it. What leaks one object, or one row, a
-round or a call, goes far beyond this in twenty minutes; a free list that grows by a page does not. `versions` may still fill up: how far, each test
-says itself."""
+round or a call, goes far beyond this in twenty minutes; a free list that grows by a page, or garbage that waits to be collected,
+does not. `versions` may still fill up: where that ends, the tests say themselves."""
 
 
 class Levels:
