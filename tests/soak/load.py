@@ -175,7 +175,7 @@ class Reloads(Load):
 class Cuts(Load):
     """A line that breaks: the server's processes for one connection are ended."""
 
-    pause_s = 20.0
+    pause_s = 60.0
 
     def __init__(self, house: Daemon, sshd: Sshd) -> None:
         super().__init__(house)
