@@ -169,7 +169,7 @@ BOUNDED = (
         "a listing runs ahead of its reader without end",
         "forged/sources/agent/listing.py",
         "        if amount < min(GRANT_BLOCKS, window_blocks // 2):\n            return 0\n",
-        "        amount = max(amount, GRANT_BLOCKS)\n",
+        "        amount = GRANT_BLOCKS\n",
         (
             "tests/sources/agent/test_hostile.py::test_an_endless_listing_waits_for_its_reader",
             "tests/sources/agent/test_blocks.py",
