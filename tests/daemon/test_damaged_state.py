@@ -136,7 +136,7 @@ def test_damage_that_appears_while_it_runs_ends_nothing_and_says_what_to_do(hous
 
 def once(house: Daemon, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "forged", "-c", str(house.config), "once", *arguments]
-    return subprocess.run(command, env=house.environment, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, env=house.environment, capture_output=True, text=True, timeout=300, check=False)
 
 
 def test_forged_once_says_it_and_goes_on_and_a_dry_run_changes_nothing(house: Daemon) -> None:
