@@ -84,7 +84,8 @@ def rendered(mistakes: Iterable[Mistake], file: Path, text: str, data: Mapping[s
     """`file:line: key: what, and what to do`, in the order of the file."""
     lines = key_lines(text)
     placed = sorted(((line_of(lines, mistake.path), mistake) for mistake in mistakes), key=lambda pair: pair[0])
-    return tuple(f"{told(file)}:{line}: {shown_key(mistake.path, data)}: {harmless(mistake.message)}" for line, mistake in placed)
+    name = told(file)
+    return tuple(f"{name}:{line}: {shown_key(mistake.path, data)}: {harmless(mistake.message)}" for line, mistake in placed)
 
 
 def told(path: Path) -> str:
