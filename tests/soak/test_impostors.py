@@ -42,8 +42,8 @@ REPOSITORY = Path(__file__).parents[2]
 MOST_BYTES_A_LIE = 6 << 20
 """What one hostile box may cost in memory, on top of what a daemon takes."""
 
-MOST_FILES_KEPT = 20
-"""More open files than before: 12 were seen a second after eleven hostile boxes were gone. What they were is not known yet."""
+MOST_FILES_KEPT = 10
+"""More open files than before, when all hostile boxes are gone: connections of the database that stay open for the next reader."""
 
 PATIENCE_S = 600.0
 """A machine that a hundred impostors share with others is slow."""
