@@ -30,8 +30,8 @@ CONFIGURED = (
         8,
         "a mistake is told without its line",
         "forged/config/mistakes.py",
-        'f"{told(file)}:{line}: {shown_key',
-        'f"{told(file)}: {shown_key',
+        'f"{name}:{line}: {shown_key',
+        'f"{name}: {shown_key',
         ("tests/config/test_mistakes.py::test_every_mistake_is_told_at_once_in_the_order_of_the_file",),
     ),
     Breach(
