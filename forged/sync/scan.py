@@ -32,6 +32,7 @@ class Scan:
         self._manifest, self._name = doors.store.manifest, doors.target.manifest
         self._gone: list[SourcePath] = []
         self._began_ns = 0
+        self._nothing_remembered = False
         self.plan = PlanCount()
         self.error: SourceError | None = None
 
@@ -39,6 +40,7 @@ class Scan:
         """NEW, MODIFIED, DOUBTFUL and BACK as they are found. A listing that breaks just ends them: see `error` and `summary`."""
         name, started_s = self._doors.target.name, self._doors.clock.monotonic_s()
         self._began_ns = self._doors.clock.now_ns()
+        self._nothing_remembered = not await self._manifest.between(self._name, None, None, 1)
         self._doors.observer.notice(ScanStarted(name))
         try:
             async for stretch in self._listing.stretches():
@@ -97,11 +99,16 @@ class Scan:
 
     async def _compared(self, stretch: Stretch, entries: Sequence[Entry], present: Sequence[Outline]) -> list[Change]:
         """Only what is not plainly as it was is worth reading its rows; and where there are none at all, not even that."""
-        if not present and not await self._manifest.between(self._name, stretch.after, stretch.upto, 1):
+        if not present and await self._is_blank(stretch):
             return list(diff.window(entries, []))
         others, paths = diff.unlike(entries, present)
         rows = await self._manifest.current(self._name, paths) if paths else []
         return list(diff.window(others, [row for row in rows if row is not None]))
+
+    async def _is_blank(self, stretch: Stretch) -> bool:
+        """Whether no row is remembered where none is present: surely so in a look that began with nothing at all remembered, since
+        what came since then is present."""
+        return self._nothing_remembered or not await self._manifest.between(self._name, stretch.after, stretch.upto, 1)
 
     def _count(self, change: Change) -> bool:
         """Counts every change; only those with something to do now go on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -51,12 +52,12 @@ class Tally:
                 pass
 
     def _landed(self, landed: Sequence[Landed]) -> None:
-        adopted = sum(one.how is LandedAs.ADOPTED for one in landed)
-        self.adopted += adopted
-        self.transferred += len(landed) - adopted
-        self.transferred_bytes += sum(one.moved_bytes for one in landed)
-        self.versions += sum(one.how is LandedAs.VERSION for one in landed)
-        self.incomplete += sum(one.incomplete for one in landed)
+        how = Counter([one.how for one in landed])
+        self.adopted += how[LandedAs.ADOPTED]
+        self.transferred += len(landed) - how[LandedAs.ADOPTED]
+        self.transferred_bytes += sum([one.moved_bytes for one in landed])
+        self.versions += how[LandedAs.VERSION]
+        self.incomplete += [one.incomplete for one in landed].count(True)
 
     def _trouble(self, problem: Problem) -> None:
         self.troubled += 1
