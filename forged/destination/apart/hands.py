@@ -11,7 +11,7 @@ from forged.destination.apart.main import ApartDesk, Opening, SharedPour
 from forged.destination.apart.process import Endpoint, Helper
 from forged.destination.desk import Desk
 from forged.destination.hands import LANDING_THREADS, seen
-from forged.destination.plain import Pour, Whole, Written
+from forged.destination.plain import Chunk, Pour, Whole, Written
 from forged.destination.staging import Inspect
 from forged.model.errors import DestinationMissing
 from forged.model.target import HomePolicy
@@ -49,11 +49,11 @@ class ApartHands:
         return self._asked(self._ends[1:], call.__name__, args)
 
     def write(self, pours: Sequence[Pour]) -> asyncio.Future[Written]:
-        size_bytes = sum([len(chunk) for *_, chunks, _ in pours for chunk in chunks])
+        data = [chunk for *_, chunks, _ in pours for chunk in chunks]
         arena = self._helper.arena
-        extent = arena.put((chunk for *_, chunks, _ in pours for chunk in chunks), size_bytes) if arena is not None else None
+        extent = arena.put(data, sum(map(len, data))) if arena is not None else None
         if arena is None or extent is None:
-            return self.writing(Desk.write, pours)
+            return self._asked(self._ends[:1], ApartDesk.write_sent.__name__, (_shared(pours),), data)
         answer: asyncio.Future[Written] = self._asked(self._ends[:1], ApartDesk.write_shared.__name__, (_shared(pours), extent[0]))
         answer.add_done_callback(lambda _: arena.give(extent))
         return answer
@@ -76,14 +76,16 @@ class ApartHands:
             end.close()
         self._ends = []
 
-    def _asked(self, ends: Sequence[Endpoint], name: str, args: tuple[object, ...]) -> asyncio.Future[R]:
+    def _asked(
+        self, ends: Sequence[Endpoint], name: str, args: tuple[object, ...], data: Sequence[Chunk] = ()
+    ) -> asyncio.Future[R]:
         """Of the one that has least to do."""
         if not ends:
             lost: asyncio.Future[R] = asyncio.get_running_loop().create_future()
             lost.add_done_callback(seen)
             lost.set_exception(DestinationMissing(f"{self._opening.home.dest}: not looked at yet"))
             return lost
-        return cast("asyncio.Future[R]", min(ends, key=lambda end: end.calls).ask(name, args))
+        return cast("asyncio.Future[R]", min(ends, key=lambda end: end.calls).ask(name, args, data))
 
 
 def _shared(pours: Sequence[Pour]) -> list[SharedPour]:

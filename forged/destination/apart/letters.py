@@ -31,12 +31,13 @@ def packed(content: object) -> bytes:
 
 def received(end: socket.socket) -> Call | None:
     """Waits for the next call; None when the other side has closed."""
-    length = _exactly(end, LENGTH_BYTES)
-    data = _exactly(end, int.from_bytes(length, "big")) if length is not None else None
+    length = exactly(end, LENGTH_BYTES)
+    data = exactly(end, int.from_bytes(length, "big")) if length is not None else None
     return cast("Call", marshal.loads(data)) if data is not None else None
 
 
-def _exactly(end: socket.socket, size_bytes: int) -> memoryview | None:
+def exactly(end: socket.socket, size_bytes: int) -> memoryview | None:
+    """Waits for so many bytes; None when the other side has closed before."""
     data = memoryview(bytearray(size_bytes))
     got = 0
     while got < size_bytes:

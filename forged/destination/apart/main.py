@@ -17,9 +17,9 @@ import traceback
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
-from forged.destination.apart.letters import Trouble, packed, received, trouble
+from forged.destination.apart.letters import Trouble, exactly, packed, received, trouble
 from forged.destination.desk import Desk
 from forged.destination.plain import Chunk, Pour, Written
 from forged.destination.staging import Inspect
@@ -68,10 +68,17 @@ class ApartDesk(Desk):
 
     def write_shared(self, pours: Sequence[SharedPour], start: int) -> Written:
         """`write`; the bytes lie behind each other in the memory from `start` on."""
+        return self._write_from(self._shared, pours, start)
+
+    def write_sent(self, pours: Sequence[SharedPour], data: memoryview) -> Written:
+        """`write`; the bytes came over the socket."""
+        return self._write_from(data, pours, 0)
+
+    def _write_from(self, data: memoryview, pours: Sequence[SharedPour], start: int) -> Written:
         found: list[Pour] = []
         for staging, attempt, resume_bytes, offset_bytes, size_bytes, last in pours:
             end = start + size_bytes
-            chunks: tuple[Chunk, ...] = (self._shared[start:end],) if end > start else ()
+            chunks: tuple[Chunk, ...] = (data[start:end],) if end > start else ()
             found.append((staging, attempt, resume_bytes, offset_bytes, chunks, last))
             start = end
         return self.write(found)
@@ -100,7 +107,11 @@ class Desks:
             self._desks[opening.desk] = desk
         with end:
             while (call := received(end)) is not None:
-                end.sendall(packed(_answer(desk, *call)))
+                name, args = call
+                if name == ApartDesk.write_sent.__name__:
+                    pours = cast("Sequence[SharedPour]", args[0])
+                    args = (pours, exactly(end, sum([size_bytes for *_, size_bytes, _ in pours])))
+                end.sendall(packed(_answer(desk, name, args)))
         with self._lock:
             self._users[opening.desk] -= 1
             if not self._users[opening.desk]:

@@ -9,15 +9,16 @@ import socket
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import cast
 
 from forged.destination.apart.letters import LENGTH_BYTES, Trouble, ended, packed, raised
 from forged.destination.apart.main import Opening
 from forged.destination.hands import seen
+from forged.destination.plain import Chunk
 from forged.kit.arena import Arena
 
-ARENA_BYTES = 16 << 20
+ARENA_BYTES = 8 << 20
 """For bytes on their way to the helper. What finds no room there goes through the socket; [transfer] in_flight bounds both."""
 
 END_S = 5.0
@@ -43,8 +44,8 @@ class Endpoint(asyncio.Protocol):
         """How many are unanswered."""
         return len(self._waiting)
 
-    def ask(self, name: str, args: tuple[object, ...]) -> asyncio.Future[object]:
-        """Sends a call. Its answer is DestinationError where the helper ends before it has answered."""
+    def ask(self, name: str, args: tuple[object, ...], data: Iterable[Chunk] = ()) -> asyncio.Future[object]:
+        """Sends a call, and bytes after it, which are not copied. Its answer is DestinationError where the helper ends before."""
         answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
         answer.add_done_callback(seen)
         if self.ended or self._transport is None:
@@ -52,6 +53,8 @@ class Endpoint(asyncio.Protocol):
         else:
             self._waiting.append(answer)
             self._transport.write(packed((name, args)))
+            for chunk in data:
+                self._transport.write(chunk)
         return answer
 
     def close(self) -> None:
