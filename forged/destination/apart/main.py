@@ -16,6 +16,7 @@ import threading
 import traceback
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TypeAlias, cast
 
@@ -105,7 +106,7 @@ class Desks:
             self._users[opening.desk] += 1
             desk = self._desks.get(opening.desk) or ApartDesk(opening, self._shared)
             self._desks[opening.desk] = desk
-        with end:
+        with end, suppress(ConnectionError):  # a daemon that was killed takes no leave
             while (call := received(end)) is not None:
                 name, args = call
                 if name == ApartDesk.write_sent.__name__:
