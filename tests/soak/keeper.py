@@ -75,7 +75,7 @@ class Keeper:
     def _nothing_left_home(self, before: dict[str, AtHome]) -> None:
         for path, was in before.items():
             now = self.files.get(path)
-            if path == MUTABLE or path in self.damaged or self.deleted.get(path) == was.sha256:
+            if is_log(path) or path in self.damaged or self.deleted.get(path) == was.sha256:
                 continue
             if now is None:
                 self.broken.append(f"promise 2: {path} was deleted at home")
@@ -92,7 +92,7 @@ class Keeper:
 
     def _memory_is_true(self, rows: list[Row]) -> None:
         for row in rows:
-            if row.home != MUTABLE:
+            if not is_log(row.home):
                 self._is_home(row)
             if row.current and row.at_source == "gone" and inode_of(self.box / row.path) == row.inode:
                 self.broken.append(f"promise 4: {row.path} counts as gone, and is at the box")
@@ -103,6 +103,12 @@ class Keeper:
             return
         if at_home is None or at_home.sha256 != row.sha256:
             self.broken.append(f"promise 5: {row.home} ({row.sha256[:8]}) is remembered, and not at home")
+
+
+def is_log(path: str) -> bool:
+    """The growing log, or its copy beside one that was touched: such a one is what is replaced from then on."""
+    match = VERSION.fullmatch(path)
+    return MUTABLE in (path, match[1] + match[3] if match else None)
 
 
 def origin(path: str, sha256: str) -> str:
