@@ -9,7 +9,7 @@ from __future__ import annotations
 LEAST_BYTES, MOST_BYTES = 4 << 20, 32 << 20
 """The least bridges what is written and hashed at once, and starts every lane. The most: 220 MB/s on one lane at 150 ms."""
 
-ALL_BYTES = 48 << 20
+ALL_BYTES = 36 << 20
 """Of all lanes together, so that the default of [transfer] in_flight (64 MB) never holds them up."""
 
 SHORTEST_LAP_S = 0.008
