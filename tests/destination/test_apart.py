@@ -133,9 +133,13 @@ async def test_a_mistake_of_ours_stops_who_asked_and_nobody_else(make: Make, hel
     home, other = make(inspect=raises), make("other")
     known = (await home.ready(None)).id
     await other.ready(known)
-    with pytest.raises(RuntimeError, match="a mistake of ours"):
+    pid = pid_of(helper)
+    with pytest.raises(DestinationError, match="ended"):
         await pour(home, (b"a.png", b"pixels"))
-    assert await brings(other, b"a.png", b"pixels")
+    assert await brings(other, b"b.png", b"pixels")
+    await home.ready(known)
+    assert await home.look([home_path(b"b.png")]) != [None]
+    assert pid_of(helper) == pid
 
 
 async def test_no_helper_can_be_started(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Concatenate, ParamSpec, TypeVar, cast
 
 from forged.destination.apart.main import ApartDesk, Opening, SharedPour
@@ -13,7 +14,7 @@ from forged.destination.desk import Desk
 from forged.destination.hands import LANDING_THREADS, seen
 from forged.destination.plain import Chunk, Pour, Whole, Written
 from forged.destination.staging import Inspect
-from forged.model.errors import DestinationMissing
+from forged.model.errors import DestinationError, DestinationMissing
 from forged.model.target import HomePolicy
 
 P = ParamSpec("P")
@@ -68,7 +69,8 @@ class ApartHands:
 
     async def aclose(self) -> None:
         if self._ends and not self._ends[0].ended:
-            await self.writing(Desk.close_all)
+            with suppress(DestinationError):  # with a helper that has died all is closed
+                await self.writing(Desk.close_all)
         self._close()
 
     def _close(self) -> None:

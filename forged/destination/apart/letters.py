@@ -53,15 +53,13 @@ def trouble(error: ForgedError) -> Trouble:
     return type(error).__name__, error.message, error.hint
 
 
-def raised(told: Trouble) -> Exception:
-    """The error that was sent; a mistake of ours comes as a RuntimeError with the helper's traceback."""
+def raised(told: Trouble) -> ForgedError:
+    """The error that was sent."""
     name, message, hint = told
-    kind = getattr(errors, name, None)
-    if isinstance(kind, type) and issubclass(kind, ForgedError):
-        return kind(message, hint=hint)
-    return RuntimeError(message)
+    kind: type[ForgedError] = getattr(errors, name)
+    return kind(message, hint=hint)
 
 
 def ended(why: str = "the process that writes at home has ended") -> DestinationError:
     """What whoever waits for the helper is told when it is gone."""
-    return DestinationError(why, hint="forged starts it again; does the machine run out of memory (dmesg)?")
+    return DestinationError(why, hint="forged starts it again; the log or dmesg may say why it ended")

@@ -13,10 +13,9 @@ import pickle
 import signal
 import socket
 import threading
-import traceback
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TypeAlias, cast
 
@@ -100,23 +99,33 @@ class Desks:
         self._users: Counter[int] = Counter()
         self._lock = threading.Lock()
 
-    def serve(self, end: socket.socket, opening: Opening) -> None:
-        """One call after the other, until the other side closes."""
+    @contextmanager
+    def _used(self, opening: Opening) -> Iterator[ApartDesk]:
+        """The desk; it goes with its last user."""
         with self._lock:
             self._users[opening.desk] += 1
             desk = self._desks.get(opening.desk) or ApartDesk(opening, self._shared)
             self._desks[opening.desk] = desk
-        with end, suppress(ConnectionError):  # a daemon that was killed takes no leave
+        try:
+            yield desk
+        finally:
+            with self._lock:
+                self._users[opening.desk] -= 1
+                if not self._users[opening.desk]:
+                    del self._users[opening.desk], self._desks[opening.desk]
+
+    def serve(self, end: socket.socket, opening: Opening) -> None:
+        """One call after the other, until the other side closes.
+
+        A mistake of ours ends this socket and no other: Python tells of it on standard error, and who asked sees the end.
+        """
+        with self._used(opening) as desk, end, suppress(ConnectionError):  # a daemon that was killed takes no leave
             while (call := received(end)) is not None:
                 name, args = call
                 if name == ApartDesk.write_sent.__name__:
                     pours = cast("Sequence[SharedPour]", args[0])
                     args = (pours, exactly(end, sum([size_bytes for *_, size_bytes, _ in pours])))
                 end.sendall(packed(_answer(desk, name, args)))
-        with self._lock:
-            self._users[opening.desk] -= 1
-            if not self._users[opening.desk]:
-                del self._users[opening.desk], self._desks[opening.desk]
 
 
 def _answer(desk: ApartDesk, name: str, args: Sequence[object]) -> tuple[Trouble | None, object]:
@@ -124,8 +133,6 @@ def _answer(desk: ApartDesk, name: str, args: Sequence[object]) -> tuple[Trouble
         return None, desk.call(name, args)
     except ForgedError as error:
         return trouble(error), None
-    except Exception:  # noqa: BLE001  # a mistake of ours belongs to whoever asked: it stops his round and no other
-        return ("", traceback.format_exc(), ""), None
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack, suppress
 from typing import cast
 
 from forged.destination.apart.letters import LENGTH_BYTES, Trouble, ended, packed, raised
@@ -23,6 +24,9 @@ ARENA_BYTES = 8 << 20
 
 END_S = 5.0
 """How long the helper may take to end. It has nothing to finish then; a disk that hangs may hold it."""
+
+DYING_S = 0.5
+"""How long a killed process may take to be gone: the kernel closes its sockets one after the other."""
 
 _START = "import sys; sys.path = sys.argv[1:]; from forged.destination.apart.main import main; main()"
 """With our own search path, whatever folder we were started in: a stranger's `json.py` there is none of ours."""
@@ -94,26 +98,50 @@ class Endpoint(asyncio.Protocol):
 
 
 class Helper:
-    """The process, and the memory shared with it. A helper that has lost one socket is not trusted with the others."""
+    """The process, and the memory shared with it."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
+        self._has_lost_one = False
+        self._opening = asyncio.Lock()
         self.arena: Arena | None = None
 
     async def connect(self, opening: Opening) -> Endpoint:
         """A new socket for this desk. Raises DestinationError where no process can be started."""
         try:
-            control = self._control or self._start()
-            ours, theirs = socket.socketpair()
-            with theirs:
-                socket.send_fds(control, [pickle.dumps(opening)], [theirs.fileno()])
-            ours.setblocking(False)
+            async with self._opening:
+                await self._look_whether_it_lives()
+                ours = self._opened(opening)
         except OSError as e:
             self._kill()
             raise ended(f"no process can be started that writes at home: {e.strerror or e}") from e
-        _, endpoint = await asyncio.get_running_loop().create_unix_connection(lambda: Endpoint(self._kill), sock=ours)
+        _, endpoint = await asyncio.get_running_loop().create_unix_connection(lambda: Endpoint(self._lost_one), sock=ours)
         return endpoint
+
+    def _lost_one(self) -> None:
+        self._has_lost_one = True
+
+    async def _look_whether_it_lives(self) -> None:
+        """After a socket was lost: with a mistake of ours goes one, with the process go all, though not in the same moment."""
+        lost, self._has_lost_one = self._has_lost_one, False
+        if lost and self._process is not None:
+            with suppress(subprocess.TimeoutExpired):
+                await asyncio.to_thread(self._process.wait, DYING_S)
+                self._kill()
+
+    def _opened(self, opening: Opening) -> socket.socket:
+        """Our end of a new socket, whose other end the helper has."""
+        letter = [pickle.dumps(opening)]
+        with ExitStack() as stack:
+            ours, theirs = (stack.enter_context(end) for end in socket.socketpair())
+            try:
+                socket.send_fds(self._control or self._start(), letter, [theirs.fileno()])
+            except ConnectionError:  # it has died meanwhile
+                socket.send_fds(self._start(), letter, [theirs.fileno()])
+            own = ours.dup()
+        own.setblocking(False)
+        return own
 
     def _start(self) -> socket.socket:
         self._kill()
@@ -142,8 +170,6 @@ class Helper:
         """Ends the process, once nobody has sockets to it any more."""
         if self._control is not None and self._process is not None:
             self._control.close()
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 await asyncio.to_thread(self._process.wait, END_S)
-            except subprocess.TimeoutExpired:
-                pass
         self._kill()
