@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import psutil
 
+from forged.model.errors import ForgedError
 from tests.soak.keeper import Keeper
 from tests.soak.ledger import MUTABLE, Ledger
 from tests.soak.mischief import Mischief
@@ -170,7 +171,7 @@ class Campaign:
         with self.writer.still:
             try:
                 answer = self.house.call("target.drain", target="box", timeout="5s")
-            except Exception:  # no socket yet, no connection, a line that broke: an honest "I do not know"
+            except (ForgedError, OSError):  # no socket yet, no connection, a line that broke: an honest "I do not know"
                 answer = {"safe_to_destroy": False}
             self.drains["yes" if answer["safe_to_destroy"] else "no"] += 1
             if answer["safe_to_destroy"]:

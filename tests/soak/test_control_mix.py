@@ -23,6 +23,7 @@ from typing import Any
 import psutil
 import pytest
 
+from forged.model.errors import ForgedError
 from tests.soak.peers import Role
 from tests.support.daemon import Daemon, daemon, until
 from tests.support.sshd import Sshd
@@ -60,7 +61,7 @@ class Honest(threading.Thread):
                 while not self.ended.wait(0.05):
                     self._timed(lambda: standing.call("target.status", target="box"))
                     self._timed(self._anew)
-        except Exception as error:  # told by who waits for this thread
+        except (ForgedError, OSError, AssertionError) as error:  # told by who waits for this thread
             self.wrong.append(error)
 
     def _anew(self) -> dict[str, Any]:
