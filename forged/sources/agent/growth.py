@@ -98,9 +98,9 @@ class Growth:
         pays = waiting_bytes > rate * (OPENING_ROUND_TRIPS * self.rtt_s + OPENING_S)
         return max(self.lanes, min(self._aim, self._most)) if pays else self.lanes
 
-    def stepped(self, lanes: int) -> None:
-        """So many get work from now on. Fewer than were wanted: the source allows no more."""
-        if lanes < min(self._aim, self._most):
+    def stepped(self, lanes: int, asked: int) -> None:
+        """So many get work from now on, of so many that were asked for. Fewer: the source allows no more."""
+        if lanes < asked:
             self._settle(lanes)
         elif lanes > self.lanes:
             self._before, self._settled = (self.lanes, self._rate), False

@@ -132,7 +132,7 @@ class Lanes:
         async with asyncio.TaskGroup() as opening:
             for _ in range(len(self._lanes), lanes):
                 opening.create_task(self._try())
-        self._growth.stepped(min(lanes, len(self._lanes)))
+        self._growth.stepped(min(lanes, len(self._lanes)), lanes)
         self._assign()
 
     async def _try(self) -> None:

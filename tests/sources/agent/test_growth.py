@@ -29,7 +29,7 @@ def worked(growth: Growth, rate: Rate, stretches: int = 40, *, busy: float = 0.1
     for _ in range(stretches):
         lanes = growth.wanted(MUCH)
         if lanes > growth.lanes:
-            growth.stepped(lanes)
+            growth.stepped(lanes, lanes)
             since = 0
         seen.append(growth.lanes)
         ramp = min(1.0, (0.2, 0.8, 1.0)[min(since, 2)])
@@ -88,7 +88,7 @@ def test_a_stumble_right_after_a_step_is_no_verdict() -> None:
             growth.measured(Stretch(growth.stretch_s, round(rate * growth.stretch_s), 0.1, 0.0))
 
     measured(48 * MB, 50 * MB)
-    growth.stepped(growth.wanted(MUCH))
+    growth.stepped(growth.wanted(MUCH), growth.wanted(MUCH))
     measured(30 * MB, 25 * MB, 40 * MB, 120 * MB, 120 * MB)
     assert growth.lanes == 3
 
@@ -125,10 +125,19 @@ def test_on_a_slow_line_less_work_is_worth_a_lane() -> None:
     assert growth.wanted(20 * MB) == 3
 
 
+def test_lanes_that_were_opened_ahead_are_no_refusal_of_those_that_are_wanted_meanwhile() -> None:
+    """Work came while they were opened: at 150 ms that takes two seconds, and 15 more passed until others were tried."""
+    growth = far(0.15, 16)
+    ahead = growth.ahead
+    assert (ahead, growth.wanted(MUCH)) == (3, 8)
+    growth.stepped(ahead, ahead)
+    assert growth.wanted(MUCH) == 8
+
+
 def test_a_source_that_allows_no_more_is_not_asked_again_soon_but_later() -> None:
     growth = far(0.05)
     assert growth.wanted(MUCH) == 3
-    growth.stepped(2)
+    growth.stepped(2, 3)
     assert growth.lanes == 2
     seconds = 0.0
     while growth.wanted(MUCH) == 2:
@@ -163,6 +172,6 @@ def test_whatever_is_measured_it_stays_within_its_bounds(most: int, rtt_s: float
         wanted = growth.wanted(waiting_bytes)
         assert growth.lanes <= wanted <= most
         if wanted > growth.lanes:
-            growth.stepped(max(growth.lanes, wanted - refused))
+            growth.stepped(max(growth.lanes, wanted - refused), wanted)
         growth.measured(stretch)
         assert 1 <= growth.lanes <= most
