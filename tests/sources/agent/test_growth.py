@@ -51,6 +51,23 @@ def test_on_a_long_line_it_takes_as_many_as_fill_a_gigabit_and_several_at_once(r
     assert growth.lanes == lanes
 
 
+def test_on_a_line_that_is_full_no_more_are_tried() -> None:
+    growth = far(0.15, most=16)
+    assert set(worked(growth, stock(0.15, link=112 * MB))) == {8}
+
+
+def test_on_a_line_that_carries_more_they_grow_on() -> None:
+    growth = far(0.15, most=32)
+    worked(growth, stock(0.15, link=1_250 * MB))
+    assert growth.lanes == 32
+
+
+def test_where_packets_are_lost_more_help_however_little_each_carries() -> None:
+    growth = far(0.05, most=16)
+    worked(growth, lambda lanes: lanes * 5 * MB)
+    assert growth.lanes == 16
+
+
 def test_never_more_than_allowed() -> None:
     growth = far(0.15, most=3)
     assert max(worked(growth, stock(0.15))) == 3
