@@ -129,6 +129,30 @@ async def test_a_sink_of_a_dead_helper_ends_well(make: Make, helper: Helper, roo
     assert room.held_bytes == 0
 
 
+async def test_what_was_begun_at_a_dead_helper_does_not_go_on_at_the_next_one(
+    make: Make, helper: Helper, room: Budget, tmp_path: Path
+) -> None:
+    """Else the pieces before would be missing for ever, and so would the answer."""
+    home = make()
+    known = (await home.ready(None)).id
+    first, last = pieces(request(b"a.png", b"pixels"), b"pixels", 3)
+    async with aclosing(home.sink()) as sink:
+        await sink.reserve(len(b"pixels"))
+        assert await sink.write([first]) == []
+        os.kill(pid_of(helper), signal.SIGKILL)
+        with pytest.raises(DestinationError):
+            await home.room_bytes()
+        await home.ready(known)  # for somebody else
+        async with aclosing(home.sink()) as other:
+            with pytest.raises(DestinationError, match="let go of"):
+                await sink.write([last])
+            await sink.aclose()
+            await other.reserve(len(b"pixels"))
+            assert await other.write([first, last])
+    assert tree(tmp_path / "home").keys() == {f".forged/staging/box/{first.request.staging}.part"}
+    assert room.held_bytes == 0
+
+
 async def test_a_mistake_of_ours_stops_who_asked_and_nobody_else(make: Make, helper: Helper) -> None:
     home, other = make(inspect=raises), make("other")
     known = (await home.ready(None)).id

@@ -11,7 +11,7 @@ from typing import Concatenate, ParamSpec, TypeVar, cast
 from forged.destination.apart.main import ApartDesk, Opening, SharedPour
 from forged.destination.apart.process import Endpoint, Helper
 from forged.destination.desk import Desk
-from forged.destination.hands import LANDING_THREADS, seen
+from forged.destination.hands import LANDING_THREADS, failed
 from forged.destination.plain import Chunk, Pour, Whole, Written
 from forged.destination.staging import Inspect
 from forged.model.errors import DestinationError, DestinationMissing
@@ -29,6 +29,7 @@ class ApartHands:
 
     def __init__(self, helper: Helper, home: HomePolicy, namespace: str, min_free_bytes: int, inspect: Inspect) -> None:
         """As `Desk`. `inspect` must be a function of a module, because the helper imports it."""
+        self.desk = 0
         self._helper = helper
         self._opening = Opening(0, home, namespace, min_free_bytes, f"{inspect.__module__}:{inspect.__qualname__}")
         self._ends: list[Endpoint] = []
@@ -40,7 +41,8 @@ class ApartHands:
             if self._ends and not any(end.ended for end in self._ends):
                 return
             self._close()
-            opening = self._opening.numbered(next(_NUMBERS))
+            self.desk = next(_NUMBERS)
+            opening = self._opening.numbered(self.desk)
             self._ends = [await self._helper.connect(opening) for _ in range(1 + LANDING_THREADS)]
 
     def writing(self, call: Callable[Concatenate[Desk, P], R], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[R]:
@@ -83,10 +85,7 @@ class ApartHands:
     ) -> asyncio.Future[R]:
         """Of the one that has least to do."""
         if not ends:
-            lost: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-            lost.add_done_callback(seen)
-            lost.set_exception(DestinationMissing(f"{self._opening.home.dest}: not looked at yet"))
-            return lost
+            return failed(DestinationMissing(f"{self._opening.home.dest}: not looked at yet"))
         return cast("asyncio.Future[R]", min(ends, key=lambda end: end.calls).ask(name, args, data))
 
 
