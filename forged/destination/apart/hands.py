@@ -42,8 +42,19 @@ class ApartHands:
                 return
             self._close()
             self.desk = next(_NUMBERS)
-            opening = self._opening.numbered(self.desk)
-            self._ends = [await self._helper.connect(opening) for _ in range(1 + LANDING_THREADS)]
+            self._ends = await self._connected(self._opening.numbered(self.desk))
+
+    async def _connected(self, opening: Opening) -> list[Endpoint]:
+        """All sockets of a desk, or none: those that were open when another one failed would never be closed."""
+        ends: list[Endpoint] = []
+        try:
+            while len(ends) < 1 + LANDING_THREADS:
+                ends.append(await self._helper.connect(opening))
+        except BaseException:
+            for end in ends:
+                end.close()
+            raise
+        return ends
 
     def writing(self, call: Callable[Concatenate[Desk, P], R], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[R]:
         return self._asked(self._ends[:1], call.__name__, args)
@@ -73,12 +84,14 @@ class ApartHands:
         if self._ends and not self._ends[0].ended:
             with suppress(DestinationError):  # with a helper that has died all is closed
                 await self.writing(Desk.close_all)
+        for end in self._ends:
+            await end.idle()
         self._close()
 
     def _close(self) -> None:
+        """Who asks them now hears that they have ended."""
         for end in self._ends:
             end.close()
-        self._ends = []
 
     def _asked(
         self, ends: Sequence[Endpoint], name: str, args: tuple[object, ...], data: Sequence[Chunk] = ()
