@@ -11,6 +11,7 @@ from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from forged.destination.desk import Desk
 from forged.destination.plain import Pour, Whole, Written
+from forged.model.errors import ForgedError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -24,6 +25,10 @@ class Hands(Protocol):
 
     Answers carry what the desk raised. Life: `open` before each `ready`, `aclose` at the end.
     """
+
+    @property
+    def desk(self) -> int:
+        """Another number when the desk is a new one: that knows nothing of what was begun at the one before."""
 
     async def open(self) -> None:
         """From now on there is somebody to ask. Raises DestinationError."""
@@ -48,6 +53,8 @@ class Hands(Protocol):
 
 class Threads:
     """Three threads of our own process, started when needed: one writes, two land, look and hash."""
+
+    desk = 0
 
     def __init__(self, desk: Desk, name: str) -> None:
         self._desk = desk
@@ -83,6 +90,14 @@ class Threads:
         answer = asyncio.get_running_loop().run_in_executor(threads, work)
         answer.add_done_callback(seen)
         return answer
+
+
+def failed(error: ForgedError) -> asyncio.Future[R]:
+    """The answer to what cannot even be asked."""
+    answer: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+    answer.add_done_callback(seen)
+    answer.set_exception(error)
+    return answer
 
 
 def seen(answer: asyncio.Future[R]) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TypeVar
 
 from forged.destination.desk import Desk
-from forged.destination.hands import Hands
+from forged.destination.hands import Hands, failed
 from forged.destination.plain import Pour, Whole
 from forged.destination.staging import STEP_BYTES
 from forged.kit.budget import Room
@@ -26,6 +27,7 @@ class StagingSink:
     def __init__(self, hands: Hands, room: Room, numbers: Iterator[int]) -> None:
         """`numbers` tell the attempts at one destination apart."""
         self._hands, self._room, self._numbers = hands, room, numbers
+        self._desk = hands.desk
         self._attempts: dict[str, tuple[Request, int]] = {}
         self._trouble: DestinationError | None = None
         self._ended = False
@@ -49,10 +51,10 @@ class StagingSink:
 
         Cancelled, it does not wait; bytes that are still being written count as held until they have been let go of.
         """
-        job = self._hands.write([self._pour(piece) for piece in pieces])
-        whole, lagging = await self._done(job, sum([piece.size_bytes for piece in pieces]))
+        write = partial(self._hands.write, [self._pour(piece) for piece in pieces])
+        whole, lagging = await self._done(write, sum([piece.size_bytes for piece in pieces]))
         while lagging:  # step by step, so that the pieces of others get their turn
-            more, lagging = await self._done(self._hands.writing(Desk.catch_up, lagging), 0)
+            more, lagging = await self._done(partial(self._hands.writing, Desk.catch_up, lagging), 0)
             whole = whole + more
         return [self._staged(one) for one in whole]
 
@@ -77,8 +79,8 @@ class StagingSink:
         while begun_bytes < size_bytes:
             step_bytes = min(STEP_BYTES, self.portion_bytes, size_bytes - begun_bytes)
             await self.reserve(step_bytes)
-            job = self._hands.clone(request.staging, attempt, fd, size_bytes, begun_bytes > 0, step_bytes)
-            drawn = await self._done(job, step_bytes)
+            clone = partial(self._hands.clone, request.staging, attempt, fd, size_bytes, begun_bytes > 0, step_bytes)
+            drawn = await self._done(clone, step_bytes)
             if not isinstance(drawn, bool):
                 return self._staged(drawn)
             if not drawn:
@@ -86,8 +88,12 @@ class StagingSink:
             begun_bytes += step_bytes
         return None
 
-    async def _done(self, job: asyncio.Future[R], size_bytes: int) -> R:
-        """What is answered; gives back the reservation when the bytes have been let go of."""
+    async def _done(self, ask: Callable[[], asyncio.Future[R]], size_bytes: int) -> R:
+        """What is answered; gives back the reservation when the bytes have been let go of.
+
+        A desk that has come in the place of ours knows nothing of the pieces before: with what follows, no file would be whole.
+        """
+        job = ask() if self._hands.desk == self._desk else failed(_let_go())
         try:
             return await asyncio.shield(job)
         except DestinationError as e:
@@ -103,4 +109,9 @@ class StagingSink:
         """As the contract says."""
         if not self._ended:
             self._ended = True
-            await asyncio.shield(self._hands.writing(Desk.closed, list(self._attempts)))
+            if self._hands.desk == self._desk:
+                await asyncio.shield(self._hands.writing(Desk.closed, list(self._attempts)))
+
+
+def _let_go() -> DestinationError:
+    return DestinationError("what was begun to be written was let go of", hint="forged goes on with it by itself")

@@ -129,6 +129,64 @@ async def test_a_sink_of_a_dead_helper_ends_well(make: Make, helper: Helper, roo
     assert room.held_bytes == 0
 
 
+async def test_what_was_begun_at_a_dead_helper_does_not_go_on_at_the_next_one(
+    make: Make, helper: Helper, room: Budget, tmp_path: Path
+) -> None:
+    """Else the pieces before would be missing for ever, and so would the answer."""
+    home = make()
+    known = (await home.ready(None)).id
+    first, last = pieces(request(b"a.png", b"pixels"), b"pixels", 3)
+    async with aclosing(home.sink()) as sink:
+        await sink.reserve(len(b"pixels"))
+        assert await sink.write([first]) == []
+        os.kill(pid_of(helper), signal.SIGKILL)
+        with pytest.raises(DestinationError):
+            await home.room_bytes()
+        await home.ready(known)  # for somebody else
+        async with aclosing(home.sink()) as other:
+            with pytest.raises(DestinationError, match="let go of"):
+                await sink.write([last])
+            await sink.aclose()
+            await other.reserve(len(b"pixels"))
+            assert await other.write([first, last])
+    assert tree(tmp_path / "home").keys() == {f".forged/staging/box/{first.request.staging}.part"}
+    assert room.held_bytes == 0
+
+
+async def test_it_ends_when_what_was_begun_is_finished(make: Make, tmp_path: Path) -> None:
+    """Else another one at the same place would find files that get their names beside it."""
+    home = make()
+    await home.ready(None)
+    receipts = await pour(home, *((b"%03d.png" % number, b"pixels") for number in range(500)))
+    landings = asyncio.create_task(home.land([landing(receipt) for receipt in receipts]))
+    await asyncio.sleep(0)
+    landings.cancel()
+    await home.aclose()
+    assert len(tree(tmp_path / "home")) == 500 and not list((tmp_path / "home" / ".forged" / "staging" / "box").iterdir())
+
+
+async def test_an_opening_that_is_cancelled_leaves_no_socket(make: Make, helper: Helper) -> None:
+    await make().ready(None)
+    before = sockets(pid_of(helper))
+    for ticks in range(12):
+        other = make("other")
+        opening = asyncio.create_task(other.ready(None))
+        for _ in range(ticks):
+            await asyncio.sleep(0)
+        opening.cancel()
+        await asyncio.wait([opening])
+        await other.aclose()
+    deadline_s = time.monotonic() + 10
+    while sockets(pid_of(helper)) > before and time.monotonic() < deadline_s:
+        await asyncio.sleep(0.01)
+    assert sockets(pid_of(helper)) == before
+
+
+def sockets(pid: int) -> int:
+    """How many are open."""
+    return sum(os.readlink(fd).startswith("socket:") for fd in Path(f"/proc/{pid}/fd").iterdir())
+
+
 async def test_a_mistake_of_ours_stops_who_asked_and_nobody_else(make: Make, helper: Helper) -> None:
     home, other = make(inspect=raises), make("other")
     known = (await home.ready(None)).id

@@ -11,7 +11,7 @@ from typing import Concatenate, ParamSpec, TypeVar, cast
 from forged.destination.apart.main import ApartDesk, Opening, SharedPour
 from forged.destination.apart.process import Endpoint, Helper
 from forged.destination.desk import Desk
-from forged.destination.hands import LANDING_THREADS, seen
+from forged.destination.hands import LANDING_THREADS, failed
 from forged.destination.plain import Chunk, Pour, Whole, Written
 from forged.destination.staging import Inspect
 from forged.model.errors import DestinationError, DestinationMissing
@@ -29,6 +29,7 @@ class ApartHands:
 
     def __init__(self, helper: Helper, home: HomePolicy, namespace: str, min_free_bytes: int, inspect: Inspect) -> None:
         """As `Desk`. `inspect` must be a function of a module, because the helper imports it."""
+        self.desk = 0
         self._helper = helper
         self._opening = Opening(0, home, namespace, min_free_bytes, f"{inspect.__module__}:{inspect.__qualname__}")
         self._ends: list[Endpoint] = []
@@ -40,8 +41,20 @@ class ApartHands:
             if self._ends and not any(end.ended for end in self._ends):
                 return
             self._close()
-            opening = self._opening.numbered(next(_NUMBERS))
-            self._ends = [await self._helper.connect(opening) for _ in range(1 + LANDING_THREADS)]
+            self.desk = next(_NUMBERS)
+            self._ends = await self._connected(self._opening.numbered(self.desk))
+
+    async def _connected(self, opening: Opening) -> list[Endpoint]:
+        """All sockets of a desk, or none: those that were open when another one failed would never be closed."""
+        ends: list[Endpoint] = []
+        try:
+            while len(ends) < 1 + LANDING_THREADS:
+                ends.append(await self._helper.connect(opening))
+        except BaseException:
+            for end in ends:
+                end.close()
+            raise
+        return ends
 
     def writing(self, call: Callable[Concatenate[Desk, P], R], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[R]:
         return self._asked(self._ends[:1], call.__name__, args)
@@ -71,22 +84,21 @@ class ApartHands:
         if self._ends and not self._ends[0].ended:
             with suppress(DestinationError):  # with a helper that has died all is closed
                 await self.writing(Desk.close_all)
+        for end in self._ends:
+            await end.idle()
         self._close()
 
     def _close(self) -> None:
+        """Who asks them now hears that they have ended."""
         for end in self._ends:
             end.close()
-        self._ends = []
 
     def _asked(
         self, ends: Sequence[Endpoint], name: str, args: tuple[object, ...], data: Sequence[Chunk] = ()
     ) -> asyncio.Future[R]:
         """Of the one that has least to do."""
         if not ends:
-            lost: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-            lost.add_done_callback(seen)
-            lost.set_exception(DestinationMissing(f"{self._opening.home.dest}: not looked at yet"))
-            return lost
+            return failed(DestinationMissing(f"{self._opening.home.dest}: not looked at yet"))
         return cast("asyncio.Future[R]", min(ends, key=lambda end: end.calls).ask(name, args, data))
 
 

@@ -61,6 +61,11 @@ class Endpoint(asyncio.Protocol):
                 self._transport.write(chunk)
         return answer
 
+    async def idle(self) -> None:
+        """Returns when all that was asked is answered, whatever became of it."""
+        if self._waiting:
+            await asyncio.wait(self._waiting)
+
     def close(self) -> None:
         """Nothing more will be asked."""
         self.ended = True
