@@ -3,7 +3,7 @@
     <dest>/.forged/id                     the marker: a random id, made on first use
     <dest>/.forged/staging/<namespace>/   where the bytes of one target wait for their final names
 
-Everything here blocks; it runs in the destination's threads.
+Everything here blocks; it runs at a desk.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@
 Pieces may come in any order. The hash follows the unbroken beginning; what was written ahead of it is read back, step by step, when
 the hole closes. The note about the hole is written before the bytes beyond it and moves on after the bytes before it, now and then,
 so after a SIGKILL min(note, size) is never more than the beginning. Everything here blocks and runs in the one writing thread of a
-destination.
+desk.
 """
 
 from __future__ import annotations

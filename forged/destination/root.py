@@ -1,6 +1,6 @@
 """The destination folder itself: is it there, is it the right one, can it take more?
 
-Everything here blocks; it runs in the destination's threads.
+Everything here blocks; it runs at a desk.
 """
 
 from __future__ import annotations

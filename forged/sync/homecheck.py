@@ -10,7 +10,7 @@ from forged.sync.doors import Doors
 from forged.sync.home import ready
 
 PAGE_ROWS = 4_096
-"""Rows looked at together: one thread hop for all of their names."""
+"""Rows looked at together: one hop for all of their names."""
 
 
 async def check_home(doors: Doors, *, believe: bool = False) -> int:

@@ -241,7 +241,7 @@ async def test_a_round_does_not_sweep_away_what_a_notice_is_bringing() -> None:
 
 
 @virtual
-async def test_a_sync_ends_when_what_notices_were_bringing_is_home(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_sync_ends_when_what_notices_were_bringing_is_home() -> None:
     async with grounds(watched()) as world:
         await asyncio.sleep(5)
         world.home().room = gate = Gate()

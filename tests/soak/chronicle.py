@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import re
+import os
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 
@@ -12,13 +12,13 @@ from forged.destination.memory import MemoryFile as HomeFile
 from forged.model.paths import HomePath, SourcePath, home_path, source_path
 from forged.model.transfer import Wholeness
 from forged.sources.memory_box import MemoryBox, MemoryFile
+from tests.soak.versions import unmarked
 
 PATHS = [
     source_path(path)
     for path in (b"1.png", b"2.png", b"a/1.png", b"a/2.png", b"a/b/1.png", b"a/b/2.png", b"c/1.png", b"keep.important", b"log.html")
 ]
 MUTABLE = "*.html"
-VERSION = re.compile(rb"(.*)~([0-9a-f]{8,64})((?:\.[^./]*)?)", re.DOTALL)
 HALF = b"half"
 SIZES = (0, 1, 9, 70_000)
 """The last one is fetched in two pieces."""
@@ -243,5 +243,4 @@ class Chronicle:
 
 def origin(name: bytes) -> bytes:
     """The path at the box: a version beside has its name with a mark."""
-    match = VERSION.fullmatch(name)
-    return match[1] + match[3] if match else name
+    return os.fsencode(unmarked(os.fsdecode(name)))

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.soak.ledger import MUTABLE, Ledger
 from tests.soak.remembered import Memory, Row
-
-VERSION = re.compile(r"(.*)~([0-9a-f]{8,64})((?:\.[^./]*)?)", re.DOTALL)
+from tests.soak.versions import origin, unmarked, version
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,20 +105,7 @@ class Keeper:
 
 def is_log(path: str) -> bool:
     """The growing log, or its copy beside one that was touched: such a one is what is replaced from then on."""
-    match = VERSION.fullmatch(path)
-    return MUTABLE in (path, match[1] + match[3] if match else None)
-
-
-def origin(path: str, sha256: str) -> str:
-    """The path at the box: a version beside carries the beginning of its own hash."""
-    match = VERSION.fullmatch(path)
-    return match[1] + match[3] if match and sha256.startswith(match[2]) else path
-
-
-def version(path: str, sha256: str) -> str:
-    """The name beside, for a content whose own name is taken."""
-    stem, dot, suffix = path.rpartition(".")
-    return f"{stem}~{sha256[:8]}{dot}{suffix}"
+    return unmarked(path) == MUTABLE
 
 
 def _outside(file: Path) -> tuple[int, int, int]:

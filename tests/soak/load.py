@@ -11,7 +11,6 @@ import threading
 from collections import Counter
 from contextlib import suppress
 from http.client import HTTPException
-from pathlib import Path
 
 from forged.model.errors import ForgedError
 from tests.support.daemon import Daemon
@@ -191,8 +190,3 @@ class Cuts(Load):
 def local_source(house: Daemon, name: str) -> None:
     """Makes this target one that reads a folder of this machine."""
     house.sources[name] = str(house.box(name))
-
-
-def folder_bytes(folder: Path) -> int:
-    """All that lies in a folder."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import random
-import re
 import threading
 import time
 from collections import Counter, defaultdict
@@ -13,9 +11,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tests.support.site import staged, tree
-
-VERSION = re.compile(r"(.*)~([0-9a-f]{8,64})((?:\.[^./]*)?)", re.DOTALL)
+from tests.soak.versions import origin
+from tests.support.site import contents, staged
 
 
 class Maker(threading.Thread):
@@ -99,12 +96,12 @@ class Maker(threading.Thread):
 
         `owned`: what the owner had at home from the beginning, path to sha256. Raises AssertionError.
         """
-        box, here = _contents(self._box), _contents(home)
+        box, here = contents(self._box), contents(home)
         for path, sha256 in owned.items():
             assert here.get(path) == sha256, f"overwritten or gone: {path} of the owner"
             if sha256 not in self.ever[path]:
                 del here[path]  # else it may have been adopted
-        came = Counter((_origin(path, sha256), sha256) for path, sha256 in here.items())
+        came = Counter((origin(path, sha256), sha256) for path, sha256 in here.items())
         for path, sha256 in self.now.items():
             assert came[path, sha256], f"lost: {path} is not home" + ("" if path in box else ", and was removed at the box")
         for path, sha256 in came:
@@ -112,13 +109,3 @@ class Maker(threading.Thread):
         assert max(came.values(), default=1) == 1, f"twice: {[one for one, times in came.items() if times > 1]}"
         assert staged(home) == []
         return len(self.now.keys() - box.keys())
-
-
-def _contents(root: Path) -> dict[str, str]:
-    return {os.fsdecode(path): sha256 for path, (sha256, _) in tree(root).items()}
-
-
-def _origin(path: str, sha256: str) -> str:
-    """The path at the box: a version beside carries the beginning of its own hash."""
-    match = VERSION.fullmatch(path)
-    return match[1] + match[3] if match and sha256.startswith(match[2]) else path

@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-COLUMNS = "path, superseded, inode, size_bytes, sha256, home, landed_at_ns, at_source, tombstone_at_ns"
+COLUMNS = "path, superseded, inode, size_bytes, sha256, home, landed_at_ns, at_source"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,6 @@ class Row:
     home: str
     landed_at_ns: int
     at_source: str
-    entombed: bool
 
 
 class Memory:
@@ -49,11 +48,9 @@ class Memory:
 
 
 def _row(*found: object) -> Row:
-    path, superseded, inode, size_bytes, sha256, home, landed_at_ns, at_source, tombstone = found
+    path, superseded, inode, size_bytes, sha256, home, landed_at_ns, at_source = found
     assert isinstance(path, bytes) and isinstance(home, bytes) and isinstance(sha256, bytes)
     assert isinstance(size_bytes, int) and isinstance(landed_at_ns, int)
     assert inode is None or isinstance(inode, int)
     names = os.fsdecode(path), os.fsdecode(home)
-    return Row(
-        names[0], superseded == 0, inode, size_bytes, sha256.hex(), names[1], landed_at_ns, str(at_source), tombstone is not None
-    )
+    return Row(names[0], superseded == 0, inode, size_bytes, sha256.hex(), names[1], landed_at_ns, str(at_source))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.soak.keeper import Keeper, origin
+from tests.soak.keeper import Keeper
+from tests.soak.versions import origin
 from tests.soak.witness import Gone
-from tests.support.site import tree
+from tests.support.site import contents
 
 ANOTHER = Path(".forged/staging/another/0123.part")
 """Half a file of another forged, in its own staging area."""
@@ -48,7 +48,7 @@ class Verdict:
 
     def strays(self, removals: list[Gone]) -> list[str]:
         """What is at the box and was not put there by the writer, or the other way round; and what is in forged's own folder."""
-        box, removed = _contents(self.keeper.box), {(gone.path, gone.sha256) for gone in removals}
+        box, removed = contents(self.keeper.box), {(gone.path, gone.sha256) for gone in removals}
         now = self.keeper.ledger.now
         strange = [f"at the box: {path} {sha256[:8]}" for path, sha256 in box.items() if now.get(path) != sha256]
         strange += [
@@ -57,7 +57,3 @@ class Verdict:
         ours = {path.relative_to(self.keeper.home) for path in (self.keeper.home / ".forged").rglob("*") if path.is_file()}
         strange += [f"in forged's folder: {path}" for path in ours - {ANOTHER, Path(".forged/id")}]
         return strange + ["another forged's half file is gone"] * (ANOTHER not in ours)
-
-
-def _contents(root: Path) -> dict[str, str]:
-    return {os.fsdecode(path): sha256 for path, (sha256, _) in tree(root).items()}

@@ -102,6 +102,11 @@ def tree(root: Path) -> dict[bytes, tuple[str, int]]:
     return found
 
 
+def contents(root: Path) -> dict[str, str]:
+    """The same as text, without times: path to sha256."""
+    return {os.fsdecode(path): sha256 for path, (sha256, _) in tree(root).items()}
+
+
 def staged(home: Path) -> list[Path]:
     """What lies in forged's staging area."""
     return [path for path in (home / ".forged" / "staging").rglob("*") if path.is_file()]

@@ -5,5 +5,6 @@
     letters   what goes over the sockets
     main      the helper itself: one thread for each socket
 
-It never works without its owner: it is killed with it (prctl PR_SET_PDEATHSIG), and ends when the owner's sockets close.
+It never works without its owner: it is killed with it (prctl PR_SET_PDEATHSIG), and ends when the owner's first
+socket closes. A daemon that stops in order closes it, and kills a helper that does not end then (`process.Helper.aclose`).
 """

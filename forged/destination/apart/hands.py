@@ -1,4 +1,5 @@
-"""Hands in another process: a call goes over a socket, the bytes of files through shared memory."""
+"""Hands in another process: a call goes over a socket, the bytes of files through shared memory, or behind the call
+where there is no room for them."""
 
 from __future__ import annotations
 

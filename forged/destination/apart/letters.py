@@ -1,4 +1,5 @@
-"""What goes over a socket between the daemon and its helper: a length, and that many bytes of `marshal`, both ways.
+"""What goes over a socket between the daemon and its helper: a length, and that many bytes of `marshal`, both ways. Behind a
+call may come bytes of files, as they are: `ApartDesk.write_sent` says how many.
 
 Both ends run the same interpreter, and only they hold the sockets: `marshal` is neither stable nor safe beyond that, and takes a
 tenth of the time of anything that is.

@@ -1,7 +1,8 @@
-"""The helper process: `python -m forged.destination.apart.main`, with its first socket as standard input.
+"""The helper process: started by `process`, with its first socket as standard input.
 
-Over that come a new socket each time, and what it is for: which desk, and whose. Each socket gets a thread, which does one call
-after the other. Signals meant for the daemon (Ctrl-C, systemd's SIGTERM to all of a unit) are the daemon's business.
+Over that comes the shared memory, then a new socket each time, and what it is for: which desk, and whose. Each socket gets a
+thread, which does one call after the other. Signals meant for the daemon (Ctrl-C, systemd's SIGTERM to all of a unit) are the
+daemon's business.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class Opening:
 
 
 class ApartDesk(Desk):
-    """A desk that finds the bytes of a `write` in shared memory."""
+    """A desk that finds the bytes of a `write` in shared memory, or behind the call."""
 
     def __init__(self, opening: Opening, shared: memoryview) -> None:
         super().__init__(opening.home, opening.namespace, opening.min_free_bytes, _found(opening.inspect))
@@ -149,7 +150,3 @@ def main() -> None:
         if not letter:
             os._exit(0)
         threading.Thread(target=desks.serve, args=(socket.socket(fileno=fds[0]), pickle.loads(letter)), daemon=True).start()
-
-
-if __name__ == "__main__":
-    main()

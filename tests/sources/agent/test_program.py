@@ -110,7 +110,7 @@ def test_the_command_for_a_shell_starts_the_agent_and_leaves_nothing_on_disk(tmp
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_command_for_a_shell_says_so_where_there_is_no_python(tmp_path: Path) -> None:
+def test_the_command_for_a_shell_says_so_where_there_is_no_python() -> None:
     command = launch.shell_command().replace(" ".join(launch.PYTHONS), "no-such-python")
     done = subprocess.run(command, shell=True, capture_output=True, timeout=30)
     assert (done.returncode, done.stderr) == (127, b"no python3 found\n")

@@ -32,7 +32,6 @@ FIRST = 2
 """The number of the first call after START."""
 SILENCE_S = 60.0
 FILE = Entry(source_path(b"file"), Stat(1_000_000, 1, 2, 3))
-FACTS_OF_IT = FACTS.pack(1_000_000, 1, 2, 3)
 DAY_S = 86_400.0
 WATCHES = GOOD_HELLO + b" watch"
 

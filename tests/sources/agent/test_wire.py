@@ -12,6 +12,7 @@ from forged.model.errors import SourceBroken
 from forged.model.files import Stat
 from forged.sources.agent import wire
 from forged.sources.agent.wire import MAGIC, MAX_NOISE_BYTES, Decoder, Frame, Kind, packed
+from tests.fuzz.wire import merged
 
 ANSWERS = [kind for kind in Kind if kind >= 0x80]
 KNOWN = Stat(1, 2, 3, 4)
@@ -37,17 +38,6 @@ def decoder() -> Decoder:
     return fresh
 
 
-def joined(frames: list[Frame]) -> list[tuple[int, int, bytes]]:
-    """DATA frames come in parts: puts neighbours together."""
-    whole: list[tuple[int, int, bytes]] = []
-    for kind, call, payload in frames:
-        if whole and kind == Kind.DATA and whole[-1][:2] == (kind, call):
-            whole[-1] = (kind, call, whole[-1][2] + payload)
-        else:
-            whole.append((kind, call, payload))
-    return whole
-
-
 frames = st.tuples(st.sampled_from(ANSWERS), st.integers(0, 2**32 - 1), st.binary(min_size=1, max_size=300))
 
 
@@ -58,7 +48,7 @@ def test_frames_come_out_as_they_went_in_however_they_are_cut(sent: list[tuple[K
         size = cuts.pop() if cuts else 100
         out += ear.feed(stream[:size])
         stream = stream[size:]
-    assert joined(out) == joined([Frame(*frame) for frame in sent])
+    assert merged(out) == merged(sent)
 
 
 @given(st.binary(max_size=2000), st.integers(1, 100))
