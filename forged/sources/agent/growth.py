@@ -20,8 +20,8 @@ FAR_S, LANES_AHEAD = 0.02, 3
 bring takes the better part of a second, half of what 10,000 small files take in all. Each costs the box 18 MB, and us 1 MB."""
 
 FULL, IDLE = 0.8, 0.9
-"""A line that carries this share of 1 Gbit while each connection carries less than that share of what it could is full: at 150 ms
-sixteen lanes were no faster than eight (12.6 and 12.0 s for 1 GiB), and cost the box 144 MB more."""
+"""A line that carries this share of 1 Gbit while each connection carries less than that share of what one can is full: at 150 ms
+three carried 18 MB/s each, eight 16, and sixteen were no faster (12.6 and 12.0 s for 1 GiB) but cost the box 144 MB more."""
 
 WORTH = 1.1
 """By so much the rate must grow, or what was added is not used any more."""
@@ -70,6 +70,7 @@ class Growth:
         self._guessed = self._settled = False
         self._before: tuple[int, float] | None = None  # lanes and rate before the last step, until it is judged
         self._rate = 0.0  # the highest since then
+        self._each = 0.0  # the highest rate of one lane
         self._stretches = 0  # since then
         self._worked_s = 0.0  # since it is settled
 
@@ -114,6 +115,7 @@ class Growth:
         """Takes in what a stretch has shown. As long as the rate grows by itself (TCP begins slowly), nothing is decided."""
         rate = stretch.work_bytes / stretch.seconds
         self._worked_s += stretch.seconds
+        self._each = max(self._each, rate / self.lanes)
         if self._settled:
             self._settled, self._rate = self._worked_s < TRY_AGAIN_S, rate
         elif stretch.held_back < HELD_BACK:
@@ -136,8 +138,8 @@ class Growth:
 
     @property
     def _is_full(self) -> bool:
-        could = self.lanes * CONNECTION_BYTES / max(self.rtt_s, 0.001)
-        return FULL * FAST_BYTES_PER_S <= self._rate < IDLE * could
+        each = max(self._each, CONNECTION_BYTES / max(self.rtt_s, 0.001))
+        return FULL * FAST_BYTES_PER_S <= self._rate < IDLE * each * self.lanes
 
     def _settle(self, lanes: int) -> None:
         self.lanes = self._aim = lanes
