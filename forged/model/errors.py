@@ -129,6 +129,31 @@ class NotSupported(SourceError):
     """This kind of source cannot do that."""
 
 
+# --- discovery ------------------------------------------------------------------------------------------------------------
+
+
+class DiscoveryError(ForgedError):
+    """It could not be found out which boxes there are."""
+
+    transient = True
+    default_hint = "boxes that are known already go on being synced; forged asks again by itself"
+
+
+class DiscoveryRefused(DiscoveryError):
+    """The provider refused the API key."""
+
+    transient = False
+    default_hint = "put a valid key into api_key_file; it is read again before each question"
+
+
+class DiscoveryThrottled(DiscoveryError):
+    """The provider wants to be asked less often."""
+
+    def __init__(self, message: str = "", *, retry_after_s: float | None = None) -> None:
+        super().__init__(message, hint="forged waits longer by itself; raise `every` if this goes on")
+        self.retry_after_s = retry_after_s
+
+
 # --- destination ----------------------------------------------------------------------------------------------------------
 
 

@@ -24,6 +24,8 @@ class Capabilities:
     guarded_removal: bool
     """`remove` looks and unlinks so that nothing can slip in between."""
     watching: bool
+    unguarded_removal: bool = False
+    """`remove_unguarded` works: for sources that have no guard, and whose owner wrote `unguarded = true`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +132,20 @@ class Source(Protocol):
         """Removes files that are still as expected, in the order asked.
 
         Each is renamed aside, compared, then unlinked or renamed back; links are not followed. Raises NotSupported where
-        `capabilities.guarded_removal` is False; an unguarded removal is another method of the bodies that have one.
+        `capabilities.guarded_removal` is False.
+        """
+
+    async def remove_unguarded(self, batch: Sequence[Removable]) -> Sequence[Removed]:
+        """Looks at each file once more, and removes those that are as expected, in the order asked.
+
+        A writer that comes between the look and the removal loses his file: for owners who accept that. Raises NotSupported where
+        `capabilities.unguarded_removal` is False.
         """
 
     async def remove_empty_folders(self, folders: Sequence[SourcePath]) -> Sequence[SourcePath]:
         """Removes those of `folders` that are empty now, deepest first; answers which. Never the root, never what is not empty.
 
-        Raises NotSupported where `capabilities.guarded_removal` is False.
+        Raises NotSupported where nothing can be removed, neither with a guard nor without.
         """
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from forged.model.errors import SourceLost
+from forged.model.errors import NotSupported, SourceLost
 from forged.model.files import Entry, ListingEnd, ListingPart, Problem, ProblemKind, SamePart, Stat
 from forged.model.paths import SourcePath
 from forged.model.removal import KeptBecause, Removable, Removed
@@ -150,6 +150,9 @@ class LocalSource:
                 if reading.sha256 != removable.row.sha256:
                     raise Trouble(CHANGED, "it is not what was brought home")
             await inside.threads.do(reading.remove)
+
+    async def remove_unguarded(self, batch: Sequence[Removable]) -> Sequence[Removed]:
+        raise NotSupported("a local folder is removed from under guard")
 
     async def remove_empty_folders(self, folders: Sequence[SourcePath]) -> Sequence[SourcePath]:
         inside = self._opened()

@@ -32,11 +32,17 @@ class MemorySource:
     """A source that looks into a MemoryBox. `faults` are asked at every step and may raise or change the box."""
 
     def __init__(
-        self, box: MemoryBox, *faults: Fault, hashing: bool = True, guarded_removal: bool = True, watching: bool = True
+        self,
+        box: MemoryBox,
+        *faults: Fault,
+        hashing: bool = True,
+        guarded_removal: bool = True,
+        watching: bool = True,
+        unguarded_removal: bool = False,
     ) -> None:
         self.box = box
         self.faults = faults
-        self._capabilities = Capabilities("memory", hashing, guarded_removal, watching)
+        self._capabilities = Capabilities("memory", hashing, guarded_removal, watching, unguarded_removal)
         self._watches: set[MemoryWatch] = set()
         self._open = False
 
@@ -204,6 +210,12 @@ class MemorySource:
             fault.after_removal(self.box)
         return answers
 
+    async def remove_unguarded(self, batch: Sequence[Removable]) -> Sequence[Removed]:
+        self._check_open()
+        if not self._capabilities.unguarded_removal:
+            raise NotSupported("this memory source was told not to remove without a guard")
+        return [self._remove(removable) for removable in batch]
+
     def _remove(self, removable: Removable) -> Removed:
         path, row = removable.row.path, removable.row
         now = self.box.look(path)
@@ -218,7 +230,7 @@ class MemorySource:
 
     async def remove_empty_folders(self, folders: Sequence[SourcePath]) -> Sequence[SourcePath]:
         self._check_open()
-        if not self._capabilities.guarded_removal:
+        if not (self._capabilities.guarded_removal or self._capabilities.unguarded_removal):
             raise NotSupported("this memory source was told not to remove")
         return [folder for folder in sorted(set(folders), reverse=True) if self.box.remove_folder(folder)]
 

@@ -248,6 +248,9 @@ class Retrying:
     async def remove(self, batch: Sequence[Removable]) -> Sequence[Removed]:
         return await self._once(lambda source: source.remove(batch))
 
+    async def remove_unguarded(self, batch: Sequence[Removable]) -> Sequence[Removed]:
+        return await self._once(lambda source: source.remove_unguarded(batch))
+
     async def remove_empty_folders(self, folders: Sequence[SourcePath]) -> Sequence[SourcePath]:
         return await self._once(lambda source: source.remove_empty_folders(folders))
 

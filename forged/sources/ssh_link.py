@@ -7,8 +7,8 @@ closing one end closes everything.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,6 +96,16 @@ class LinkSettings:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A connection that stands. Whoever has it closes it: `async with link.closing`."""
+
+    whereto: Whereto
+    """As text it is for people: `root@10.0.78.108:2222`."""
+    connection: asyncssh.SSHClientConnection
+    closing: AsyncExitStack
+
+
 class SshDoor:
     """Opens channels to one box. Host-key pins are kept under `name`; a first one is reported to the observer."""
 
@@ -126,19 +136,34 @@ class SshDoor:
     async def open_channel(self) -> SshChannel:
         """A fresh connection with an agent's bootstrap running at its end; the program itself is for the caller to send.
 
-        Raises SourceUnreachable, AuthRefused, HostKeyUnknown, HostKeyChanged, NotSupported, SourceBroken.
+        Raises what `open_link` raises, and NotSupported.
+        """
+        link = await self.open_link()
+        async with self._soon(), link.closing as stack:
+            chan, session = await self._session(link.connection, link.whereto)
+            return SshChannel(str(link.whereto), chan, session, stack.pop_all())
+
+    async def open_link(self) -> Link:
+        """A fresh connection, logged in, with nothing running at its end.
+
+        Raises SourceUnreachable, AuthRefused, HostKeyUnknown, HostKeyChanged, SourceBroken.
         """
         address = self._address
+        async with self._soon(), AsyncExitStack() as stack:
+            whereto = await resolve(address.host, address.port, address.user, self._around)
+            connection = await self._pinned_connection(whereto, stack)
+            stack.callback(self._observer.notice, ConnectionClosed(self._target))
+            self._observer.notice(ConnectionOpened(self._target))
+            return Link(whereto, connection, stack.pop_all())
+
+    @asynccontextmanager
+    async def _soon(self) -> AsyncIterator[None]:
+        """Each of the two steps has the whole time: a second one on a line that stands takes two round trips."""
         try:
-            async with asyncio.timeout(self._settings.connect_s), AsyncExitStack() as stack:
-                whereto = await resolve(address.host, address.port, address.user, self._around)
-                connection = await self._pinned_connection(whereto, stack)
-                stack.callback(self._observer.notice, ConnectionClosed(self._target))
-                self._observer.notice(ConnectionOpened(self._target))
-                chan, session = await self._session(connection, whereto)
-                return SshChannel(str(whereto), chan, session, stack.pop_all())
+            async with asyncio.timeout(self._settings.connect_s):
+                yield
         except TimeoutError as error:
-            raise SourceUnreachable(f"{address} did not answer within {self._settings.connect_s:g} s") from error
+            raise SourceUnreachable(f"{self._address} did not answer within {self._settings.connect_s:g} s") from error
 
     # --- the connection ---------------------------------------------------------------------------------------------------
 

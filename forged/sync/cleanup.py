@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from forged.destination.base import HomeLook
@@ -17,6 +17,8 @@ from forged.rules.selection import Preserved, folder_path
 from forged.rules.series import Newest
 from forged.sync.doors import Doors
 from forged.sync.home import ready
+
+Removal = Callable[[Sequence[Removable]], Awaitable[Sequence[Removed]]]
 
 PAGE_ROWS = 1_024
 """Rows judged at a time: one look at each end for all of them."""
@@ -63,20 +65,29 @@ async def run_cleanup(doors: Doors, policy: CleanupPolicy, *, dry_run: bool, mis
     """
     result = CleanupResult(dry_run)
     try:
-        if not doors.source.capabilities.guarded_removal:
-            raise NotSupported(
-                "this source cannot remove a file without the risk of removing another",
-                hint="install python3 (3.6 or newer) on it: forged's agent removes under guard",
-            )
+        removal = _removal(doors, policy)
         await ready(doors)
         circumstances = await _circumstances(doors, policy, missing_ingests)
         async for rows in _pages(doors):
-            await _clean(doors, policy, circumstances, rows, result)
+            await _clean(doors, policy, removal, circumstances, rows, result)
         if policy.remove_empty_dirs and not dry_run and result.removed:
             result.folders = list(await doors.source.remove_empty_folders(emptied(result.removed, doors.target.selection.folders)))
     except ForgedError as error:
         result.error = error
     return result
+
+
+def _removal(doors: Doors, policy: CleanupPolicy) -> Removal:
+    """How files are removed here. Raises NotSupported where that has a risk, and the owner did not accept it."""
+    can = doors.source.capabilities
+    if can.guarded_removal:
+        return doors.source.remove
+    if can.unguarded_removal and policy.unguarded:
+        return doors.source.remove_unguarded
+    hint = "install python3 (3.6 or newer) on it: forged's agent removes under guard"
+    if can.unguarded_removal:
+        hint += "; or, where nobody else writes to old files: unguarded = true"
+    raise NotSupported("this source cannot remove a file without the risk of removing another", hint=hint)
 
 
 async def _circumstances(doors: Doors, policy: CleanupPolicy, missing_ingests: bool) -> retention.Circumstances:
@@ -103,7 +114,12 @@ async def _pages(doors: Doors) -> AsyncIterator[Sequence[ManifestRow]]:
 
 
 async def _clean(
-    doors: Doors, policy: CleanupPolicy, circumstances: retention.Circumstances, rows: Sequence[ManifestRow], result: CleanupResult
+    doors: Doors,
+    policy: CleanupPolicy,
+    removal: Removal,
+    circumstances: retention.Circumstances,
+    rows: Sequence[ManifestRow],
+    result: CleanupResult,
 ) -> None:
     """One page: the cheap questions, then a look at both ends, then the removal."""
     candidates: list[ManifestRow] = []
@@ -119,7 +135,7 @@ async def _clean(
     if result.dry_run:
         result.removed += [removable.row for removable in removables]
     elif removables:
-        await _remove(doors, removables, result)
+        await _remove(doors, removal, removables, result)
 
 
 async def _judged(doors: Doors, policy: CleanupPolicy, candidates: Sequence[ManifestRow], result: CleanupResult) -> list[Removable]:
@@ -149,7 +165,7 @@ async def _at_home(doors: Doors, rows: Sequence[ManifestRow], rehash: bool) -> l
     return answers
 
 
-async def _remove(doors: Doors, removables: Sequence[Removable], result: CleanupResult) -> None:
+async def _remove(doors: Doors, removal: Removal, removables: Sequence[Removable], result: CleanupResult) -> None:
     """The manifest remembers, the source removes and tells.
 
     In this order, since the answer may be lost: what is then gone would count as vanished, and many at once would hold the target.
@@ -157,7 +173,7 @@ async def _remove(doors: Doors, removables: Sequence[Removable], result: Cleanup
     """
     rows = {removable.row.path: removable.row for removable in removables}
     await doors.store.manifest.mark(doors.target.manifest, list(rows), AtSource.REMOVED)
-    answers: Sequence[Removed] = await doors.source.remove(removables)
+    answers = await removal(removables)
     there: list[SourcePath] = []
     for answer in answers:
         if answer.kept is None:

@@ -110,9 +110,12 @@ PROVEN = (
         3,
         "a source without guard is cleaned",
         "forged/sync/cleanup.py",
-        "        if not doors.source.capabilities.guarded_removal:",
-        "        if False:",
-        (f"{_CLEANUP}::test_a_source_without_guarded_removal_is_refused",),
+        "    if can.unguarded_removal and policy.unguarded:",
+        "    if True:",
+        (
+            f"{_CLEANUP}::test_a_source_without_guarded_removal_is_refused",
+            f"{_CLEANUP}::test_a_source_that_removes_without_guard_does_so_for_an_owner_who_accepts_it",
+        ),
     ),
     Breach(
         3,

@@ -67,6 +67,8 @@ async def test_what_it_is_told_not_to_support_it_refuses() -> None:
         with pytest.raises(NotSupported):
             await source.remove([])
         with pytest.raises(NotSupported):
+            await source.remove_unguarded([])
+        with pytest.raises(NotSupported):
             _ = [answer async for answer in source.hash([])]
         with pytest.raises(NotSupported):
             await source.remove_empty_folders([])

@@ -223,6 +223,19 @@ async def test_a_source_without_guarded_removal_is_refused() -> None:
     assert world.box.files
 
 
+@pytest.mark.parametrize("accepted", [False, True])
+async def test_a_source_that_removes_without_guard_does_so_for_an_owner_who_accepts_it(accepted: bool) -> None:
+    world = await grown()
+    doors = replace(world.doors(), source=MemorySource(world.box, guarded_removal=False, unguarded_removal=True))
+    async with doors.source:
+        result = await run_cleanup(doors, replace(POLICY, unguarded=accepted), dry_run=False)
+    if accepted:
+        assert (result.error, world.box.files) == (None, {})
+    else:
+        assert isinstance(result.error, NotSupported) and "unguarded = true" in result.error.hint
+        assert world.box.files
+
+
 async def test_folders_that_a_run_emptied_go_on_request_and_configured_ones_stay() -> None:
     world = await grown(b"txt2img/2026-01-01/a.png", b"txt2img/2026-01-02/b.png", b"txt2img/2026-01-02/c.important", b"grids/d.png")
     world.select(Selection(folders=("txt2img", "grids")))

@@ -166,6 +166,9 @@ class AgentSource:
             answers += [answer async for answer in self._answers(questions)]
         return answers
 
+    async def remove_unguarded(self, batch: Sequence[Removable]) -> Sequence[Removed]:
+        raise NotSupported("an agent removes under guard, or not at all")
+
     async def remove_empty_folders(self, folders: Sequence[SourcePath]) -> Sequence[SourcePath]:
         if not self.capabilities.guarded_removal:
             raise NotSupported("the agent at this source cannot remove under guard")
