@@ -162,7 +162,7 @@ class Body(MemorySource):
         return await super().__aenter__()
 
 
-@dataclass(slots=True)
+@dataclass
 class Bodies:
     """A box of two ways, and what was tried."""
 
