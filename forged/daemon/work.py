@@ -25,7 +25,16 @@ from forged.sync.tally import Tally
 STRETCH = 10
 """While a watch lives, every tenth poll looks at everything: the watch is quick but may miss what other kernels write."""
 
+MOST_WAITING = 100
+"""Syncs of one target that run or wait. A script in a loop asks for more; a person and his timers never do."""
+
 T = TypeVar("T")
+
+
+class TooManySyncs(ForgedError):
+    """So many syncs of this target wait already that one more would bring nothing new."""
+
+    default_hint = "wait for one of them (forgectl jobs), or cancel some (forgectl cancel ID)"
 
 
 class TargetPaused(ForgedError):
@@ -56,9 +65,14 @@ class Work:
     # --- syncs ------------------------------------------------------------------------------------------------------------
 
     def start_sync(self, folders: Sequence[str] = ()) -> ActiveJob:
-        """A person's sync: its job is kept, whatever comes of it. Raises TargetPaused, BadPath, or why the target takes no more."""
+        """A person's sync: its job is kept, whatever comes of it.
+
+        Raises TargetPaused, BadPath, TooManySyncs, or why the target takes no more.
+        """
         self._check_pause()
         self._paths(folders)
+        if len(self._wishes) >= MOST_WAITING:
+            raise TooManySyncs
         return self._ask(folders, urgent=True)
 
     def _check_pause(self) -> None:

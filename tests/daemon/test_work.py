@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from forged.daemon.standing import State
-from forged.daemon.work import STRETCH, TargetPaused
+from forged.daemon.work import MOST_WAITING, STRETCH, TargetPaused, TooManySyncs
 from forged.model.errors import Cancelled, DestinationMissing, ForgedError, StoreError
 from forged.model.jobs import Job, JobStatus
 from forged.model.manifest import AtSource, Hold, ManifestName, Pause
@@ -191,6 +191,18 @@ async def test_a_change_of_its_configuration_closes_the_books_of_a_running_job()
         await world.apply(target(timing=Timing(poll_s=60.0, watch=False)))
         assert active.job.status is JobStatus.CANCELLED
         assert active.job.result is not None and "configuration" in active.job.result.errors[0]
+
+
+@virtual
+async def test_who_asks_in_a_loop_is_told_to_wait_for_what_he_has_asked_for() -> None:
+    async with grounds(target()) as world:
+        await asyncio.sleep(5)
+        work = world.member().work
+        asked = [work.start_sync() for _ in range(MOST_WAITING)]
+        with pytest.raises(TooManySyncs):
+            work.start_sync()
+        await asked[0].ended.wait()
+        work.start_sync()
 
 
 @virtual
