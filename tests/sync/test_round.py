@@ -117,6 +117,36 @@ async def test_a_mutable_file_is_replaced_while_home_still_has_what_forged_put_t
     assert b"one, two, three" in world.home().values()
 
 
+async def _a_log() -> World:
+    world = World()
+    world.select(Selection(mutable=("log.html",)))
+    world.box.write(b"log.html", b"one, two")
+    world.age()
+    await world.round()
+    return world
+
+
+async def test_a_mutable_file_that_was_begun_anew_replaces_nothing_and_grows_beside() -> None:
+    world = await _a_log()
+    for data in (b"new", b"new, newer, and longer than before"):
+        world.box.write(b"log.html", data)
+        world.age()
+        await world.round()
+        assert sorted(world.home().values()) == [data, b"one, two"]
+
+
+@pytest.mark.parametrize("how", [AtSource.GONE, AtSource.REMOVED])
+async def test_a_mutable_file_that_is_at_home_alone_is_never_replaced(how: AtSource) -> None:
+    world = await _a_log()
+    world.box.delete(b"log.html")
+    await world.store.manifest.mark(world.target.manifest, [source_path(b"log.html")], how)
+    for data in (b"begun anew, and longer at once", b"begun anew, and longer at once, and then some"):
+        world.box.write(b"log.html", data)
+        world.age()
+        await world.round()
+        assert sorted(world.home().values()) == sorted([data, b"one, two"])
+
+
 async def test_a_file_deleted_at_the_source_stays_at_home() -> None:
     world = World()
     world.box.write(b"a", b"1")
