@@ -25,6 +25,10 @@ from forged.sync.tally import Tally
 STRETCH = 10
 """While a watch lives, every tenth poll looks at everything: the watch is quick but may miss what other kernels write."""
 
+LEAST_REST_S = 1.0
+"""Between two looks of our own accord, or as long as the last one took, if that was longer: a box that makes a file every 0.2 s was
+listed as often, since there is always one that is about to settle."""
+
 MOST_WAITING = 100
 """Syncs of one target that run or wait. A script in a loop asks for more; a person and his timers never do."""
 
@@ -152,7 +156,8 @@ class Work:
         await self._close(active, result.job, keep=kept or bool(moved), result=result)
         again_s = result.waiting.look_again_s
         if again_s is not None and again_s < self.doors.target.timing.poll_s:
-            self._look_again_in(again_s)
+            took_s = result.job.result.duration_s if result.job.result else 0.0
+            self._look_again_in(max(again_s, LEAST_REST_S, took_s))
 
     def _look_again_in(self, seconds: float) -> None:
         """Files were still being written: look again as soon as that makes sense."""
