@@ -55,7 +55,7 @@ class Effective:
         self._lines = key_lines(text)
 
     def values(self) -> Iterator[EffectiveValue]:
-        """All of them, in the order of the sections in DESIGN section 5; within one, in the order of the schema."""
+        """All of them, section after section as in forged.toml.example; within one, in the order of the schema."""
         tables, config = self._tables, self._config
         state_dir = _from(self._around.state_dir(), config.daemon.state_dir)
         socket = _from(self._around.socket(), config.daemon.socket)

@@ -54,7 +54,7 @@ def clipped(sentence: str) -> str:
 
 
 MB = 1_000_000
-"""`transfer_rate_mbps` is in 10^6 bytes a second (DESIGN section 6)."""
+"""`transfer_rate_mbps` is in 10^6 bytes a second, whatever its name makes one think of. Fixed, as all keys are."""
 
 
 def time_text(at_ns: int) -> str:

@@ -15,7 +15,7 @@ from forged.store.base import JOBS_KEPT, Store
 from forged.sync.cycle import RoundResult
 
 TELL_EVERY_S = 0.25
-"""At most four notifications a second for each job (DESIGN section 6)."""
+"""At most four notifications a second for each job. Fixed: part of the interface."""
 
 ROUNDS_KEPT = 32
 """Jobs whose whole result is still known after their end. Who waits for a job asks at once; a hostile box can make each 400 KB."""

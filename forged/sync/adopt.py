@@ -1,5 +1,8 @@
-"""Adoption: where equal content already lies at home under the wanted name (an old rsync library, a crash between landing and
-remembering, a memory that was lost), nothing is moved. Both ends hash their own bytes, so adopting proves as much as copying."""
+"""Adopt, the third step: where equal content already lies at home under the wanted name, nothing is moved.
+
+It may be of an old rsync library, of a crash between landing and remembering, or of a memory that was lost. Both ends hash their
+own bytes, so adopting proves as much as copying.
+"""
 
 from __future__ import annotations
 

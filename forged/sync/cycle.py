@@ -124,7 +124,7 @@ async def bring_noticed(
 
 
 async def _look_and_bring(doors: Doors, looks: Looks, folders: Sequence[SourcePath]) -> Waiting:
-    """Steps 2 to 7, and what follows from having seen everything."""
+    """All steps, and what follows from having seen everything."""
     scan, sift = Scan(doors, folders, looks.known), Sift(doors, looks)
     unlanded = await _bring(doors, looks, scan.changes(), sift)
     await _close_the_books(doors, scan, unlanded, looks, bool(folders))

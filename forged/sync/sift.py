@@ -1,4 +1,4 @@
-"""Step 3, and what needs no transfer: which changes are wanted, which are settled, which are the same content after all."""
+"""Sift, the second step: which changes are wanted, which are settled, which are the same content after all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Step 5: bring the bytes. Batches of requests go to the source, receipts come out, and nothing without proof."""
+"""Transfer, the fourth step: brings the bytes. Requests go to the source in batches, receipts come out, nothing without proof."""
 
 from __future__ import annotations
 
