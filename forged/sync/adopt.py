@@ -44,7 +44,7 @@ class Adoption:
             candidates = await self._candidates(worth_it) if worth_it else []
             if candidates:
                 adopted = await self._adopt(candidates)
-                self._looks.release(map(SourcePath, adopted))
+                self._looks.underway.release(map(SourcePath, adopted))
             for batch in batches([entry for entry in entries if entry.path not in adopted]):
                 yield batch
 

@@ -90,8 +90,8 @@ class Claims(Facts):
     def notice(self, fact: Fact) -> None:
         super().notice(fact)
         if isinstance(fact, FileTrouble):
-            self.claimed += self._world.looks.is_claimed(SourcePath(fact.problem.path))
-            self.claimed += len(self._world.looks.staging) > 2_000
+            self.claimed += self._world.looks.underway.is_claimed(SourcePath(fact.problem.path))
+            self.claimed += len(self._world.looks.underway.staging) > 2_000
 
 
 async def test_a_file_that_fails_is_let_go_at_once() -> None:
@@ -136,7 +136,7 @@ async def test_what_is_adopted_is_let_go_at_once() -> None:
         def notice(self, fact: Fact) -> None:
             nonlocal most
             if isinstance(fact, FilesLanded):
-                most = max(most, sum(looks.is_claimed(source_path(b"%04d" % n)) for n in range(6_000)))
+                most = max(most, sum(looks.underway.is_claimed(source_path(b"%04d" % n)) for n in range(6_000)))
 
     world.facts = Watches()
     result = await world.round()
