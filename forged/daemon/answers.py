@@ -230,7 +230,4 @@ def compared(one: Compared) -> rpc.Compared:
 
 
 def path_why(one: Compared) -> rpc.PathWhy:
-    answer: rpc.PathWhy = {"path": shown(one.path), "why": one.why}
-    if (b64 := b64_if_needed(one.path)) is not None:
-        answer["path_b64"] = b64
-    return answer
+    return {**path_of(one.path), "why": one.why}
