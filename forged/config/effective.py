@@ -30,10 +30,8 @@ DEFAULT, PRESET = "default", "preset"
 
 _INNER_TABLES = frozenset({"cleanup", "media", "target"})
 
-MOST_CHARS = 4_096
-"""Of one text that is shown, and MOST_ITEMS of one list: an answer of the control socket has 1 MiB for a whole page."""
-
-MOST_ITEMS = 100
+MOST_CHARS, MOST_ITEMS = 4_096, 100
+"""Of one text that is shown, and of one list: an answer of the control socket has 1 MiB for a whole page."""
 
 
 @dataclass(frozen=True, slots=True)
