@@ -148,7 +148,7 @@ class Work:
         self.standing.round_ended(result, everything=not active.job.folders)
         await self._look_at_hold()
         moved = result.tally.transferred or result.tally.adopted or result.tally.failed
-        await self._close(active, result.job, keep=kept or bool(moved), result=result)
+        await self._close(active, result.job, keep=kept or bool(moved))
         again_s = result.waiting.look_again_s
         if again_s is not None and again_s < self.doors.target.timing.poll_s:
             self._look_again_in(again_s)
@@ -177,11 +177,11 @@ class Work:
         except StoreError as error:
             self.standing.broken(error)
 
-    async def _close(self, active: ActiveJob, ended: Job, *, keep: bool, result: RoundResult | None = None) -> None:
+    async def _close(self, active: ActiveJob, ended: Job, *, keep: bool) -> None:
         """A job that cannot be remembered has ended all the same."""
         self._wishes.pop(active, None)
         try:
-            await self._jobs.end(active, ended, keep=keep, result=result)
+            await self._jobs.end(active, ended, keep=keep)
         except StoreError as error:
             self.standing.broken(error)
 
