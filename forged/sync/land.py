@@ -1,4 +1,4 @@
-"""Step 6: receipts get their final names."""
+"""Land, the fifth step: gives receipts their final names."""
 
 from __future__ import annotations
 

@@ -245,7 +245,7 @@ async def test_a_round_does_not_sweep_away_what_a_notice_is_bringing() -> None:
         world.box().write(b"film.mp4", b"F" * 300_000)
         await gate.reached.wait()
         world.home().parts["the beginning of something that nobody wants any more"] = bytearray(b"x")
-        begun = set(world.member().runner.looks.staging)
+        begun = set(world.member().runner.looks.underway.staging)
         assert len(begun) == 1
         for name in begun:
             world.home().parts[name] = bytearray(b"F" * 10)
@@ -255,7 +255,7 @@ async def test_a_round_does_not_sweep_away_what_a_notice_is_bringing() -> None:
         gate.open.set()
         await sync.ended.wait()
         assert len(world.at_home()[b"film.mp4"]) == 300_000
-        assert world.member().runner.looks.staging == set()
+        assert world.member().runner.looks.underway.staging == set()
 
 
 @virtual

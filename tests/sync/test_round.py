@@ -18,7 +18,7 @@ from forged.model.transfer import Wholeness
 from forged.sources.memory_faults import CutListing, DuringFetch, LoseAfterBytes, RefuseConnections
 from forged.sync import listing
 from forged.sync.scan import Scan
-from tests.support.world import TARGET, World
+from tests.support.world import TARGET, World, brought_home
 
 NASTY = [b"new\nline", b"a|b", b"'quoted\"", b"-rf", b"~", b"%41", b"\xff\xfe not utf-8", b"x" * 255, b"deep/er/" + b"y" * 250]
 
@@ -233,11 +233,7 @@ async def _file() -> object:
 
 
 async def test_a_listing_cut_off_half_way_is_no_success_and_nothing_is_gone() -> None:
-    world = World()
-    for n in range(300):
-        world.box.write(b"%03d" % n, b"x")
-    world.age()
-    await world.round()
+    world = await brought_home(*(b"%03d" % n for n in range(300)))
     world.box.write(b"000-new", b"new")
     world.age()
     world.faults.append(CutListing(100, times=1))
@@ -403,11 +399,7 @@ async def test_another_disk_under_the_same_name_is_never_filled() -> None:
 
 
 async def test_an_emptied_source_holds_the_target_and_forgets_nothing() -> None:
-    world = World()
-    for n in range(20):
-        world.box.write(b"%d" % n, b"x")
-    world.age()
-    await world.round()
+    world = await brought_home(*(b"%d" % n for n in range(20)))
     world.box.files.clear()
     await world.round()
     hold = await world.store.flags.hold(world.target.manifest)
@@ -418,11 +410,7 @@ async def test_an_emptied_source_holds_the_target_and_forgets_nothing() -> None:
 
 
 async def test_a_held_target_still_brings_files_home() -> None:
-    world = World()
-    for n in range(20):
-        world.box.write(b"%d" % n, b"x")
-    world.age()
-    await world.round()
+    world = await brought_home(*(b"%d" % n for n in range(20)))
     world.box.files.clear()
     await world.round()
     world.box.write(b"new", b"new")
