@@ -59,7 +59,7 @@ class Total(msgspec.Struct):
     """The line that says how many there are. One with an id is a box, and its `count` may count anything."""
 
     count: int | None = None
-    id: msgspec.Raw | None = None
+    id: object = None
 
 
 class Command:
