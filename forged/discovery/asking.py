@@ -16,6 +16,8 @@ from forged.kit.http import Answer, HttpClient, HttpFailure, place, spoken
 from forged.model.errors import DiscoveryError, DiscoveryRefused, DiscoveryThrottled
 from forged.model.settings import Secret
 
+NEWER = "install a newer forged, which knows the next one; boxes that are known already go on being synced"
+
 _NEAR = ("localhost", "127.0.0.1", "::1")
 
 
@@ -100,11 +102,11 @@ class Asking:
         if answer.redirects:
             return DiscoveryError(f"{name} sends us elsewhere ({status}), where the API key does not go")
         if status == 410:
-            return DiscoveryError(f"{name} has withdrawn this API (410){said}", hint="install a newer forged, which knows the next one")
+            return DiscoveryError(f"{name} has withdrawn this API (410){said}", hint=NEWER)
         return DiscoveryError(f"{name} answers {status}{said}")
 
     def _refuses_key(self, answer: Answer) -> bool:
-        """vast.ai has been seen to answer 404 to a wrong key, with `auth_error` in the body. A 403 that is no JSON is a firewall's."""
+        """vast.ai was seen to answer 404 to a wrong key, with `auth_error` in the body. A 403 that is no JSON is a firewall's."""
         complaint = _complaint(answer)
         if answer.status == 403:
             return complaint is not None

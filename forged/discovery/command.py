@@ -29,7 +29,7 @@ import msgspec
 from forged.config.address import parse_source
 from forged.discovery.program import Printed, ProgramFailure, printed
 from forged.discovery.reading import BoxList, box_id, decoded, plain, ssh_address
-from forged.kit.http import spoken
+from forged.kit.log_lines import clean
 from forged.model.boxes import Box, BoxState
 from forged.model.errors import DiscoveryError
 from forged.model.target import SourceAddress, SourceKind
@@ -39,6 +39,9 @@ MOST_BYTES = 8_000_000
 
 LAST_LINES = 3
 """Of standard error that an error quotes."""
+
+LAST_CHARS = 300
+"""Of these lines together."""
 
 
 class Line(msgspec.Struct):
@@ -117,7 +120,7 @@ def _how(status: int) -> str:
 
 def _last_words(left: Printed) -> str:
     lines = [line for line in left.last_words.decode("utf-8", "replace").splitlines() if line.strip()]
-    return f": {spoken(' / '.join(lines[-LAST_LINES:]))}" if lines else ""
+    return f": {clean(' / '.join(line.strip() for line in lines[-LAST_LINES:]), LAST_CHARS)}" if lines else ""
 
 
 def _box(line: Line, who: str) -> Box:

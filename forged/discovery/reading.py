@@ -1,4 +1,4 @@
-"""From a provider's words to boxes: strict about ids, since who is not in an answer counts as gone; patient with everything else."""
+"""From a provider's words to boxes: strict about ids, who is not in an answer counts as gone; patient with everything else."""
 
 from __future__ import annotations
 
@@ -50,7 +50,9 @@ def box_id(raw: int | str, who: str) -> BoxId:
     """Raises DiscoveryError: a box without a usable id voids the whole answer."""
     text = str(raw)
     if not _ID.fullmatch(text):
-        raise DiscoveryError(f"{who} names a box by an id that is none: {plain(text)[:80]!r}; an id is 64 letters, digits, . _ - at most")
+        raise DiscoveryError(
+            f"{who} names a box by an id that is none: {plain(text)[:80]!r}; an id is 64 letters, digits, . _ - at most"
+        )
     return BoxId(text)
 
 

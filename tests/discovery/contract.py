@@ -84,7 +84,9 @@ class DiscoveryContract:
         assert len(await discovery.boxes()) == 2
 
     @pytest.mark.parametrize(
-        "id", ["", "../../etc", "a/b", "x" * 10_000, "a b", "-rf", ".", "a\nb", "\x1b[31m", "ü", "a\x00b"], ids=lambda id: repr(id)[:20]
+        "id",
+        ["", "../../etc", "a/b", "x" * 10_000, "a b", "-rf", ".", "a\nb", "\x1b[31m", "ü", "a\x00b"],
+        ids=lambda id: repr(id)[:20],
     )
     async def test_a_bad_id_voids_the_answer(self, id: str, desk: Desk, discovery: Discovery) -> None:
         desk.there.boxes = [box("1"), replace(box("2"), id=BoxId(id))]

@@ -39,7 +39,12 @@ def pod_v1(id: str, **changed: object) -> dict[str, object]:
     """One that runs, as v1 shows it."""
     whole: dict[str, object] = {
         **{"id": id, "name": "comfy", "desiredStatus": "RUNNING", "publicIp": "100.65.0.119", "portMappings": {"22": 10341}},
-        **{"ports": ["8888/http", "22/tcp"], "env": {"HF_TOKEN": "sk-in-the-environment"}, "costPerHr": "0.74", "interruptible": False},
+        **{
+            "ports": ["8888/http", "22/tcp"],
+            "env": {"HF_TOKEN": "sk-in-the-environment"},
+            "costPerHr": "0.74",
+            "interruptible": False,
+        },
     }
     return {**whole, **changed}
 

@@ -147,9 +147,15 @@ async def test_a_box_that_is_not_understood_is_there_all_the_same(line: dict[str
 
 async def test_states_and_reasons_are_the_programs_own() -> None:
     boxes = await lines(
-        {"id": "a", "state": "starting", "host": "h"}, {"id": "b", "state": "stopped", "why": "no\tcredit"}, {"id": "c", "state": "unknown"}
+        {"id": "a", "state": "starting", "host": "h"},
+        {"id": "b", "state": "stopped", "why": "no\tcredit"},
+        {"id": "c", "state": "unknown"},
     ).boxes()
-    assert [(one.state, one.addresses) for one in boxes] == [(BoxState.STARTING, ()), (BoxState.STOPPED, ()), (BoxState.UNKNOWN, ())]
+    assert [(one.state, one.addresses) for one in boxes] == [
+        (BoxState.STARTING, ()),
+        (BoxState.STOPPED, ()),
+        (BoxState.UNKNOWN, ()),
+    ]
     assert boxes[1].why == "no\N{REPLACEMENT CHARACTER}credit"
 
 
@@ -158,7 +164,13 @@ async def test_how_many_there_are_may_be_said_and_must_be_right() -> None:
     assert len(await lines(one, other).boxes()) == 2
     assert len(await lines({"count": 2}, one, other).boxes()) == 2
     assert await lines({"count": 0}).boxes() == ()
-    for wrong in ([{"count": 1}, one, other], [{"count": 3}, one, other], [one, {"count": 0}], [{"count": 0}, {"count": 0}], [{"count": -1}]):
+    for wrong in (
+        [{"count": 1}, one, other],
+        [{"count": 3}, one, other],
+        [one, {"count": 0}],
+        [{"count": 0}, {"count": 0}],
+        [{"count": -1}],
+    ):
         with pytest.raises(DiscoveryError):
             await lines(*wrong).boxes()
 
@@ -167,7 +179,9 @@ async def test_what_does_not_end_in_a_line_end_counts_too() -> None:
     assert len(await shell("""printf '\\n  \\n{"id": "a", "host": "h"}\\r\\n{"id": "b", "host": "h"}'""").boxes()) == 2
 
 
-@pytest.mark.parametrize("line", ["[]", "{}", "7", '"none"', "none", "{'id': 'a'}", '{"id": "a"', '{"id": "a"} {"id": "b"}', "{" * 100_000])
+@pytest.mark.parametrize(
+    "line", ["[]", "{}", "7", '"none"', "none", "{'id': 'a'}", '{"id": "a"', '{"id": "a"} {"id": "b"}', "{" * 100_000]
+)
 async def test_a_line_that_is_none_voids_the_answer(line: str, tmp_path: Path) -> None:
     (tmp_path / "out").write_text(f'{{"id": "z", "host": "h"}}\n{line}\n')
     with pytest.raises(DiscoveryError):
@@ -243,7 +257,9 @@ async def test_one_that_escaped_into_a_session_of_its_own_holds_nobody_up(tmp_pa
 async def test_no_shell_is_involved_and_the_environment_is_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WHOSE", "ours")
     program = tmp_path / "a program; with $(odd) name"
-    program.write_text("""#!/bin/sh\nread nothing && exit 9\necho "{\\"id\\": \\"$WHOSE\\", \\"host\\": \\"h\\", \\"label\\": \\"$1\\"}"\n""")
+    program.write_text(
+        """#!/bin/sh\nread nothing && exit 9\necho "{\\"id\\": \\"$WHOSE\\", \\"host\\": \\"h\\", \\"label\\": \\"$1\\"}"\n"""
+    )
     program.chmod(0o755)
     [one] = await Command([str(program), "$(reboot) *"]).boxes()
     assert (one.id, one.label) == ("ours", "$(reboot) *")

@@ -24,7 +24,9 @@ class Words(Fault):
             await Hang(0.01).before_answer(boxes)
         if self.there.trouble is not None:
             await Fail().before_answer(boxes)
-        whys = [one if one.addresses else Box(one.id, one.state, (), one.label, one.end_ns, "it has none") for one in self.there.boxes]
+        whys = [
+            one if one.addresses else Box(one.id, one.state, (), one.label, one.end_ns, "it has none") for one in self.there.boxes
+        ]
         return (*whys, *(odd_box(what, id) for what, id in self.there.odd))
 
 

@@ -60,11 +60,21 @@ def mapped(private: int, type: str, ip: str | None = "195.26.233.3", public: int
         ({}, BoxState.RUNNING, "ssh://root@195.26.233.3:34446", ""),
         ({"ssh": {"direct": {**direct("a.b", 22), "username": "user"}}}, BoxState.RUNNING, "ssh://user@a.b:22", ""),
         ({"ssh": {"direct": {"host": "a.b", "port": 22, "username": None}}}, BoxState.RUNNING, "ssh://root@a.b:22", ""),
-        ({"ssh": None, "runtime": {"ports": [mapped(8888, "http"), mapped(22, "tcp")]}}, BoxState.RUNNING, "ssh://root@195.26.233.3:34446", ""),
+        (
+            {"ssh": None, "runtime": {"ports": [mapped(8888, "http"), mapped(22, "tcp")]}},
+            BoxState.RUNNING,
+            "ssh://root@195.26.233.3:34446",
+            "",
+        ),
         ({"ssh": NO_DIRECT, "runtime": None}, BoxState.STARTING, None, "no address for SSH yet"),
         ({"ssh": NO_DIRECT, "runtime": {"ports": None}}, BoxState.STARTING, None, "no address for SSH yet"),
         ({"ssh": NO_DIRECT, "runtime": {"ports": [mapped(22, "http")]}}, BoxState.STARTING, None, "no address for SSH yet"),
-        ({"ssh": NO_DIRECT, "runtime": {"ports": [mapped(22, "tcp", None), mapped(22, "tcp", public=None)]}}, BoxState.STARTING, None, "yet"),
+        (
+            {"ssh": NO_DIRECT, "runtime": {"ports": [mapped(22, "tcp", None), mapped(22, "tcp", public=None)]}},
+            BoxState.STARTING,
+            None,
+            "yet",
+        ),
         ({"ssh": NO_DIRECT, "runtime": None, "ports": None}, BoxState.STARTING, None, "no address for SSH yet"),
         ({"ssh": NO_DIRECT, "ports": ["8888/http"]}, BoxState.RUNNING, None, "expose 22/tcp and install sshd"),
         ({"status": "EXITED", "runtime": None}, BoxState.STOPPED, None, "stopped"),
@@ -115,7 +125,19 @@ async def test_v1_is_asked_where_v2_does_not_exist(gone: Reply, desk: RunpodDesk
 
 @pytest.mark.parametrize(
     "trouble",
-    [Reply(500), Reply(502), Html(503), Html(), Reply(200, b""), Reply(401), Reply(429), Close(), Hang(), Redirect("/v1"), Json([])],
+    [
+        Reply(500),
+        Reply(502),
+        Html(503),
+        Html(),
+        Reply(200, b""),
+        Reply(401),
+        Reply(429),
+        Close(),
+        Hang(),
+        Redirect("/v1"),
+        Json([]),
+    ],
     ids=lambda reply: f"{type(reply).__name__} {reply.status}",
 )
 async def test_v1_is_not_asked_when_v2_is_in_trouble(trouble: Reply, desk: RunpodDesk, discovery: Runpod) -> None:
@@ -144,7 +166,11 @@ async def test_v1_fails_like_any_other(reply: Reply, desk: RunpodDesk, discovery
 
 
 def problem(status: int, title: str, detail: str, headers: dict[str, str] | None = None) -> Reply:
-    return Json({"title": title, "status": status, "detail": detail}, status, {"Content-Type": "application/problem+json", **(headers or {})})
+    return Json(
+        {"title": title, "status": status, "detail": detail},
+        status,
+        {"Content-Type": "application/problem+json", **(headers or {})},
+    )
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,18 @@ from forged.model.settings import Secret
 from tests.discovery.contract import DiscoveryContract, states
 from tests.discovery.desks import KEY, box
 from tests.discovery.vast_api import VastDesk, instance
-from tests.support.http_server import Close, CutInTheMiddle, CutUnnoticed, Drip, Html, HttpServer, Json, Redirect, Reply, http_server
+from tests.support.http_server import (
+    Close,
+    CutInTheMiddle,
+    CutUnnoticed,
+    Drip,
+    Html,
+    HttpServer,
+    Json,
+    Redirect,
+    Reply,
+    http_server,
+)
 
 
 @pytest.fixture
@@ -237,7 +248,9 @@ async def test_the_key_is_read_before_each_question(desk: VastDesk, discovery: V
     assert await discovery.boxes() == ()
 
 
-@pytest.mark.parametrize("content", [b"", b" \n", b"one\ntwo\n", b"one two", b"\xff\xfe", "schlüssel".encode(), b"a\x00b", b"x" * 70_000])
+@pytest.mark.parametrize(
+    "content", [b"", b" \n", b"one\ntwo\n", b"one two", b"\xff\xfe", "schlüssel".encode(), b"a\x00b", b"x" * 70_000]
+)
 async def test_a_bad_key_is_told_and_nobody_is_asked(content: bytes, desk: VastDesk, discovery: Vastai) -> None:
     file = desk.secret.file
     assert file is not None
@@ -245,7 +258,9 @@ async def test_a_bad_key_is_told_and_nobody_is_asked(content: bytes, desk: VastD
     with pytest.raises(ApiKeyUnusable) as raised:
         await discovery.boxes()
     assert str(file) in raised.value.message
-    assert "one" not in raised.value.message.replace("one line", "").replace("than one word", "").replace("alone", "").replace("none", "")
+    assert "one" not in raised.value.message.replace("one line", "").replace("than one word", "").replace("alone", "").replace(
+        "none", ""
+    )
     file.unlink()
     with pytest.raises(ApiKeyUnusable, match="cannot be read"):
         await discovery.boxes()

@@ -27,7 +27,11 @@ def instance(id: int | str, **changed: object) -> dict[str, object]:
             "22/tcp": [{"HostIp": "0.0.0.0", "HostPort": "20000"}, {"HostIp": "::", "HostPort": "20000"}],
         },
         **{"start_date": 1668804745.1223178, "end_date": None, "uptime_mins": None, "is_bid": False, "geolocation": "Sweden, SE"},
-        **{"extra_env": [["HF_TOKEN", "sk-in-the-environment"]], "onstart": "export HF_TOKEN=", "jupyter_token": "df77e27085bd4b3b"},
+        **{
+            "extra_env": [["HF_TOKEN", "sk-in-the-environment"]],
+            "onstart": "export HF_TOKEN=",
+            "jupyter_token": "df77e27085bd4b3b",
+        },
         **{"status_msg": "success, running", "dph_total": 0.8021, "search": {"totalHour": 0.8021, "discountTotalHour": 0}},
     }
     return {**whole, **changed}
@@ -60,7 +64,12 @@ def pages(instances: list[object], request: Request) -> dict[str, object]:
     begin, limit = int(query.get("after_token", "0")), min(int(query.get("limit", "25")), PAGE)
     page = [from_box(one) if isinstance(one, Box) else one for one in instances[begin : begin + limit]]
     more = str(begin + limit) if begin + limit < len(instances) else None
-    counts = {"success": True, "instances_found": len(page), "total_instances": len(instances), "label_counts": {"": len(instances)}}
+    counts = {
+        "success": True,
+        "instances_found": len(page),
+        "total_instances": len(instances),
+        "label_counts": {"": len(instances)},
+    }
     return {**counts, "next_token": more, "instances": page}
 
 

@@ -127,7 +127,9 @@ async def test_nobody_there_is_a_failure(client: HttpClient) -> None:
         await client.ask("GET", "http://no-such-host.invalid/")
 
 
-@pytest.mark.parametrize("url", ["http://[::1/", "ftp://host/", "//", "http://", "http://h:99999/", "http://\x00/", "http://ä" + "ö" * 80])
+@pytest.mark.parametrize(
+    "url", ["http://[::1/", "ftp://host/", "//", "http://", "http://h:99999/", "http://\x00/", "http://ä" + "ö" * 80]
+)
 async def test_an_address_that_is_none_is_a_failure(url: str, client: HttpClient) -> None:
     with pytest.raises(HttpFailure):
         await client.ask("GET", url)
