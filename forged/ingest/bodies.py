@@ -1,7 +1,7 @@
 """What a webhook sends: the bodies of its three formats. Pure.
 
-`json`, for programs: {"events": [{"id", "kind", "target", "at", "key", "data"}, ...]}, in order. `id` is a number that ascends, and is
-the same when an event comes again; `at` is RFC 3339; events of one `key` are in order; `data` is the event's own body.
+`json`, for programs: {"events": [{"id", "kind", "target", "at", "key", "data"}, ...]}, in order. `id` is a number that ascends,
+and is the same when an event comes again; `at` is RFC 3339; events of one `key` are in order; `data` is the event's own body.
 
 `ntfy` (docs.ntfy.sh/publish, "publish as JSON") and `slack` ({"text"}; docs.slack.dev, incoming webhooks) are for people: one
 message for all events that came together, so that many files are not as many pushes. Names in them come from boxes: nothing in them

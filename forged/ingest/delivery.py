@@ -79,7 +79,7 @@ class Delivery:
         return self._handler.name
 
     def news(self) -> None:
-        """There are events: whoever has put some into the outbox says so here. Never waits, nor shortens the wait after a failure."""
+        """There are events: who has put some into the outbox says so here. Never waits, nor shortens the wait after a failure."""
         self._news.set()
 
     async def run(self) -> None:

@@ -1,9 +1,9 @@
 """Events by HTTP POST, all that come together in one request: a receiver takes all of them or none.
 
 With a secret each request is signed as Standard Webhooks 1.0 (standardwebhooks.com) says, so that its libraries can check it:
-`webhook-id` (the same when these events come again), `webhook-timestamp` (seconds since the epoch) and `webhook-signature`: `v1,` and
-the base64 of HMAC-SHA256 over `{webhook-id}.{webhook-timestamp}.{body}`. The secret is the text of its file; where that begins with
-`whsec_`, base64 follows.
+`webhook-id` (the same when these events come again), `webhook-timestamp` (seconds since the epoch) and `webhook-signature`: `v1,`
+and the base64 of HMAC-SHA256 over `{webhook-id}.{webhook-timestamp}.{body}`. The secret is the text of its file; where that begins
+with `whsec_`, base64 follows.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import uvloop
 
 from forged.discovery.command import Command
 from forged.model.boxes import Box, BoxState
@@ -272,3 +273,22 @@ async def test_a_question_that_is_cancelled_leaves_nothing() -> None:
     with pytest.raises(asyncio.CancelledError):
         await asking
     await asyncio.sleep(0.2)
+
+
+def test_it_is_the_same_on_the_loop_of_the_daemon() -> None:
+    async def asked() -> None:
+        assert len(await shell(LINE).boxes()) == 1
+        for script, told in (
+            ("exit 3", "exit status 3"),
+            (f"{LINE}; sleep 100 & exit 0", "holds its output"),
+            ("yes", "not understood|far too"),
+        ):
+            with pytest.raises(DiscoveryError, match=told):
+                await shell(script).boxes()
+        with pytest.raises(DiscoveryError, match="within"):
+            await shell("sleep 100", within_s=0.3).boxes()
+        with pytest.raises(DiscoveryError, match="cannot be started"):
+            await Command(["/no/such/program"]).boxes()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(asked())
