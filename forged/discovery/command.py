@@ -13,9 +13,9 @@ The format: one JSON object a line (UTF-8), each of them a box, and one line tha
 
 The line with `count` may stand anywhere, and may be left out when there are boxes; it must be right. Where there are none it is
 needed: `{"count": 0}`. So a program that prints nothing, because whatever it asks is down, is never taken for "there are none". For
-the same reason its exit status has to be 0. In shell:
+the same reason its exit status has to be 0. With jq, of which both hold:
 
-    vastai show instances --raw | jq -ce '.[] | {id: (.id | tostring), host: .ssh_host, port: .ssh_port}'
+    vastai show instances --raw | jq -c '(.[] | {id: (.id | tostring), host: .ssh_host, port: .ssh_port}), {count: length}'
 """
 
 from __future__ import annotations
