@@ -82,7 +82,9 @@ class ProviderTable(DiscoveryTable):
 class FinderTable(DiscoveryTable):
     """[[discovery]] type="command"."""
 
-    command: Argv = required('a program, as a list; it prints a line for each box, {"id": "a", "host": "h", "port": 22}, and {"count": N}')
+    command: Argv = required(
+        'a program, as a list; it prints a line for each box, {"id": "a", "host": "h", "port": 22}, and {"count": N}'
+    )
 
 
 INGEST_TABLES: Mapping[str, type[IngestTable]] = MappingProxyType(

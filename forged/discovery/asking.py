@@ -77,8 +77,7 @@ class Asking:
 
     async def get(self, url: str, query: Mapping[str, str] | None = None) -> Answer:
         """Whatever it answers. Raises DiscoveryError when no whole answer comes."""
-        parts = urlsplit(url)
-        if parts.scheme != "https" and parts.hostname not in _NEAR:
+        if not _is_private(url):
             raise DiscoveryError(f"{place(url)} is not asked: without https everybody on the way could read the API key")
         headers = {"Authorization": f"Bearer {self._key.text}", "Accept": "application/json"}
         try:
@@ -117,6 +116,15 @@ class Asking:
         complaint = _complaint(answer)
         words = spoken(complaint.words, without=self._key.text) if complaint else answer.said(without=self._key.text)
         return f": {words}" if words else ""
+
+
+def _is_private(url: str) -> bool:
+    """Whether nobody on the way can read along."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme == "https" or parts.hostname in _NEAR
 
 
 def _complaint(answer: Answer) -> Complaint | None:

@@ -93,7 +93,10 @@ def _key(secret: str) -> bytes:
 
 def _ntfy_topic(url: str) -> tuple[str, str]:
     """ntfy takes JSON at its root, with the topic inside. Raises IngestRefused when the address names none."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise IngestRefused(f"{place(url)}: check url") from None
     root, _, topic = parts.path.rstrip("/").rpartition("/")
     if not topic:
         raise IngestRefused(f"{place(url)}: the address has no topic: https://ntfy.sh/TOPIC is needed")

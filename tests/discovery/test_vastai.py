@@ -284,9 +284,10 @@ async def test_the_address_may_come_from_the_environment(desk: VastDesk, monkeyp
 
 
 async def test_the_key_does_not_go_over_a_line_that_everybody_reads(desk: VastDesk) -> None:
-    discovery = Vastai(desk.secret, url="http://vast.invalid")
-    with pytest.raises(DiscoveryError, match="without https"):
-        await discovery.boxes()
+    for url in ("http://vast.invalid", "http://localhost.invalid", "https://[::1", "vast.ai", "file:///etc"):
+        discovery = Vastai(desk.secret, url=url)
+        with pytest.raises(DiscoveryError, match="without https"):
+            await discovery.boxes()
 
 
 async def test_all_calls_of_a_question_have_one_deadline(desk: VastDesk) -> None:

@@ -86,6 +86,15 @@ async def test_ntfy_without_a_topic_is_a_mistake(server: HttpServer, made: list[
     assert server.requests == []
 
 
+@pytest.mark.parametrize("format", WebhookFormat)
+async def test_an_address_that_is_none_is_told(format: WebhookFormat, made: list[Webhook]) -> None:
+    for url in ("https://[::1/hush", "https://h:99999/hush", "hush"):
+        made.append(Webhook("notify", WebhookIngest(Secret(url), format=format)))
+        with pytest.raises(IngestError) as error:
+            await made[-1].deliver([event()])
+        assert "hush" not in error.value.message
+
+
 async def test_slack_gets_a_text(server: HttpServer, made: list[Webhook]) -> None:
     await of(server, made, "/services/T0/B0/x", WebhookFormat.SLACK).deliver([lost()])
     assert server.requests[0].target == "/services/T0/B0/x"
