@@ -58,8 +58,8 @@ class Desk(Protocol):
     there: There
     tells_ends: bool
 
-    def discovery(self, label: str | None = None) -> Discovery:
-        """Asks here, with short deadlines."""
+    def discovery(self, label: str | None = None, *, hasty: bool = False) -> Discovery:
+        """Asks here. `hasty`: with a deadline that is short enough to be waited for."""
 
 
 def box(id: str, state: BoxState = BoxState.RUNNING, *, label: str | None = None, end_ns: int | None = None) -> Box:

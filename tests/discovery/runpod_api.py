@@ -75,8 +75,9 @@ class RunpodDesk:
         self.secret = secret(folder)
         server.answer = self._answer
 
-    def discovery(self, label: str | None = None) -> Runpod:
-        return Runpod(self.secret, label, url=f"{self.server.url}/v2", url_v1=f"{self.server.url}/v1", call_s=1.0)
+    def discovery(self, label: str | None = None, *, hasty: bool = False) -> Runpod:
+        v2, v1 = f"{self.server.url}/v2", f"{self.server.url}/v1"
+        return Runpod(self.secret, label, url=v2, url_v1=v1, call_s=0.5 if hasty else 30.0)
 
     def _answer(self, request: Request) -> Reply:
         if urlsplit(request.target).path != "/v2/pods":

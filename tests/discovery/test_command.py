@@ -48,20 +48,19 @@ class CommandDesk:
         self.there = There()
         self.folder = folder
 
-    def discovery(self, label: str | None = None) -> Words:
-        return Words(self, label)
+    def discovery(self, label: str | None = None, *, hasty: bool = False) -> Words:
+        return Words(self, label, 0.5 if hasty else 60.0)
 
 
 class Words(Command):
     """Writes down what is there before it is asked."""
 
-    def __init__(self, desk: CommandDesk, label: str | None) -> None:
+    def __init__(self, desk: CommandDesk, label: str | None, within_s: float) -> None:
         self._desk = desk
-        super().__init__(["sh", str(desk.folder / "boxes")], label, within_s=1.0 if desk.there.trouble else 20.0)
+        super().__init__(["sh", str(desk.folder / "boxes")], label, within_s=within_s)
 
     async def boxes(self) -> tuple[Box, ...]:
         there, folder = self._desk.there, self._desk.folder
-        self._within_s = 1.0 if there.trouble is Trouble.HANGS else 20.0
         lines = [*map(from_box, there.boxes), *(ODD[what](id) for what, id in there.odd)]
         whole = "".join(json.dumps(line) + "\n" for line in [*lines, {"count": len(lines)}]).encode()
         scripts = {
@@ -83,7 +82,7 @@ class TestCommand(DiscoveryContract):
         return CommandDesk(tmp_path)
 
 
-def shell(script: str, within_s: float = 20.0) -> Command:
+def shell(script: str, within_s: float = 60.0) -> Command:
     return Command(["sh", "-c", script], within_s=within_s)
 
 
@@ -213,7 +212,7 @@ LINE = """echo '{"id": "a", "host": "h"}'"""
 )
 async def test_a_program_that_fails_is_an_error(script: str, told: str) -> None:
     with pytest.raises(DiscoveryError, match=told) as error:
-        await shell(script, within_s=1.0 if "within" in told else 20.0).boxes()
+        await shell(script, within_s=1.0 if "within" in told else 60.0).boxes()
     assert error.value.message.isprintable()
     assert len(error.value.message) < 600
 

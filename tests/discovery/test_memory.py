@@ -40,7 +40,7 @@ class MemoryDesk:
     def __init__(self) -> None:
         self.there = There()
 
-    def discovery(self, label: str | None = None) -> MemoryDiscovery:
+    def discovery(self, label: str | None = None, *, hasty: bool = False) -> MemoryDiscovery:
         made = MemoryDiscovery(label)
         made.faults.append(Words(self.there))
         return made

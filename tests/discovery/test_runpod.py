@@ -134,7 +134,6 @@ async def test_v1_is_asked_where_v2_does_not_exist(gone: Reply, desk: RunpodDesk
         Reply(401),
         Reply(429),
         Close(),
-        Hang(),
         Redirect("/v1"),
         Json([]),
     ],
@@ -145,6 +144,15 @@ async def test_v1_is_not_asked_when_v2_is_in_trouble(trouble: Reply, desk: Runpo
     with pytest.raises(DiscoveryError):
         await discovery.boxes()
     assert [request.target for request in desk.server.requests] == ["/v2/pods"]
+
+
+async def test_v1_is_not_asked_when_v2_does_not_answer(desk: RunpodDesk) -> None:
+    v1(desk, Json([]), v2=Hang())
+    discovery = desk.discovery(hasty=True)
+    with pytest.raises(DiscoveryError):
+        await discovery.boxes()
+    assert not [request for request in desk.server.requests if "v1" in request.target]
+    await discovery.aclose()
 
 
 async def test_v1_is_not_believed_once_v2_was_there(desk: RunpodDesk, discovery: Runpod) -> None:

@@ -168,7 +168,6 @@ PAGE_TWO = (
     Json({"success": True, "next_token": None}),
     Json({"success": False, "instances": [instance(900)], "next_token": None}),
     Json({"success": True, "instances": [instance(0)], "next_token": None}),
-    Drip(),
 )
 
 

@@ -84,8 +84,8 @@ class VastDesk:
         self.secret = secret(folder)
         server.answer = self._answer
 
-    def discovery(self, label: str | None = None, clock: Clock | None = None) -> Vastai:
-        return Vastai(self.secret, label, url=self.server.url, clock=clock, call_s=1.0, question_s=60.0)
+    def discovery(self, label: str | None = None, *, hasty: bool = False, clock: Clock | None = None) -> Vastai:
+        return Vastai(self.secret, label, url=self.server.url, clock=clock, call_s=0.5 if hasty else 30.0)
 
     def _answer(self, request: Request) -> Reply:
         if urlsplit(request.target).path != "/api/v1/instances/":
