@@ -59,7 +59,8 @@ class Listing:
     async def stretches(self) -> AsyncGenerator[Stretch | KnownPart, None]:
         """All paths from the first to the last, without a hole: what the source shows, and parts that are known to be the same.
 
-        Raises SourceError when the listing breaks, or is not what an honest source says; SourceEndless beyond MOST_FILES and MOST_TROUBLED.
+        Raises SourceError when the listing breaks, or is not what an honest source says; SourceEndless beyond MOST_FILES or
+        MOST_TROUBLED.
         """
         doors, known = self._doors, self._known
         digests = frozenset[bytes]() if known is None else await known.begin(doors.store.manifest, doors.target, self._folders)
