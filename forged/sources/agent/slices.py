@@ -63,7 +63,7 @@ class Slice:
     @property
     def with_hash(self) -> bool:
         """The hash of the whole file comes with its end."""
-        return self.file.request.hash_at_source and not self.file.hashed_apart
+        return self.file.hash_wanted and not self.file.hashed_apart
 
     @property
     def unwritten_bytes(self) -> int:
@@ -81,19 +81,20 @@ class Slice:
 
     def take(self, frame: Frame) -> bool:
         if frame.kind == Kind.DATA:
-            self._take_data(frame.payload)
+            self.take_data(frame.payload)
             return False
         if not self.file.over:
             if frame.kind == Kind.PROBLEM:
                 self.file.trouble(problem(self.file.request.entry.path, frame, READ_TROUBLES))
             else:
-                self._take_done(expect(frame, Kind.DONE))
+                self._take_end(expect(frame, Kind.DONE))
         return True
 
-    def _take_data(self, data: bytes) -> None:
+    def take_data(self, data: bytes) -> None:
+        """The next bytes of it. Raises SourceBroken for more than were granted."""
         self.arrived_bytes += len(data)
         if self.arrived_bytes > self.granted_bytes:
-            raise SourceBroken("the agent sent more bytes of a file than it was asked for")
+            raise SourceBroken("the source sent more bytes of a file than it was asked for")
         if not self.file.over:
             if data:
                 self._keep(data)
@@ -106,15 +107,18 @@ class Slice:
         else:
             self.chunks.append(data)
 
-    def _take_done(self, payload: bytes) -> None:
+    def _take_end(self, payload: bytes) -> None:
+        self.take_done(*parse_done(payload, self.with_hash, self.file.request.entry.stat, self.file.expected))
+
+    def take_done(self, done: Done, rest: bytes = b"") -> None:
+        """Its end, with the last bytes. Raises SourceBroken when it is none."""
         stat = self.file.request.entry.stat
-        done, rest = parse_done(payload, self.with_hash, stat, self.file.expected)
         if done.before is not stat and not done.before.same_file(stat):
-            raise SourceBroken("the agent sent another file than it was asked for")
+            raise SourceBroken("the source sent another file than it was asked for")
         self.done = done
-        self._take_data(rest)
+        self.take_data(rest)
         if self.arrived_bytes != self.size_bytes:
-            raise SourceBroken("the agent ended a file before its end")
+            raise SourceBroken("the source ended a file before its end")
 
     def piece(self) -> Piece:
         """What has arrived and is not written yet, for the sink: from here on it counts as written."""
