@@ -239,7 +239,7 @@ class SftpLane(Attended):
             self._greeting.take(packet)
             self._greeting = None
             return
-        question = self._questions.pop(packet.number, None)
+        question = self._questions.get(packet.number)
         if question is None:
             raise SourceBroken("the SFTP server answered what was not asked")
         self._pulse.worked(question.desk, LEAST_BYTES if question.desk is Desk.SMALL else len(packet.body))
@@ -247,6 +247,7 @@ class SftpLane(Attended):
             question.take(packet)
         elif packet.kind == wire.Say.HANDLE and self.ended is None:
             self._close(wire.parse_handle(packet))  # nobody waits for it any more
+        del self._questions[packet.number]  # one whose answer cannot be believed is told so when the lane ends
 
     def _at_the_end(self) -> SourceError:
         if self._greeting is not None:
