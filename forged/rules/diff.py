@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from forged.model.files import SECOND_NS, Entry, Outline
+from forged.model.files import Entry, Outline, Stat
 from forged.model.manifest import AtSource, ManifestRow
 from forged.model.paths import SourcePath
 from forged.model.plan import Change, ChangeKind
@@ -30,11 +30,7 @@ def _apart(entries: Sequence[Entry], present: Sequence[Outline]) -> tuple[list[E
     """Puts aside what a source without inodes shows as it was, to the second: what is remembered may be known better (an agent was
     there before), and stays as it is."""
     looks = {entry.path: entry.stat for entry in entries if entry.stat.is_coarse}
-    alike = {
-        path
-        for path, size_bytes, mtime_ns, *_ in present
-        if (stat := looks.get(path)) and stat.size_bytes == size_bytes and stat.mtime_ns // SECOND_NS == mtime_ns // SECOND_NS
-    }
+    alike = {path for path, *numbers in present if (stat := looks.get(path)) and stat.same_file(Stat(*numbers))}
     return [entry for entry in entries if entry.path not in alike], [outline for outline in present if outline[0] not in alike]
 
 
