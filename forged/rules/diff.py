@@ -30,7 +30,11 @@ def _apart(entries: Sequence[Entry], present: Sequence[Outline]) -> tuple[list[E
     """Puts aside what a source without inodes shows as it was, to the second: what is remembered may be known better (an agent was
     there before), and stays as it is."""
     looks = {entry.path: entry.stat for entry in entries if entry.stat.is_coarse}
-    alike = {path for path, *numbers in present if (stat := looks.get(path)) and stat.same_file(Stat(*numbers))}
+    alike = {
+        path
+        for path, size_bytes, mtime_ns, inode, ctime_ns in present
+        if (stat := looks.get(path)) and stat.same_file(Stat(size_bytes, mtime_ns, inode, ctime_ns))
+    }
     return [entry for entry in entries if entry.path not in alike], [outline for outline in present if outline[0] not in alike]
 
 

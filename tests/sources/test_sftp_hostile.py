@@ -182,18 +182,10 @@ async def test_a_server_that_follows_links_in_its_listing_leads_nowhere(tmp_path
 
     class Follows(Honest):
         def readdir(self, number: int, name: bytes, rest: bytes) -> Iterable[bytes]:
-            answer = super().readdir(number, name, rest)
-            return answer if name in self._read and b"NAME" in answer else [*answer][:0] or self._loop(number, name)
-
-        def _loop(self, number: int, name: bytes) -> Iterable[bytes]:
-            if (name, b"told") in self._told:
+            if name in self._read:
                 return [status(number, Code.EOF)]
-            self._told.add((name, b"told"))
+            self._read.add(name)
             return [names(number, (b"loop", attrs(mode=FOLDER)))]
-
-        def __init__(self) -> None:
-            super().__init__()
-            self._told: set[tuple[bytes, bytes]] = set()
 
         def lstat(self, number: int, name: bytes, rest: bytes) -> Iterable[bytes]:
             return [packet(Say.ATTRS, number, attrs(mode=LINK if name.endswith(b"loop") else FOLDER))]
@@ -202,6 +194,26 @@ async def test_a_server_that_follows_links_in_its_listing_leads_nowhere(tmp_path
         entries, problems, _ = await listed(source)
     assert entries == []
     assert [(problem.path, problem.kind) for problem in problems] == [(b"loop", ProblemKind.LINK)]
+
+
+async def test_a_folder_that_fails_half_way_is_a_problem_beside_what_was_seen(tmp_path: Path) -> None:
+    """Not the root: without that nothing is known."""
+
+    class Fails(Honest):
+        def opendir(self, number: int, name: bytes, rest: bytes) -> Iterable[bytes]:
+            return [packet(Say.HANDLE, number, string(name))]
+
+        def readdir(self, number: int, name: bytes, rest: bytes) -> Iterable[bytes]:
+            if name in self._read:
+                return [status(number, Code.FAILURE if name.endswith(b"folder") else Code.EOF, b"I/O error")]
+            self._read.add(name)
+            deeper = () if name.endswith(b"folder") else ((b"folder", attrs(mode=FOLDER)),)
+            return [names(number, (b"file", attrs()), *deeper)]
+
+    async with opened(Fails(), tmp_path) as source:
+        entries, problems, _ = await listed(source)
+    assert [entry.path for entry in entries] == [b"file", b"folder/file"]
+    assert problems == [Problem(b"folder", ProblemKind.UNREADABLE, "I/O error")]
 
 
 async def test_what_a_server_says_of_an_error_commands_no_terminal(tmp_path: Path) -> None:
