@@ -39,7 +39,7 @@ MOST_FOLDERS = 32
 """Folders open at once: with 50 ms to the box 1,000 take some 5 s, and most servers allow a hundred handles and more."""
 
 TURN_PACKETS = 256
-"""After so many answers others have a turn."""
+"""After so many answers others have a turn, and after each with names: those may be thousands."""
 
 MAX_NUMBERS = 1 << 32
 
@@ -226,7 +226,7 @@ class SftpLane(Attended):
         try:
             for count, packet in enumerate(self._decoder.feed(data), 1):
                 self._dispatch(packet)
-                if count % TURN_PACKETS == 0:
+                if count % TURN_PACKETS == 0 or packet.kind == wire.Say.NAME:
                     await asyncio.sleep(0)
         except SourceBroken as error:
             if self._greeting is None:

@@ -23,6 +23,9 @@ VERSION = 3
 MAX_PACKET_BYTES = 256 << 10
 """The largest packet that is taken: what OpenSSH allows itself (SFTP_MAX_MSG_LENGTH of sftp-common.h, 9.2)."""
 
+MAX_NAMES_BYTES = 128 << 10
+"""The largest answer with names. OpenSSH sends 100 names at once, asyncssh 128: 80 kB where each is as long as a name can be."""
+
 MAX_MESSAGE_BYTES = 200
 """Of a server's own words about an error, so many are shown."""
 
@@ -145,6 +148,10 @@ class Packet(NamedTuple):
 _HEAD = struct.Struct(">IBI")
 _LENGTH = struct.Struct(">I")
 _RANGE = struct.Struct(">QI")
+_USUAL = struct.Struct(">IQIIIII")
+
+USUAL = 1 | 2 | 4 | 8
+"""Size, owner, mode and times: what OpenSSH tells of every file."""
 
 READING = b"\0\0\0\1" + b"\0\0\0\0"
 """SSH_FXF_READ, and no attributes: the end of an OPEN."""
@@ -200,7 +207,7 @@ class Reader:
     """Takes a body apart. Raises SourceBroken where it is shorter than it says, or longer than it should be."""
 
     def __init__(self, body: memoryview) -> None:
-        self._body, self._at = body, 0
+        self._body, self.at = body, 0
 
     def number(self) -> int:
         return int(_LENGTH.unpack(self._take(4))[0])
@@ -216,18 +223,18 @@ class Reader:
         self._take(self.number())
 
     def end(self) -> None:
-        if self._at != len(self._body):
+        if self.at != len(self._body):
             raise SourceBroken("the SFTP server sent an answer with too much in it")
 
     @property
     def more(self) -> bool:
-        return self._at < len(self._body)
+        return self.at < len(self._body)
 
     def _take(self, size_bytes: int) -> memoryview:
-        begin, self._at = self._at, self._at + size_bytes
-        if self._at > len(self._body):
+        begin, self.at = self.at, self.at + size_bytes
+        if self.at > len(self._body):
             raise SourceBroken("the SFTP server sent an answer that is cut short")
-        return self._body[begin : self._at]
+        return self._body[begin : self.at]
 
 
 def _attrs(reader: Reader) -> Attrs:
@@ -302,19 +309,40 @@ def parse_data(packet: Packet) -> bytes:
 
 
 def parse_names(packet: Packet) -> list[Named]:
-    """Of a folder, `.` and `..` left out. Raises SourceBroken for what can be no name."""
-    reader = _expect(packet, Say.NAME)
+    """Of a folder, `.` and `..` left out. Raises SourceBroken for what can be no name, and for too many of them at once."""
+    _expect(packet, Say.NAME)
+    if len(packet.body) > MAX_NAMES_BYTES:
+        raise SourceBroken("the SFTP server sent too many names at once")
     names = []
-    for _ in range(reader.number()):
-        name = reader.string()
-        reader.skip()  # as `ls -l` would show it
-        attrs = _attrs(reader)
-        if not name or b"/" in name or b"\0" in name:
-            raise SourceBroken("the SFTP server sent a name that can be no name")
-        if name not in (b".", b".."):
-            names.append(Named(name, attrs))
-    reader.end()
+    try:
+        for name, attrs in _named(bytes(packet.body)):
+            if not name or b"/" in name or b"\0" in name:
+                raise SourceBroken("the SFTP server sent a name that can be no name")
+            if name not in (b".", b".."):
+                names.append(Named(name, attrs))
+    except struct.error as error:
+        raise SourceBroken("the SFTP server sent an answer that is cut short") from error
     return names
+
+
+def _named(body: bytes) -> Iterator[tuple[bytes, Attrs]]:
+    """What `Reader` would read, in a third of its time: there may be millions. Raises struct.error where it is cut short."""
+    length, usual, at = _LENGTH.unpack_from, _USUAL.unpack_from, 4
+    for _ in range(length(body)[0]):
+        begin = at + 4
+        at = begin + length(body, at)[0]
+        name = body[begin:at]
+        at += 4 + length(body, at)[0]  # as `ls -l` would show it
+        if length(body, at)[0] == USUAL:
+            _, size_bytes, _, _, mode, _, mtime_s = usual(body, at)
+            at += _USUAL.size
+            yield name, Attrs(size_bytes, mode, mtime_s)
+        else:
+            reader = Reader(memoryview(body)[at:])
+            yield name, _attrs(reader)
+            at += reader.at
+    if at != len(body):
+        raise SourceBroken("the SFTP server sent an answer with too much in it")
 
 
 def parse_realpath(packet: Packet) -> bytes:
@@ -335,7 +363,7 @@ def parse_limits(packet: Packet) -> Limits:
 
 def parse_version(packet: Packet) -> bool:
     """Whether the server tells its limits. Raises SourceBroken for no version of ours."""
-    if packet.kind != Say.VERSION or packet.number < VERSION:
+    if packet.kind != Say.VERSION or packet.number != VERSION:
         raise SourceBroken("it speaks no SFTP of version 3")
     reader = Reader(packet.body)
     told = False

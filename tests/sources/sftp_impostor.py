@@ -30,7 +30,7 @@ def status(number: int, code: int, words: bytes = b"") -> bytes:
 
 
 def attrs(size_bytes: int = FILE_BYTES, mode: int = FILE, mtime_s: int = MTIME_S) -> bytes:
-    return struct.pack(">IQIII", 1 | 4 | 8, size_bytes, mode, mtime_s, mtime_s)
+    return struct.pack(">IQIIIII", 1 | 2 | 4 | 8, size_bytes, 0, 0, mode, mtime_s, mtime_s)
 
 
 def names(number: int, *found: tuple[bytes, bytes]) -> bytes:

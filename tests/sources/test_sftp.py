@@ -6,16 +6,17 @@ import asyncio
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import asyncssh
 import pytest
 
 from forged.model.errors import NotSupported, SourceLost, SourceMissing
 from forged.model.files import Entry, ProblemKind, Stat
 from forged.model.observer import Nobody
-from forged.model.target import SourceKind, Target
+from forged.model.target import SourceAddress, SourceKind, SshOptions, Target
 from forged.model.transfer import Fetched
 from forged.sources.base import Source
 from forged.sources.hostkeys import ForgetfulPins
@@ -30,7 +31,7 @@ from tests.sources.contract import SourceContract
 from tests.sources.test_ssh import no_source, target_at
 from tests.support.proxy import CutAfter, StallAfter, proxy
 from tests.support.sinks import MIB, MemorySink
-from tests.support.ssh import empty
+from tests.support.ssh import door, empty
 from tests.support.sshd import SSHD, Sshd
 from tests.support.sshd import sshd as running_sshd
 
@@ -50,15 +51,19 @@ def coarse(entry: Entry) -> Entry:
     return Entry(entry.path, Stat(entry.stat.size_bytes, entry.stat.mtime_ns // NANO * NANO))
 
 
-class SftpBox(FolderBox):
+class CoarseBox(FolderBox):
+    """A folder as SFTP shows it."""
+
+    def entry(self, path: bytes) -> Entry:
+        return coarse(super().entry(path))
+
+
+class SftpBox(CoarseBox):
     """A folder behind a real sshd that runs nothing but its SFTP server, which shows it as `shown`."""
 
     def __init__(self, server: Sshd, root: Path, home: Path, shown: str = "") -> None:
         super().__init__(root, lambda root: source_at(server, shown or str(root), home))
         self._server = server
-
-    def entry(self, path: bytes) -> Entry:
-        return coarse(super().entry(path))
 
     async def empty(self) -> None:
         await empty(self._server)
@@ -91,6 +96,32 @@ class TestInAChroot(SourceContract):
                 yield SftpBox(server, jail / "outputs", away_from_home, "/outputs")
         finally:
             shutil.rmtree(jail)
+
+
+class TestAnotherServer(SourceContract):
+    """asyncssh's own SFTP server: another's order of answers, other words for errors, limits of megabytes."""
+
+    @pytest.fixture
+    async def box(self, quick_path: Path, away_from_home: Path) -> AsyncIterator[FolderBox]:
+        key = asyncssh.generate_private_key("ssh-ed25519")
+        key.write_private_key(str(away_from_home / "id"))
+        server = await asyncssh.listen(
+            "127.0.0.1",
+            0,
+            server_host_keys=[asyncssh.generate_private_key("ssh-ed25519")],
+            authorized_client_keys=asyncssh.import_authorized_keys(key.export_public_key().decode()),
+            sftp_factory=asyncssh.SFTPServer,
+            reuse_address=False,
+        )
+
+        def source(root: Path) -> Source:
+            where = SourceAddress(SourceKind.SFTP, str(root), "127.0.0.1", "demo", server.get_port())
+            opened = door(where, away_from_home, SshOptions(identity_file=away_from_home / "id"))
+            return SftpSource(opened.open_link, os.fsencode(root), max_lanes=2)
+
+        yield CoarseBox(quick_path / "root", source)
+        server.close()
+        await server.wait_closed()
 
 
 async def test_it_says_what_it_is(sftp_only: Sshd, quick_path: Path, away_from_home: Path) -> None:

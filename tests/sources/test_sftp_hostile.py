@@ -75,6 +75,11 @@ class CountsTooMany(Honest):
         return [packet(Say.NAME, number, struct.pack(">I", 0xFFFFFFFF) + string(b"a"))]
 
 
+class NamesTooMany(Honest):
+    def readdir(self, number: int, name: bytes, rest: bytes) -> Iterable[bytes]:
+        return [names(number, *[(b"a", struct.pack(">I", 0))] * 15_000)]
+
+
 class AnswersTwice(Honest):
     def readdir(self, number: int, name: bytes, rest: bytes) -> Iterable[bytes]:
         return [names(number, (b"file", attrs())), names(number, (b"other", attrs()))]
@@ -145,11 +150,11 @@ class HasTwoRealPaths(Honest):
         )
 
 
-LIES = (
-    ClimbsOut, NamesWithNul, NamesNothing, CountsTooMany, AnswersTwice, AnswersWhatNobodyAsked, AnswersWithAnotherKind,
-    SaysOkInsteadOfAHandle, EndlessHandle, SendsMoreThanAsked, SendsNothing, SendsGiants, SendsCrumbs, TellsNoSize,
-    TailsAttributes, ExtendsForEver, HasTwoRealPaths,
-)  # fmt: skip
+LIES = [
+    ClimbsOut, NamesWithNul, NamesNothing, CountsTooMany, NamesTooMany, AnswersTwice, AnswersWhatNobodyAsked,
+    AnswersWithAnotherKind, SaysOkInsteadOfAHandle, EndlessHandle, SendsMoreThanAsked, SendsNothing, SendsGiants,
+    SendsCrumbs, TellsNoSize, TailsAttributes, ExtendsForEver, HasTwoRealPaths,
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("lie", LIES, ids=lambda lie: lie.__name__)
@@ -290,26 +295,56 @@ class EndlessFolder(Honest):
 
     def readdir(self, number: int, name: bytes, rest: bytes) -> Iterable[bytes]:
         count = next(self._numbers)
-        return [names(number, *((b"%09d" % (count * 1000 + each) + b"x" * self._size, attrs()) for each in range(1000)))]
+        return [names(number, *((b"%09d" % (count * 400 + each) + b"x" * self._size, attrs()) for each in range(400)))]
 
 
 class EndlessRepetition(Honest):
+    MANY = names(0, *[(b"file", attrs())] * 3000)[9:]
+
     def readdir(self, number: int, name: bytes, rest: bytes) -> Iterable[bytes]:
-        return [names(number, *[(b"file", attrs())] * 4000)]
+        return [packet(Say.NAME, number, self.MANY)]
 
 
 @pytest.mark.parametrize("make", [lambda: EndlessFolder(200), EndlessRepetition], ids=["names", "one name"])
 async def test_a_folder_without_end_is_given_up_within_its_bound(
     make: Callable[[], Honest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sftp_scan, "MOST_BYTES", 4 * MIB)
-    monkeypatch.setattr(sftp_scan, "AHEAD_BYTES", MIB)
+    monkeypatch.setattr(sftp_scan, "MOST_BYTES", MIB)
+    monkeypatch.setattr(sftp_scan, "AHEAD_BYTES", MIB // 2)
     async with opened(make(), tmp_path) as source:
         tracemalloc.start()
         try:
             with pytest.raises(SourceEndless):
                 await listed(source)
-            assert tracemalloc.get_traced_memory()[1] < 40 * MIB  # both ends are in this process
+            assert tracemalloc.get_traced_memory()[1] < 16 * MIB  # both ends are in this process
+        finally:
+            tracemalloc.stop()
+
+
+class EndlessEverywhere(Honest):
+    """A hundred folders, each without end, of names that take the least on the wire and the most in memory."""
+
+    MANY = names(0, *[(b"a", struct.pack(">I", 0))] * 2_000)[9:]
+
+    def readdir(self, number: int, name: bytes, rest: bytes) -> Iterable[bytes]:
+        if name == b"1" and name in self._read:
+            return [status(number, Code.EOF)]
+        if name == b"1":
+            self._read.add(name)
+            return [names(number, *((b"%02d" % each, attrs(mode=FOLDER)) for each in range(100)))]
+        return [packet(Say.NAME, number, self.MANY)]
+
+
+async def test_folders_without_end_side_by_side_cost_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sftp_scan, "MOST_BYTES", MIB)
+    monkeypatch.setattr(sftp_scan, "AHEAD_BYTES", MIB // 2)
+    monkeypatch.setattr(sftp_scan, "ALL_QUESTIONS", 8)
+    async with opened(EndlessEverywhere(), tmp_path) as source:
+        tracemalloc.start()
+        try:
+            with pytest.raises(SourceEndless):
+                await listed(source)
+            assert tracemalloc.get_traced_memory()[1] < 16 * MIB  # both ends are in this process
         finally:
             tracemalloc.stop()
 
