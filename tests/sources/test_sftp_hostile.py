@@ -299,7 +299,7 @@ class EndlessFolder(Honest):
 
 
 class EndlessRepetition(Honest):
-    MANY = names(0, *[(b"file", attrs())] * 3000)[9:]
+    MANY = names(0, *[(b"file", attrs())] * 2_000)[9:]
 
     def readdir(self, number: int, name: bytes, rest: bytes) -> Iterable[bytes]:
         return [packet(Say.NAME, number, self.MANY)]
