@@ -160,7 +160,7 @@ PROVEN = (
     Breach(
         6,
         "a name of an SFTP server may climb out",
-        "forged/sources/sftp_wire.py",
+        "forged/sources/sftp_answers.py",
         '        if not name or b"/" in name or b"\\0" in name:',
         "        if False:",
         ("tests/sources/test_sftp_hostile.py::test_a_server_that_lies_is_cut_off",),

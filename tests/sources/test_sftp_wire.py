@@ -11,20 +11,20 @@ from hypothesis import strategies as st
 
 from forged.model.errors import SourceBroken
 from forged.model.files import Stat
-from forged.sources import sftp_wire as wire
+from forged.sources import sftp_answers as answers
 from forged.sources.sftp_clock import box_time_ns
 from forged.sources.sftp_wire import MAX_PACKET_BYTES, NANO, Attrs, Code, Decoder, Packet, Refused, Say, string
 from tests.sources.sftp_impostor import FILE, FOLDER, attrs, names, packet, status
 
 PARSERS: list[Callable[[Packet], object]] = [
-    wire.parse_attrs,
-    wire.parse_data,
-    wire.parse_done,
-    wire.parse_handle,
-    wire.parse_limits,
-    wire.parse_names,
-    wire.parse_realpath,
-    wire.parse_version,
+    answers.parse_attrs,
+    answers.parse_data,
+    answers.parse_done,
+    answers.parse_handle,
+    answers.parse_limits,
+    answers.parse_names,
+    answers.parse_realpath,
+    answers.parse_version,
 ]
 
 SOME = (
@@ -76,8 +76,8 @@ def test_a_packet_of_impossible_length_is_noticed_before_it_has_come(length: int
 
 def test_only_what_is_told_is_known_of_a_file() -> None:
     everything = struct.pack(">IQIIIIII", 1 | 2 | 4 | 8 | 0x80000000, 5, 1, 2, FILE, 6, 7, 1) + string(b"a") + string(b"b")
-    assert wire.parse_attrs(one(packet(Say.ATTRS, 1, everything))) == Attrs(5, FILE, 7)
-    nothing = wire.parse_attrs(one(packet(Say.ATTRS, 1, struct.pack(">I", 0))))
+    assert answers.parse_attrs(one(packet(Say.ATTRS, 1, everything))) == Attrs(5, FILE, 7)
+    nothing = answers.parse_attrs(one(packet(Say.ATTRS, 1, struct.pack(">I", 0))))
     assert nothing == Attrs(None, None, None)
     assert not nothing.whole
     assert Attrs(5, FILE, 7).stat == Stat(5, 7 * NANO)
@@ -88,15 +88,15 @@ def test_only_what_is_told_is_known_of_a_file() -> None:
 def test_a_status_may_come_without_words() -> None:
     """Some servers of version 2 and 3 send the code alone."""
     with pytest.raises(Refused) as refused:
-        wire.parse_done(one(packet(Say.STATUS, 1, struct.pack(">I", 3))))
+        answers.parse_done(one(packet(Say.STATUS, 1, struct.pack(">I", 3))))
     assert (refused.value.code, str(refused.value)) == (Code.PERMISSION_DENIED, "Permission denied")
     with pytest.raises(Refused) as unknown:
-        wire.parse_done(one(status(1, 4_000, b"what\x1bever")))
+        answers.parse_done(one(status(1, 4_000, b"what\x1bever")))
     assert (unknown.value.code, str(unknown.value)) == (Code.FAILURE, "what\\x1bever")
 
 
 def test_dots_are_no_names_of_a_folder() -> None:
-    found = wire.parse_names(one(names(1, (b".", attrs()), (b"..", attrs()), (b"...", attrs()))))
+    found = answers.parse_names(one(names(1, (b".", attrs()), (b"..", attrs()), (b"...", attrs()))))
     assert [named.name for named in found] == [b"..."]
 
 
