@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from forged.daemon.pool import Pool
@@ -33,7 +34,7 @@ from forged.model.errors import (
     StoreError,
 )
 from forged.model.jobs import Job, JobStatus, new_job_id
-from forged.model.manifest import Hold
+from forged.model.manifest import Hold, PinKeeper
 from forged.model.observer import Nobody, Observer
 from forged.model.paths import SourcePath, source_path
 from forged.model.settings import Config
@@ -43,6 +44,7 @@ from forged.rules.selection import Selector, folder_path
 from forged.sources.base import Source
 from forged.sources.hostkeys import ForgetfulPins
 from forged.sources.local import LocalSource
+from forged.sources.placed import Placed, Remembered, wanted_of
 from forged.sources.retrying import Retrying, RetryPolicy
 from forged.sources.ssh import ssh_source
 from forged.store.base import Store
@@ -198,7 +200,7 @@ class App:
         """The body for the target's scheme, in its coat."""
         policy = RetryPolicy(target.transfer.retry_attempts, target.transfer.retry_delay_s, patient_opening=patient_opening)
         return Retrying(
-            lambda: self._bare_source(target, observer),
+            lambda: self._placed_source(target, observer),
             policy,
             target=target.name,
             clock=self.clock,
@@ -206,15 +208,46 @@ class App:
             resume_points=destination.resume_points,
         )
 
-    def _bare_source(self, target: Target, observer: Observer) -> Source:
-        if target.source.kind is SourceKind.LOCAL:
-            return LocalSource(os.fsencode(target.source.path), [each.home.dest for each in self.config.targets])
-        if target.source.kind is not SourceKind.SSH:
-            raise NotSupported(
-                f"{target.source}: this version of forged reads ssh:// sources and local folders",
-                hint="reach the box by ssh://user@host/path; other kinds of source come with later versions",
-            )
-        return ssh_source(target, self.store.pins, observer, self._ssh_home)
+    def _placed_source(self, target: Target, observer: Observer) -> Source:
+        """A target that names folders gets each from where it really is."""
+        homes = [each.home.dest for each in self.config.targets]
+        make = partial(bare_source, pins=self.store.pins, observer=observer, ssh_home=self._ssh_home, homes=homes)
+        return placed_source(target, make, partial(self._remembered, target))
+
+    async def _remembered(self, target: Target, folders: Sequence[SourcePath]) -> frozenset[SourcePath]:
+        """Those of these folders that the manifest knows files below."""
+        manifest, known = self.store.manifest, set[SourcePath]()
+        for folder in folders:
+            rows = await manifest.between(target.manifest, SourcePath(folder + b"/"), SourcePath(folder + b"0"), 1)
+            known.update(folder for row in rows if row.path.startswith(folder + b"/"))
+        return frozenset(known)
+
+
+def bare_source(target: Target, *, pins: PinKeeper, observer: Observer, ssh_home: Path, homes: Sequence[Path] = ()) -> Source:
+    """The body for the target's scheme, still closed. `homes`: what forged writes to, never to be read as a source.
+
+    Raises NotSupported.
+    """
+    if target.source.kind is SourceKind.LOCAL:
+        return LocalSource(os.fsencode(target.source.path), homes)
+    if target.source.kind is not SourceKind.SSH:
+        raise NotSupported(
+            f"{target.source}: this version of forged reads ssh:// sources and local folders",
+            hint="reach the box by ssh://user@host/path; other kinds of source come with later versions",
+        )
+    return ssh_source(target, pins, observer, ssh_home)
+
+
+def placed_source(target: Target, make: Callable[[Target], Source], remembered: Remembered | None = None) -> Source:
+    """What `make` answers for the target; where it names folders, in the coat that finds them."""
+    if not target.selection.folders:
+        return make(target)
+
+    def at(root: bytes) -> Source:
+        return make(replace(target, source=replace(target.source, path=os.fsdecode(root))))
+
+    wanted = wanted_of(target)
+    return Placed(at, wanted, remembered) if remembered else Placed(at, wanted)
 
 
 async def _begin_anew(config: Config, damage: StoreDamaged, clock: Clock) -> Rebuilt:
