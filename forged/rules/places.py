@@ -16,19 +16,7 @@ from forged.model.files import Problem, ProblemKind
 from forged.model.paths import SourcePath, shown
 from forged.model.places import Place
 
-USUAL = (
-    b"/workspace",
-    b"/opt",
-    b"/root",
-    b"/home/*",
-    b"/mnt",
-    b"/data",
-    b"/storage",
-    b"/runpod-volume",
-    b"/app",
-    b"/srv",
-    b"/media",
-)
+USUAL = (b"/workspace", b"/opt", b"/root", b"/home/*", b"/app", b"/runpod-volume", b"/storage", b"/data", b"/mnt", b"/media")
 """Below these a link of a rented box may lead: where images, volumes and logins keep programs and their outputs. Not to one of
 them itself, and not into a hidden folder: `/root/.ssh` is nobody's output."""
 
@@ -122,7 +110,7 @@ def _usual(real: bytes) -> Iterator[bytes]:
 
 
 def _refused(ask: Asked, place: Place) -> Problem:
-    why = f"it leads to {shown(place.path)}, where forged follows no link; if that is right, make it the source of a target of its own"
+    why = f"it leads to {shown(place.path)}, where forged follows no link; if that is right, make that the source of a target"
     return Problem(ask.folder, ProblemKind.UNREADABLE, why)
 
 

@@ -137,16 +137,20 @@ class Placed:
         self, folders: Sequence[SourcePath] = (), known: Collection[bytes] = ()
     ) -> AsyncGenerator[ListingPart | SamePart | ListingEnd, None]:
         inside = self._opened()
-        names, arrangement = await self._arranged(inside.source)
-        if names != inside.names:
-            raise SourceLost(
-                "a folder leads elsewhere than before", hint="forged connects again by itself, and takes it from there"
-            )
+        arrangement = await self._unmoved(inside)
         self._remembered |= {mount.folder for mount in arrangement.mounts}
-        listing = PlacedListing(inside.source, inside.names, self._told(arrangement), self._whose)
+        absent = [one.path for one in arrangement.missing]
+        listing = PlacedListing(inside.source, inside.names, absent, self._told(arrangement), self._whose)
         async with aclosing(listing.parts(folders, known)) as parts:
             async for part in parts:
                 yield part
+
+    async def _unmoved(self, inside: _Inside) -> Arrangement:
+        """Where the folders are now. Raises SourceLost when names mean other paths than before, and as `_arranged` does."""
+        names, arrangement = await self._arranged(inside.source)
+        if names != inside.names:
+            raise SourceLost("a folder leads elsewhere than before", hint="forged connects again by itself and follows")
+        return arrangement
 
     def _told(self, arrangement: Arrangement) -> Sequence[Problem]:
         """Folders that a type guesses at and that were never there are no news, as long as there are others."""
@@ -160,6 +164,8 @@ class Placed:
         names = inside.names
         async with aclosing(inside.source.watch(self._watched(folders, names))) as answers:
             async for notices in answers:
+                if notices.gone or notices.overflow:
+                    await self._unmoved(inside)
                 yield notices if names.plain else _named_notices(notices, names)
 
     def _watched(self, folders: Sequence[SourcePath], names: Renaming) -> Sequence[SourcePath]:

@@ -13,13 +13,21 @@ from forged.sources.base import Source
 
 
 class PlacedListing:
-    """One listing. `problems` are the folders that do not come home under their own name.
+    """One listing. `absent` are folders where nothing is, `problems` what is told of these and of others that are left out.
 
     `whose` remembers from listing to listing which folder a part's digest came from, so that each is asked about its own only.
     """
 
-    def __init__(self, source: Source, names: Renaming, problems: Sequence[Problem], whose: dict[bytes, bytes]) -> None:
-        self._source, self._names, self._problems, self._whose = source, names, problems, whose
+    def __init__(
+        self,
+        source: Source,
+        names: Renaming,
+        absent: Sequence[bytes],
+        problems: Sequence[Problem],
+        whose: dict[bytes, bytes],
+    ) -> None:
+        self._source, self._names, self._whose = source, names, whose
+        self._absent, self._problems = absent, problems
         self._entries = 0
         self._began_ns: int | None = None
 
@@ -57,20 +65,20 @@ class PlacedListing:
             problem = next((one for one in self._problems if _is_in(folder, one.path)), None)
             if problem is not None:
                 told.append(Problem(folder, problem.kind, problem.message))
-            elif not (tops and _is_in(folder, tops[-1])):
+            elif not any(_is_in(folder, one) for one in self._absent) and not (tops and _is_in(folder, tops[-1])):
                 tops.append(folder)
         return tops, told
 
     async def _below(self, top: bytes, known: Collection[bytes]) -> AsyncGenerator[ListingPart | SamePart, None]:
-        """One folder, and where their names belong, the linked ones below it."""
+        """One folder, and where their names belong, the linked ones below it. Parts that those may divide have no digest."""
         linked = sorted((one.folder for one in self._names.linked if one.folder != top and _is_in(one.folder, top)), key=_order)
         waiting = [name for name in linked if not any(name != other and _is_in(name, other) for other in linked)]
-        async with aclosing(self._own(top, () if waiting else known)) as parts:
+        async with aclosing(self._own(top, () if linked else known)) as parts:
             async for part in parts:
                 if isinstance(part, SamePart):
                     yield part
                     continue
-                part = _without_links_to(part, linked)
+                part = _undivided(part, linked) if linked else part
                 while waiting and part.entries and part.entries[-1].path > _order(waiting[0]):
                     cut = bisect_left(part.entries, _order(waiting[0]), key=lambda entry: entry.path)
                     if cut or part.problems:
@@ -132,8 +140,7 @@ def _renamed(path: bytes, old: bytes, new: bytes) -> bytes:
     return new + b"/" + rest if new and rest else new or rest
 
 
-def _without_links_to(part: ListingPart, linked: Sequence[bytes]) -> ListingPart:
-    """Without what was said of a link that leads to a folder which is listed."""
+def _undivided(part: ListingPart, linked: Sequence[bytes]) -> ListingPart:
+    """Without a digest, and without what was said of a link that leads to a folder which is listed."""
     ways = {one.path for one in part.problems if one.kind is ProblemKind.LINK and any(_is_in(name, one.path) for name in linked)}
-    kept = tuple(one for one in part.problems if one.path not in ways)
-    return part if len(kept) == len(part.problems) else ListingPart(part.entries, kept, part.digest)
+    return ListingPart(part.entries, tuple(one for one in part.problems if one.path not in ways))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -116,7 +117,7 @@ def test_every_folder_is_accounted_for_and_no_place_is_in_two(
 ) -> None:
     asked = below(*world)
     answer = arranged(asked, *world.values(), confined=confined, remembered=sorted(known))
-    mounted = dict((mount.folder, mount.real) for mount in answer.mounts)
+    mounted = {mount.folder: mount.real for mount in answer.mounts}
     told = {one.path for one in (*answer.missing, *answer.problems)}
     assert not mounted.keys() & told
     for folder, real in world.items():
@@ -126,7 +127,7 @@ def test_every_folder_is_accounted_for_and_no_place_is_in_two(
                 for outer, place in mounted.items()
             )
     reals = sorted(real + b"/" for real in mounted.values())
-    assert not any(later.startswith(earlier) for earlier, later in zip(reals, reals[1:], strict=False))
+    assert not any(later.startswith(earlier) for earlier, later in pairwise(reals))
     for folder, real in mounted.items():
         assert real == own_path(ROOT, folder) or real.startswith((ROOT + b"/", *(() if confined else (b"/opt/", b"/root/"))))
 
@@ -152,7 +153,7 @@ def test_names_and_paths_are_two_words_for_one_file(world: dict[bytes, bytes | N
     both = renaming(ROOT, answer.mounts)
     for mount in answer.mounts:
         name = mount.folder + b"/" + rest if rest else mount.folder
-        inner = any(one.folder != mount.folder and name.startswith(one.folder + b"/") for one in answer.mounts)
+        inner = any(one != mount and (name + b"/").startswith(one.folder + b"/") for one in answer.mounts)
         if not inner:
             assert own_path(both.base, both.path(name)) == (mount.real + b"/" + rest if rest else mount.real)
             assert both.name(both.path(name)) == name

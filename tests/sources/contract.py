@@ -143,9 +143,8 @@ class SourceContract(FetchContract, WatchContract):
         root, real, one, two, inner, *others = await source.resolve([box.at(path) for path in asked])
         places = [place for place in (root, real, one, two, inner) if isinstance(place, Place)]
         assert len(places) == 5
-        assert [place.path for place in places[1:]] == [
-            places[0].path + end for end in (b"/real", b"/real", b"/real/inner", b"/real/inner")
-        ]
+        ends = (b"", b"/real", b"/real", b"/real/inner", b"/real/inner")
+        assert [place.path for place in places] == [places[0].path + end for end in ends]
         assert (places[1].identity, places[3].identity) == (places[2].identity, places[4].identity)
         assert places[1].identity is None or places[1].identity != places[3].identity
         kinds = [kind_of(other) for other in others]

@@ -12,9 +12,8 @@ ABILITIES = b"list fetch hash look remove clock space"  # and watch, where the b
 MAGIC = b"\n\0forged agent\0\n"  # our first bytes: a login script that prints something does not confuse the client
 
 START, LIST, GRANT, CANCEL, FETCH, HASH, LOOK, REMOVE, CLOCK, SPACE, WATCH, REMOVE_FOLDER, RESOLVE = range(0x01, 0x0E)
-HELLO, REFUSED, LISTED, LIST_END, DATA, DONE, HASHED, LOOKED, REMOVED, PROBLEM, TIME, ROOM, BEAT, NOTICED, SAME, PLACED = range(
-    0x81, 0x91
-)
+HELLO, REFUSED, LISTED, LIST_END, DATA, DONE, HASHED, LOOKED = range(0x81, 0x89)
+REMOVED, PROBLEM, TIME, ROOM, BEAT, NOTICED, SAME, PLACED = range(0x89, 0x91)
 CANCELLED, CHANGED, VANISHED, UNREADABLE, BAD_NAME, LINK = range(6)  # what a PROBLEM may say
 
 HEADER = struct.Struct(">BII")  # kind, call, bytes that follow
