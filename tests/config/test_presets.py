@@ -39,9 +39,9 @@ def test_half_written_files_are_excluded_and_pictures_are_not(type_: TargetType)
 
 
 def test_exclusions_of_the_owner_add_up_and_can_take_one_back(tmp_path: Path) -> None:
-    selector = Selector(selection('type = "forge"\nexclude = ["/grids/", "!*.tmp"]', tmp_path))
-    assert not selector.selects(source_path(b"grids/a.png"))
-    assert selector.selects(source_path(b"a.tmp"))
+    selector = Selector(selection('type = "forge"\nexclude = ["/outputs/grids/", "!*.tmp"]', tmp_path))
+    assert not selector.selects(source_path(b"outputs/grids/a.png"))
+    assert selector.selects(source_path(b"outputs/a.tmp"))
 
 
 def test_growing_logs_are_mutable_unless_the_owner_says_otherwise(tmp_path: Path) -> None:
