@@ -151,21 +151,27 @@ class Probe:
         selection = Selection(folders=one.trees, include=one.include, exclude=preset(one.type).exclude)
         target = self._target(one.type, one.path, selection)
         counted = Counted(Selector(selection))
+        free_bytes = None
         try:
             async with placed_source(target, self._bare) as source, asyncio.timeout(COUNT_S):
+                free_bytes = await self._free_bytes(source, target)
                 await counted.count(source, one.trees)
         except SourceMissing:
             return None
         except TimeoutError:
             counted.cut = True
-        free_bytes = await self._free_bytes(target)
         return Found(
             one.type, one.path, counted.files, counted.size_bytes, free_bytes, counted.cut, one.folders_to_name, one.include
         )
 
-    async def _free_bytes(self, target: Target) -> int | None:
-        async with self._bare(target) as source:
-            return (await source.space()).free_bytes if isinstance(source, Roomy) else None
+    async def _free_bytes(self, source: Source, target: Target) -> int | None:
+        """Of the open source, or where a coat hides that, of one more."""
+        if isinstance(source, Roomy):
+            return (await source.space()).free_bytes
+        if not target.selection.folders:
+            return None
+        async with self._bare(target) as bare:
+            return (await bare.space()).free_bytes if isinstance(bare, Roomy) else None
 
 
 class Counted:

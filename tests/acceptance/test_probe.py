@@ -1,12 +1,12 @@
-"""`forged probe` on a box of each program, its block pasted into a TOML, and `forged once`: just the wanted files, each once.
+"""`forged probe` on a box of each program, its block pasted into a TOML, and a sync: just the wanted files, each once.
 
-The box has a disk of its own behind a real sshd (`support/rented`); its trees are named as the programs name them.
+The box has a disk of its own behind a real sshd (`support/rented`); its trees are named as the programs name them. The box that has
+everything is probed and synced by the real commands; the many that have one program in this process, which spares two seconds each.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +14,14 @@ from pathlib import Path
 
 import pytest
 
+from forged.cli.probe import report
+from forged.config.address import parse_source
+from forged.config.load import load
+from forged.daemon.app import App
+from forged.daemon.probe import Probe
+from forged.model.observer import Nobody
+from forged.model.target import SshOptions
+from forged.sync.cycle import RoundResult
 from tests.support.programs import (
     AI_DOCK,
     AI_DOCK_MOVED,
@@ -62,15 +70,32 @@ class Owner:
         assert done.returncode == status, f"exit {done.returncode}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
         return done.stdout
 
-    def probed(self, path: str = "", status: int = 0) -> str:
+    def command(self, path: str = "", status: int = 0) -> str:
+        """What `forged probe` prints."""
         return self.forged("probe", "-i", str(self.sshd.identity), self.sshd.url(path), status=status)
+
+    async def probed(self, url: str | None = None) -> str:
+        """The same, without a process of its own."""
+        ssh = SshOptions(identity_file=self.sshd.identity)
+        findings = await Probe(parse_source(url or self.sshd.url("")), ssh, self.root).look()
+        return "\n".join(line.text for line in report(findings))
 
     def paste(self, blocks: str) -> None:
         settled = blocks.replace("[[target]]\n", '[[target]]\nsettle = "0s"\n')
         (self.root / "forged.toml").write_text(HEAD.format(root=self.root) + settled)
 
-    def sync(self, status: int = 0) -> str:
-        return self.forged("-c", str(self.root / "forged.toml"), "once", status=status)
+    def sync_by_command(self) -> str:
+        return self.forged("-c", str(self.root / "forged.toml"), "once")
+
+    async def sync(self) -> list[RoundResult]:
+        """One sync of all targets."""
+        config = load(self.root / "forged.toml", {"HOME": str(self.root), "XDG_RUNTIME_DIR": str(self.root)}, is_root=False)
+        async with App.open(config, observer=Nobody(), ssh_home=self.root) as app:
+            return await app.once()
+
+    async def synced(self) -> None:
+        """The same, and all went well."""
+        assert [result.success for result in await self.sync()].count(False) == 0
 
     def home(self) -> dict[str, bytes]:
         """Everything at home, but forged's own: path below ~/media to content."""
@@ -109,25 +134,19 @@ BOXES = {
 
 
 @pytest.mark.parametrize("name", BOXES)
-def test_the_printed_block_brings_just_what_the_program_made(name: str, owner: Owner) -> None:
+async def test_the_printed_block_brings_just_what_the_program_made(name: str, owner: Owner) -> None:
     type_, target, tree = BOXES[name]
-    if name == "comfyui with outputs elsewhere":
-        (owner.disk / "workspace/storage").mkdir(parents=True)
-        (owner.disk / "workspace/storage/output").mkdir()
-        (owner.disk / "workspace/ComfyUI").mkdir(parents=True)
-        (owner.disk / "workspace/ComfyUI/output").symlink_to("../storage/output")
-        tree = Tree(tree.wanted, tree.unwanted)
     tree.build(owner.disk)
-    told = owner.probed()
+    told = await owner.probed()
     blocks = told[told.index("[[target]]") :]
     assert blocks.count("[[target]]") == 1, told
     assert f'type = "{type_}"' in blocks
     assert "ssh agent (python 3" in told
     assert owner.sshd.fingerprint in told
     owner.paste(blocks)
-    owner.sync()
+    await owner.synced()
     assert owner.home() == expected(target, tree)
-    owner.sync()
+    await owner.synced()
     assert owner.home() == expected(target, tree)
 
 
@@ -142,16 +161,16 @@ def rented_names(tree: Tree) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("type_", ["vastai", "runpod"])
-def test_one_target_for_a_rented_box_brings_what_all_programs_made(type_: str, owner: Owner) -> None:
+async def test_one_target_for_a_rented_box_brings_what_all_programs_made(type_: str, owner: Owner) -> None:
     for tree in ALL:
         tree.build(owner.disk)
     everything = {path: data for tree in ALL for path, data in rented_names(tree).items()}
     for path in [one for one in everything if one.startswith("box/opt/ComfyUI/")]:
         everything[path.replace("box/opt/", "box/")] = everything.pop(path)  # /workspace/ComfyUI leads there: that is its name
     owner.paste(target(owner, type_))
-    owner.sync()
+    await owner.synced()
     assert owner.home() == everything
-    owner.sync()
+    await owner.synced()
     assert owner.home() == everything
 
 
@@ -160,50 +179,65 @@ def target(owner: Owner, type_: str) -> str:
     return f'[[target]]\nname = "box"\ntype = "{type_}"\n{address}dest = "{owner.root}/media/box"\n'
 
 
-def test_probe_finds_everything_on_a_box_that_has_everything(owner: Owner) -> None:
+def test_probe_and_once_on_a_box_that_has_everything(owner: Owner) -> None:
+    """By the real commands."""
     for tree in ALL:
         tree.build(owner.disk)
-    told = owner.probed()
+    told = owner.command()
     blocks = told[told.index("[[target]]") :]
     assert blocks.count("[[target]]") == len(ALL)
     assert "/workspace/ComfyUI/output: it is the same folder as opt/ComfyUI/output" in told
     owner.paste(blocks)
-    owner.sync()
+    owner.sync_by_command()
     assert sorted(owner.home().values()) == sorted(content(path) for tree in ALL for path in tree.wanted.values())
 
 
-def test_names_stay_when_the_image_links_its_tree_into_the_workspace_later(owner: Owner) -> None:
+async def test_names_stay_when_the_image_links_its_tree_into_the_workspace_later(owner: Owner) -> None:
     """Files came home as opt/ComfyUI/...; that another name leads there now brings nothing twice, and what is new goes beside."""
     comfyui("/opt/ComfyUI").build(owner.disk)
     owner.paste(target(owner, "vastai"))
-    owner.sync()
+    await owner.synced()
     before = owner.home()
     assert set(before) == {f"box/opt/ComfyUI/output/{path}" for path in comfyui("").wanted}
     (owner.disk / "workspace/ComfyUI").symlink_to("/opt/ComfyUI")
     (owner.disk / "opt/ComfyUI/output/new.txt").write_bytes(b"new")
-    owner.sync()
+    await owner.synced()
     assert owner.home() == before | {"box/opt/ComfyUI/output/new.txt": b"new"}
 
 
-def test_a_box_cannot_lead_forged_to_what_is_no_output(owner: Owner) -> None:
+async def test_a_tree_of_a_program_may_be_a_link(owner: Owner) -> None:
+    """One target of two trees, of which one is on other storage."""
+    app, elsewhere = "/workspace/stable-diffusion-webui", "/workspace/storage/pictures"
+    (owner.disk / elsewhere.strip("/")).mkdir(parents=True)
+    (owner.disk / app.strip("/") / "log/images").mkdir(parents=True)
+    (owner.disk / app.strip("/") / "outputs").symlink_to(elsewhere)
+    (owner.disk / app.strip("/") / "log/images/log.csv").write_text("saved")
+    (owner.disk / elsewhere.strip("/") / "00000-1.txt").write_text("prompt")
+    told = await owner.probed()
+    owner.paste(told[told.index("[[target]]") :])
+    await owner.synced()
+    assert owner.home() == {"a1111/outputs/00000-1.txt": b"prompt", "a1111/log/images/log.csv": b"saved"}
+
+
+async def test_a_box_cannot_lead_forged_to_what_is_no_output(owner: Owner) -> None:
     (owner.disk / "root/.ssh").mkdir()
     (owner.disk / "root/.ssh/id").write_text("secret")
     (owner.disk / "workspace/ComfyUI").mkdir()
     (owner.disk / "workspace/ComfyUI/output").symlink_to("/root/.ssh")
-    told = owner.probed(status=1)
+    told = owner.command(status=1)
     assert "where forged follows no link" in told
     FOOOCUS.build(owner.disk)
     owner.paste(target(owner, "vastai"))
-    assert "where forged follows no link" in owner.sync(status=1)
+    (result,) = await owner.sync()
+    assert not result.success
+    assert any("where forged follows no link" in problem.message for problem in result.tally.problems)
     assert set(owner.home()) == {f"box/Fooocus/outputs/{path}" for path in FOOOCUS.wanted}
 
 
-def test_a_local_folder_is_probed_and_synced_alike(tmp_path: Path) -> None:
-    disk, owner = tmp_path / "disk", Owner(None, tmp_path, tmp_path)  # type: ignore[arg-type]
+async def test_a_local_folder_is_probed_and_synced_alike(owner: Owner) -> None:
     tree = a1111("/workspace/stable-diffusion-webui")
-    tree.build(disk)
-    told = owner.forged("probe", f"{disk}/workspace")
+    tree.build(owner.disk)
+    told = await owner.probed(f"{owner.disk}/workspace")
     owner.paste(told[told.index("[[target]]") :])
-    owner.sync()
+    await owner.synced()
     assert owner.home() == expected("a1111", tree)
-    shutil.rmtree(disk)

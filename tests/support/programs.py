@@ -154,7 +154,11 @@ AI_DOCK = comfyui("/opt/ComfyUI", {"/workspace/ComfyUI": "/opt/ComfyUI"})
 AI_DOCK_MOVED = comfyui("/workspace/ComfyUI", {"/opt/ComfyUI": "/workspace/ComfyUI"})
 """The other way round, once it was moved to the volume."""
 
-STORAGE = comfyui("/workspace/ComfyUI", {"/workspace/ComfyUI/output": "/workspace/storage/output"})
+STORAGE = Tree(
+    below("/workspace/storage/output", *COMFYUI),
+    tuple(f"/workspace/storage/{name}" for name in COMFYUI_UNWANTED if name.startswith("output/")),
+    {"/workspace/ComfyUI/output": "/workspace/storage/output"},
+)
 """Outputs alone on other storage."""
 
 ALL = (
