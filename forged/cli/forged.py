@@ -83,9 +83,10 @@ def once(file: Path | None, targets: Sequence[str], dry_run: bool, as_json: bool
 @click.argument("url")
 @click.option("-i", "--identity-file", type=click.Path(path_type=Path), metavar="FILE", help="The private key to log in with.")
 def probe(url: str, identity_file: Path | None) -> None:
-    """Look at a box (ssh://user@host:port) and print a [[target]] for it, ready to paste.
+    """Look at a source (ssh://user@host:port, or any other) and print a [[target]] for each program on it, ready to paste.
 
-    Shows the host key, the box's clock and its output folders with their files. Exit status 1 when there is none.
+    Shows the host key, what the source cannot do, its clock and the output folders with their files. With a path, looks only there.
+    Exit status 1 when there is none.
     """
     from forged.cli.probe import probe as look
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from forged.config.presets import Preset, preset
+from forged.config.presets import folders_of, preset
 from forged.config.read import Tables
 from forged.config.schema import CleanupTable, DaemonTable, DiscoveredTable, MediaTable, StateTable, TargetKeys, TargetTable
 from forged.config.schema_extras import (
@@ -89,7 +89,7 @@ class Builder:
             source=source,
             home=self._home(table),
             ssh=SshOptions(table.identity_file, table.passphrase_file, table.host_key),
-            selection=_selection(table, preset(table.type)),
+            selection=_selection(table, source),
             settle=SettlePolicy(table.settle, table.settle_max),
             transfer=TransferPolicy(
                 table.parallel_transfers, table.bandwidth, table.retry_attempts, table.retry_delay, table.verify
@@ -128,16 +128,19 @@ def _state(table: StateTable, state_dir: Path) -> settings.StateSettings:
     return settings.StateSettings(state_dir / "forged.db", postgres)
 
 
-def _selection(table: TargetKeys, known: Preset) -> Selection:
+def _selection(table: TargetKeys, source: SourceAddress) -> Selection:
     """The target's own keys take the place of the preset's; exclusions add up, so that `*.tmp` need not be repeated."""
-    given = table.model_fields_set
+    given, known = table.model_fields_set, preset(table.type)
+    guessed, elsewhere = ((), ()) if "folders" in given else folders_of(table.type, source.path, source.user)
     return Selection(
-        folders=table.folders if "folders" in given else known.folders,
+        folders=table.folders if "folders" in given else guessed,
         include=table.include,
         exclude=(*known.exclude, *table.exclude),
         mutable=table.mutable if "mutable" in given else known.mutable,
         min_age_s=table.min_age,
         max_size_bytes=table.max_size,
+        elsewhere=elsewhere,
+        guessed=bool(guessed),
     )
 
 

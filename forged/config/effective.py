@@ -93,7 +93,7 @@ class Effective:
         return {
             "source": Known(source, PRESET),
             "dest": _from(self._around.media_base(), built.home.dest),
-            "folders": Known(selection.folders, PRESET if of_type.folders else DEFAULT),
+            "folders": Known(selection.folders, PRESET if selection.guessed else DEFAULT),
             "exclude": Known(selection.exclude, PRESET if of_type.exclude else DEFAULT),
             "mutable": Known(selection.mutable, PRESET if of_type.mutable else DEFAULT),
         }

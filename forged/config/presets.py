@@ -1,19 +1,28 @@
-"""What is known of each program: where its files are, what beside them is not worth bringing, and which of them grow.
-
-Folders and habits come from the programs' own sources (A1111/Forge modules/shared_options.py, SD.Next modules/image/save.py,
-ComfyUI folder_paths.py, InvokeAI image_files_disk.py, Fooocus private_logger.py, SwarmUI Session.cs); the places under
-/workspace from the vast.ai base images and RunPod's official templates, as of mid-2026.
-"""
+"""What a target's type says: where its program's files are, what beside them is not worth bringing, and which of them grow."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from forged.model.target import TargetType
+from forged.config.programs import ELSEWHERE, PROGRAMS, WORKSPACE, apps_below, homes, programs_of
+from forged.model.target import Elsewhere, TargetType
 
 _EVERYWHERE = ("*.tmp", ".ipynb_checkpoints/", ".rsync-tmp/", ".rsync-partial/")
 """`*.tmp`: A1111 and Forge write under that name, then rename. The others are the leavings of Jupyter and rsync."""
+
+_COMFYUI = ("ComfyUI_temp_*", "/temp/", "**/ComfyUI/output/temp/")
+"""Previews, which ComfyUI wipes when it starts: their names, and the folder, should it be within the outputs."""
+
+_SWARMUI = ("*.swarmpreview.*",)
+"""Pictures of films, made by SwarmUI from them."""
+
+_INVOKEAI = ("thumbnails/",)
+_INVOKEAI_STATE = ("tensors/", "conditioning/")
+"""Intermediate results that InvokeAI keeps on disk while it works (object_serializer_disk.py)."""
+
+_GROWING = ("log.html", "log.csv")
+"""Fooocus writes the first anew for each picture, the Save button of A1111 and Forge adds a line to the second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,56 +34,60 @@ class Preset:
     folders: tuple[str, ...] = ()
     exclude: tuple[str, ...] = _EVERYWHERE
     mutable: tuple[str, ...] = ()
+    elsewhere: bool = False
+    """Whether the programs of this type may be outside `path`, too."""
 
 
-@dataclass(frozen=True, slots=True)
-class KnownFolder:
-    """A place where a program's outputs may be: absolute at the source; `*` stands for any part of one name."""
-
-    type: TargetType
-    path: str
+def _trees(folder: str) -> tuple[str, ...]:
+    return tuple(tree.removeprefix("/") for app in apps_below(folder) for _, tree in app.trees())
 
 
-_OUTPUTS = (
-    KnownFolder(TargetType.COMFYUI, "ComfyUI/output"),
-    KnownFolder(TargetType.FORGE, "stable-diffusion-webui-forge/outputs"),
-    KnownFolder(TargetType.FORGE, "stable-diffusion-webui-forge/log/images"),
-    KnownFolder(TargetType.FORGE, "stable-diffusion-webui-reForge/outputs"),
-    KnownFolder(TargetType.A1111, "stable-diffusion-webui/outputs"),
-    KnownFolder(TargetType.A1111, "stable-diffusion-webui/log/images"),
-    KnownFolder(TargetType.SWARMUI, "SwarmUI/Output"),
-    KnownFolder(TargetType.SWARMUI, "SwarmUI/dlbackend/comfy/ComfyUI/output"),
-    KnownFolder(TargetType.INVOKEAI, "InvokeAI*/outputs"),
-    KnownFolder(TargetType.INVOKEAI, "invokeai/outputs"),
-    KnownFolder(TargetType.FOOOCUS, "Fooocus/outputs"),
-    KnownFolder(TargetType.SDNEXT, "sdnext/outputs"),
-    KnownFolder(TargetType.SDNEXT, "automatic/outputs"),
-    KnownFolder(TargetType.GENERIC, "kohya_ss/outputs"),
-    KnownFolder(TargetType.GENERIC, "ai-toolkit/output"),
-)
+def _samples_only(folder: str) -> tuple[str, ...]:
+    """Of trainers' outputs only the samples: the checkpoints beside them are gigabytes, and no media."""
+    trainers = [(app, program.trees[0], program.include[0]) for program in PROGRAMS if program.include for app in program.apps]
+    return tuple(
+        pattern
+        for app, tree, samples in trainers
+        for pattern in (f"{folder}{app}/{tree}/**", f"!{folder}{app}/{tree}/**/{samples}**")
+    )
 
-_ROOTS = ("/workspace", "/opt", "/root", "/home/*")
-"""Where programs are unpacked: rented boxes, images of their own, a login's home. The likeliest first."""
 
-_RENTED_FOLDERS = tuple(known.path for known in _OUTPUTS if "*" not in known.path)
 _RENTED = Preset(
-    "/workspace",
-    folders=_RENTED_FOLDERS,
-    exclude=(*_EVERYWHERE, "*.swarmpreview.*", "thumbnails/"),
-    mutable=("log.html", "log.csv"),
+    WORKSPACE,
+    folders=_trees(""),
+    exclude=(
+        *_samples_only("**/"),
+        *_EVERYWHERE,
+        *_COMFYUI,
+        *_SWARMUI,
+        *_INVOKEAI,
+        *(f"**/{app}/outputs/{state}" for app in ("invokeai", "InvokeAI") for state in _INVOKEAI_STATE),
+    ),
+    mutable=_GROWING,
+    elsewhere=True,
 )
 """A rented box can run any of them, so each program's folder is asked for; most of them will not be there."""
+
+
+def _one_program(type_: TargetType, exclude: tuple[str, ...] = (), mutable: tuple[str, ...] = ()) -> Preset:
+    """One with a single tree has that as its path; with several, the program's folder, and the trees as `folders`."""
+    program = programs_of(type_)[0]
+    app = f"{WORKSPACE}/{program.apps[0]}"
+    several = len(program.trees) > 1
+    path, folders = (app, program.trees) if several else (f"{app}/{program.trees[0]}", ())
+    return Preset(path, folders, (*_EVERYWHERE, *exclude), mutable)
+
 
 _PRESETS = MappingProxyType(
     {
         TargetType.GENERIC: Preset(),
-        TargetType.FORGE: Preset("/workspace/stable-diffusion-webui-forge/outputs", mutable=("log.csv",)),
-        TargetType.A1111: Preset("/workspace/stable-diffusion-webui/outputs", mutable=("log.csv",)),
-        TargetType.COMFYUI: Preset("/workspace/ComfyUI/output"),
-        TargetType.SWARMUI: Preset("/workspace/SwarmUI/Output", exclude=(*_EVERYWHERE, "*.swarmpreview.*")),
-        TargetType.INVOKEAI: Preset("/workspace/invokeai/outputs", exclude=(*_EVERYWHERE, "thumbnails/")),
-        TargetType.FOOOCUS: Preset("/workspace/Fooocus/outputs", mutable=("log.html",)),
-        TargetType.SDNEXT: Preset("/workspace/sdnext/outputs"),
+        TargetType.FORGE: _one_program(TargetType.FORGE, mutable=("log.csv",)),
+        TargetType.A1111: _one_program(TargetType.A1111, mutable=("log.csv",)),
+        TargetType.COMFYUI: _one_program(TargetType.COMFYUI, _COMFYUI),
+        TargetType.SWARMUI: _one_program(TargetType.SWARMUI, (*_SWARMUI, *_COMFYUI)),
+        TargetType.INVOKEAI: _one_program(TargetType.INVOKEAI, (*_INVOKEAI, *(f"/{state}" for state in _INVOKEAI_STATE))),
+        TargetType.FOOOCUS: _one_program(TargetType.FOOOCUS, mutable=("log.html",)),
+        TargetType.SDNEXT: _one_program(TargetType.SDNEXT),
         TargetType.VASTAI: _RENTED,
         TargetType.RUNPOD: _RENTED,
     }
@@ -86,6 +99,24 @@ def preset(type_: TargetType) -> Preset:
     return _PRESETS[type_]
 
 
-def known_folders() -> tuple[KnownFolder, ...]:
-    """Every place worth a look when a box is probed, the likeliest first."""
-    return tuple(KnownFolder(known.type, f"{root}/{known.path}") for root in _ROOTS for known in _OUTPUTS)
+def folders_of(type_: TargetType, path: str, user: str | None) -> tuple[tuple[str, ...], tuple[Elsewhere, ...]]:
+    """The folders that a target of this type has when it names none, and which of them are not below `path`.
+
+    None for a program of one tree, and for a path of the owner's that is not a program's folder: it is taken as it is.
+    """
+    known = preset(type_)
+    if known.elsewhere:
+        outside = _outside(user) if path == known.path else ()
+        return (*known.folders, *(one.folder for one in outside)), outside
+    is_app = any(path.rpartition("/")[2] in program.apps for program in programs_of(type_))
+    return (known.folders if is_app else ()), ()
+
+
+def _outside(user: str | None) -> tuple[Elsewhere, ...]:
+    """What may be beside the workspace. Their names begin with the place, so that two programs of one name stay apart."""
+    return tuple(
+        Elsewhere(f"{name}/{tree.removeprefix(folder + '/')}", tree)
+        for name, folder in {**ELSEWHERE, **homes(user)}.items()
+        for app in apps_below(folder)
+        for _, tree in app.trees()
+    )

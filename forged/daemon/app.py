@@ -7,12 +7,13 @@ store, share out the pool, build each target's doors; and the way back in the op
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from forged.daemon.bodies import Bodies, placed_source
 from forged.daemon.pool import Pool
 from forged.destination.apart.hands import ApartHands
 from forged.destination.apart.process import Helper
@@ -27,13 +28,12 @@ from forged.model.errors import (
     ConfigError,
     ForgedError,
     HostKeyUnknown,
-    NotSupported,
     StateDirectoryBusy,
     StoreDamaged,
     StoreError,
 )
 from forged.model.jobs import Job, JobStatus, new_job_id
-from forged.model.manifest import Hold, PinKeeper
+from forged.model.manifest import Hold
 from forged.model.observer import Nobody, Observer
 from forged.model.paths import SourcePath, source_path
 from forged.model.settings import Config
@@ -42,10 +42,7 @@ from forged.rules.safety import EXPLAIN_REBUILT, Doubt
 from forged.rules.selection import Selector, folder_path
 from forged.sources.base import Source
 from forged.sources.hostkeys import ForgetfulPins
-from forged.sources.local import LocalSource
 from forged.sources.retrying import Retrying, RetryPolicy
-from forged.sources.sftp import sftp_source
-from forged.sources.ssh import ssh_source
 from forged.sources.ways import Memory
 from forged.store.base import Store
 from forged.store.sqlite import begin_anew, open_store
@@ -190,7 +187,7 @@ class App:
         if target.ssh.host_key != "pin":
             raise HostKeyUnknown(f"{target.name} does not pin: forged.toml says host_key = {target.ssh.host_key!r}")
         shown = ForgetfulPins()
-        async with self._far_source(target, shown, Nobody(), Memory()):
+        async with Bodies(shown, Nobody(), self._ssh_home).bare(target):
             pin = shown.pins[target.manifest]
         if pin.fingerprint != fingerprint:
             raise HostKeyUnknown(f"{target.name} shows {pin.fingerprint}, not {fingerprint}; nothing was changed")
@@ -201,7 +198,7 @@ class App:
         policy = RetryPolicy(target.transfer.retry_attempts, target.transfer.retry_delay_s, patient_opening=patient_opening)
         memory = Memory()
         return Retrying(
-            lambda: self._bare_source(target, observer, memory),
+            lambda: self._placed_source(target, observer, memory),
             policy,
             target=target.name,
             clock=self.clock,
@@ -209,20 +206,19 @@ class App:
             resume_points=destination.resume_points,
         )
 
-    def _bare_source(self, target: Target, observer: Observer, memory: Memory) -> Source:
-        if target.source.kind is SourceKind.LOCAL:
-            return LocalSource(os.fsencode(target.source.path), [each.home.dest for each in self.config.targets])
-        return self._far_source(target, self.store.pins, observer, memory)
+    def _placed_source(self, target: Target, observer: Observer, memory: Memory) -> Source:
+        """A target that names folders gets each from where it really is."""
+        homes = [each.home.dest for each in self.config.targets]
+        bodies = Bodies(self.store.pins, observer, self._ssh_home, homes, memory)
+        return placed_source(target, bodies.bare, partial(self._remembered, target))
 
-    def _far_source(self, target: Target, pins: PinKeeper, observer: Observer, memory: Memory) -> Source:
-        if target.source.kind is SourceKind.SSH:
-            return ssh_source(target, pins, observer, self._ssh_home, memory=memory)
-        if target.source.kind is SourceKind.SFTP:
-            return sftp_source(target, pins, observer, self._ssh_home)
-        raise NotSupported(
-            f"{target.source}: this version of forged reads ssh:// and sftp:// sources and local folders",
-            hint="reach the box by ssh://user@host/path; other kinds of source come with later versions",
-        )
+    async def _remembered(self, target: Target, folders: Sequence[SourcePath]) -> frozenset[SourcePath]:
+        """Those of these folders that the manifest knows files below."""
+        manifest, known = self.store.manifest, set[SourcePath]()
+        for folder in folders:
+            rows = await manifest.between(target.manifest, SourcePath(folder + b"/"), SourcePath(folder + b"0"), 1)
+            known.update(folder for row in rows if row.path.startswith(folder + b"/"))
+        return frozenset(known)
 
 
 async def _begin_anew(config: Config, damage: StoreDamaged, clock: Clock) -> Rebuilt:

@@ -1,57 +1,79 @@
-"""`forged probe`: looks at a box once, and finds out what a `[[target]]` for it would have to say. Writes nothing, anywhere."""
+"""`forged probe`: looks at a source once, and finds out what a `[[target]]` for it would have to say. Writes nothing, anywhere."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
-from forged.config.presets import KnownFolder, known_folders
+from forged.config.presets import preset
+from forged.daemon.bodies import Bodies, placed_source
+from forged.daemon.finding import Candidate, Chosen, candidates, choose
 from forged.kit.clock import Clock, SystemClock
 from forged.model.errors import NotSupported, SourceMissing
-from forged.model.files import ListingEnd, ListingPart, Problem, ProblemKind
+from forged.model.files import ListingEnd, ListingPart, Problem
 from forged.model.manifest import HostKeyPin, ManifestName
 from forged.model.observer import Nobody
-from forged.model.paths import SourcePath, source_path
-from forged.model.target import HomePolicy, SourceAddress, SourceKind, SshOptions, Target, TargetName, TargetType
-from forged.sources.base import Source
-from forged.sources.ssh import ssh_source
-from forged.sources.ways import BestWay, Memory
+from forged.model.paths import source_path
+from forged.model.target import HomePolicy, Selection, SourceAddress, SshOptions, Target, TargetName, TargetType
+from forged.rules.selection import Selector, folder_path
+from forged.sources.base import Capabilities, Source
 
 MOST_FILES = 200_000
-"""Counted in one folder. Enough to tell a busy box from a quiet one; a tree of millions is no reason to wait."""
+"""Counted in one place. Enough to tell a busy box from a quiet one; a tree of millions is no reason to wait."""
 
 COUNT_S = 20.0
-"""Spent on counting one folder, for the same reason."""
+"""Spent on counting one place, for the same reason."""
+
+
+@runtime_checkable
+class Roomy(Protocol):
+    """A source that knows how full its disk is: agents do."""
+
+    async def space(self) -> Room: ...
+
+
+class Room(Protocol):
+    """Of one disk."""
+
+    @property
+    def free_bytes(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One output folder. `cut` = there are more files than were counted."""
+    """What one `[[target]]` would bring: the files that its type wants. `cut` = there are more than were counted."""
 
     type: TargetType
     path: str
     files: int
     size_bytes: int
-    free_bytes: int | None
-    """Of the disk it is on; None where the box does not tell."""
+    free_bytes: int | None = None
+    """Of the disk that `path` is on; None where the source does not tell."""
     cut: bool = False
+    folders: tuple[str, ...] = ()
+    """Those to name in the target; empty where its type knows them, or all below `path` is wanted."""
+    include: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What the box is like."""
+    """What the source is like."""
 
     address: SourceAddress
     ssh: SshOptions
-    fingerprint: str
-    transport: str
-    """In words for people: `ssh agent (python 3.10)`."""
+    fingerprint: str | None
+    """Of its host key; None for what has none."""
+    capabilities: Capabilities
     clock_skew_s: float
     """How far its clock is ahead of ours; about half a round trip is the measuring error."""
     folders: tuple[Found, ...]
+    left_out: tuple[Problem, ...]
+    """Folders that are there and are in no block, and why: refused, unreadable, or the same as another one."""
     looked_at: tuple[str, ...]
     """Where folders were looked for."""
 
@@ -70,7 +92,7 @@ class FirstUse:
 
 
 class Probe:
-    """One look at one box. `ssh_home`: whose .ssh is used; `known`: folders to look for when the address names none."""
+    """One look at one source. `ssh_home`: whose .ssh is used; `places`: where to look when the address names no path."""
 
     def __init__(
         self,
@@ -78,126 +100,101 @@ class Probe:
         ssh: SshOptions,
         ssh_home: Path,
         *,
-        known: Sequence[KnownFolder] | None = None,
+        places: Sequence[Candidate] | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self._address = address
-        self._ssh = ssh
-        self._ssh_home = ssh_home
-        self._known = known_folders() if known is None else known
+        self._address, self._ssh, self._ssh_home = address, ssh, ssh_home
+        self._candidates = candidates(address) if places is None or address.path else tuple(places)
         self._clock = clock or SystemClock()
         self._pins = FirstUse()
-        self._memory = Memory()
+        self._bodies = Bodies(self._pins, Nobody(), ssh_home)
 
     async def look(self) -> Findings:
-        """Raises SourceError: unreachable, refused, or (NotSupported) not reached by SSH at all."""
-        if self._address.kind is not SourceKind.SSH:
-            raise NotSupported("only boxes reached by ssh:// can be probed", hint="write ssh://user@host:port")
-        async with self._source("/") as source:
-            transport, skew_s = source.capabilities.transport, await self._skew_s(source)
-        candidates = self._candidates()
-        found = [await self._count(kind, path) for kind, path in await self._present(candidates)]
+        """Raises SourceError: unreachable, refused, or (NotSupported) of a kind that this version does not reach."""
+        trees = [path for candidate in self._candidates for _, path in candidate.trees]
+        async with self._bodies.bare(self._target(TargetType.GENERIC, "/")) as source:
+            capabilities, skew_s = source.capabilities, await self._skew_s(source)
+            places = await source.resolve([os.fsencode(path) for path in trees])
+        chosen, left_out = choose(self._candidates, places)
+        found = [await self._count(one) for one in chosen]
         return Findings(
             self._address,
             self._ssh,
-            self._pins.seen.fingerprint if self._pins.seen else self._ssh.host_key,
-            transport,
+            self._fingerprint(),
+            capabilities,
             skew_s,
             tuple(one for one in found if one is not None),
-            tuple(path for _, path in candidates),
+            left_out,
+            tuple(trees),
         )
 
-    def _source(self, path: str) -> BestWay:
-        """The box, seen from a folder of its own. Its root is resolved, so a folder that is a link is found, too."""
-        address = SourceAddress(SourceKind.SSH, path, self._address.host, self._address.user, self._address.port)
-        target = Target(TargetName("probe"), TargetType.GENERIC, address, HomePolicy(Path("/nowhere")), self._ssh)
-        return ssh_source(target, self._pins, Nobody(), self._ssh_home, memory=self._memory)
+    def _fingerprint(self) -> str | None:
+        if self._pins.seen is not None:
+            return self._pins.seen.fingerprint
+        return self._ssh.host_key if self._ssh.host_key.startswith("SHA256:") else None
+
+    def _target(self, kind: TargetType, path: str, selection: Selection | None = None) -> Target:
+        source = replace(self._address, path=path)
+        return Target(
+            TargetName("probe"), kind, source, HomePolicy(Path("/nowhere")), self._ssh, selection=selection or Selection()
+        )
 
     async def _skew_s(self, source: Source) -> float:
         before_ns = self._clock.now_ns()
         theirs_ns = await source.clock_ns()
         return (theirs_ns - (before_ns + self._clock.now_ns()) / 2) / 1e9
 
-    def _candidates(self) -> list[tuple[TargetType, str]]:
-        """The folder that was named, or every known one; `/home/*` is the login's own home."""
-        if self._address.path:
-            return [(type_of(self._address.path), self._address.path)]
-        home = f"/home/{self._address.user}" if self._address.user not in (None, "root") else None
-        return [(one.type, path) for one in self._known for path in expanded(one.path, home)]
-
-    async def _present(self, candidates: Sequence[tuple[TargetType, str]]) -> list[tuple[TargetType, str]]:
-        """Those that exist."""
-        tops = dict.fromkeys(top(path) for _, path in candidates)
-        there = await asyncio.gather(*(self._below(one, [path for _, path in candidates if top(path) == one]) for one in tops))
-        found = {path for paths in there for path in paths}
-        return [candidate for candidate in candidates if candidate[1] in found]
-
-    async def _below(self, folder: str, paths: Sequence[str]) -> list[str]:
-        """Which of these exist. A folder is no regular file, so a look at one answers LINK, and VANISHED where nothing is."""
+    async def _count(self, one: Chosen) -> Found | None:
+        """The files that a target would bring, as far as patience goes; None when they are not to be had after all."""
+        selection = Selection(folders=one.trees, include=one.include, exclude=preset(one.type).exclude)
+        target = self._target(one.type, one.path, selection)
+        counted = Counted(Selector(selection))
+        free_bytes = None
         try:
-            async with self._source(folder) as source:
-                asked = [path for path in paths if path != folder]
-                looks = await source.look([relative(path, folder) for path in asked])
-                there = [path for path, look in zip(asked, looks, strict=True) if is_folder(look)]
-                return there + [path for path in paths if path == folder]
-        except SourceMissing:
-            return []
-
-    async def _count(self, kind: TargetType, path: str) -> Found | None:
-        """Its files and their size, as far as patience goes; None when it is no folder after all."""
-        files = size_bytes = 0
-        free_bytes: int | None = None
-        try:
-            async with self._source(path) as source, asyncio.timeout(COUNT_S):
-                free_bytes = await _free_bytes(source)
-                async with aclosing(source.list()) as parts:
-                    async for part in parts:
-                        if isinstance(part, ListingEnd):
-                            return Found(kind, path, files, size_bytes, free_bytes)
-                        assert isinstance(part, ListingPart)  # no digest was given
-                        files += len(part.entries)
-                        size_bytes += sum(entry.stat.size_bytes for entry in part.entries)
-                        if files >= MOST_FILES:
-                            break
+            async with placed_source(target, self._bodies.bare) as source, asyncio.timeout(COUNT_S):
+                free_bytes = await self._free_bytes(source, target)
+                await counted.count(source, one.trees)
         except SourceMissing:
             return None
         except TimeoutError:
-            pass
-        return Found(kind, path, files, size_bytes, free_bytes, cut=True)
+            counted.cut = True
+        return Found(
+            one.type, one.path, counted.files, counted.size_bytes, free_bytes, counted.cut, one.folders_to_name, one.include
+        )
+
+    async def _free_bytes(self, source: Source, target: Target) -> int | None:
+        """Of the open source, or where a coat hides that, of one more."""
+        if not target.selection.folders or isinstance(source, Roomy):
+            return await _free_bytes(source)
+        async with self._bodies.bare(target) as bare:
+            return await _free_bytes(bare)
 
 
-async def _free_bytes(source: BestWay) -> int | None:
+async def _free_bytes(source: Source) -> int | None:
     try:
-        return (await source.space()).free_bytes
-    except NotSupported:
+        return (await source.space()).free_bytes if isinstance(source, Roomy) else None
+    except NotSupported:  # reached in a way that cannot tell
         return None
 
 
-def expanded(path: str, home: str | None) -> Iterator[str]:
-    """A known folder without its patterns: the login's home for `/home/*`, the plain name elsewhere."""
-    if not path.startswith("/home/*/"):
-        yield path.replace("*", "")
-    elif home is not None:
-        yield home + path.removeprefix("/home/*").replace("*", "")
+class Counted:
+    """What a listing has of wanted files."""
 
+    def __init__(self, selector: Selector) -> None:
+        self._selector = selector
+        self.files = self.size_bytes = 0
+        self.cut = False
 
-def top(path: str) -> str:
-    """Where the looking starts: `/workspace`, `/home/me`. It may be a link itself; below it no link is followed."""
-    parts = path.split("/")
-    return "/".join(parts[: 3 if parts[1] == "home" else 2])
-
-
-def relative(path: str, folder: str) -> SourcePath:
-    return source_path(path.removeprefix(folder).strip("/").encode("utf-8", "surrogateescape"))
-
-
-def is_folder(look: object) -> bool:
-    return isinstance(look, Problem) and look.kind is ProblemKind.LINK
-
-
-def type_of(path: str) -> TargetType:
-    """The program whose usual folder this path ends in."""
-    for one in known_folders():
-        if path.endswith(one.path.removeprefix("/workspace")):
-            return one.type
-    return TargetType.GENERIC
+    async def count(self, source: Source, folders: Sequence[str]) -> None:
+        """Up to `MOST_FILES` of them."""
+        async with aclosing(source.list([source_path(folder_path(folder)) for folder in folders])) as parts:
+            async for part in parts:
+                if isinstance(part, ListingEnd):
+                    return
+                assert isinstance(part, ListingPart)  # no digest was given
+                wanted = [entry for entry in part.entries if self._selector.wants(entry)]
+                self.files += len(wanted)
+                self.size_bytes += sum(entry.stat.size_bytes for entry in wanted)
+                if self.files >= MOST_FILES:
+                    self.cut = True
+                    return

@@ -23,6 +23,7 @@ class KeptBecause(enum.Enum):
     CHANGED = "changed"
     NOT_INGESTED = "not_ingested"
     NEWEST_OF_SERIES = "newest_of_series"
+    COMPANION = "companion"
     UNGUARDED = "unguarded"
     BATCH_FULL = "batch_full"
     VANISHED = "vanished"

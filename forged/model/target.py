@@ -76,6 +76,14 @@ class NamesMode(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """A folder that is not below the source's path: `path` (absolute at the source) is known as `folder`, one of `folders`."""
+
+    folder: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class Selection:
     """Which files of the source are wanted. Patterns are gitignore's, relative to the source path."""
 
@@ -85,6 +93,9 @@ class Selection:
     mutable: tuple[str, ...] = ()
     min_age_s: float = 0.0
     max_size_bytes: int | None = None
+    elsewhere: tuple[Elsewhere, ...] = ()
+    guessed: bool = False
+    """`folders` are those where the programs of this type may be: that most are not there is normal."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,12 +59,29 @@ def _young(row: ManifestRow, circumstances: Circumstances) -> bool:
     return circumstances.source_now_ns - row.stat.mtime_ns < age_ns or circumstances.home_now_ns - row.landed_at_ns < age_ns
 
 
-def judge(row: ManifestRow, source: Stat | Problem, home: AtHome | None) -> Removable | KeptBecause:
-    """The second half, for rows without a first doubt: what both ends look like at this moment."""
+def is_to_come(source: Stat | Problem, row: ManifestRow | None) -> bool:
+    """Whether a wanted file that belongs to another one is at the source, and not home as it is there.
+
+    One that cannot be looked at may be.
+    """
+    if isinstance(source, Problem):
+        return source.kind is ProblemKind.UNREADABLE
+    return row is None or not source.same_outside(row.stat)
+
+
+def judge(
+    row: ManifestRow, source: Stat | Problem, home: AtHome | None, *, companion_to_come: bool = False
+) -> Removable | KeptBecause:
+    """The second half, for rows without a first doubt: what both ends look like at this moment.
+
+    `companion_to_come`: a file that belongs to this one is not home, and would come without what it belongs to.
+    """
     if isinstance(source, Problem):
         return KeptBecause.VANISHED if source.kind is ProblemKind.VANISHED else KeptBecause.CHANGED
     if not source.same_outside(row.stat):
         return KeptBecause.CHANGED
+    if companion_to_come:
+        return KeptBecause.COMPANION
     if home is None:
         return KeptBecause.HOME_MISSING
     if home.size_bytes != row.stat.size_bytes or home.sha256 not in (None, row.sha256):

@@ -9,6 +9,7 @@ from typing import Protocol, Self
 
 from forged.model.files import Entry, ListingEnd, ListingPart, Problem, SamePart, Stat
 from forged.model.paths import SourcePath
+from forged.model.places import Place
 from forged.model.removal import Removable, Removed
 from forged.model.transfer import Fetched, Request, Sink
 
@@ -129,6 +130,14 @@ class Source(Protocol):
 
     async def look(self, paths: Sequence[SourcePath]) -> Sequence[Stat | Problem]:
         """How these files look now, in the order asked; VANISHED, UNREADABLE, or LINK for what is no regular file."""
+
+    async def resolve(self, folders: Sequence[bytes]) -> Sequence[Place | Problem]:
+        """Where these folders really are, in the order asked: the only method that follows links, and it opens nothing.
+
+        The paths are absolute at the source, also outside the root. VANISHED where nothing is (or at the end of a link), LINK for
+        what is no folder or a loop of links, UNREADABLE. What it answers held at that moment: whoever goes on opens the place's own
+        path, in which a link that was put there meanwhile is not followed.
+        """
 
     async def clock_ns(self) -> int:
         """The source's own time of day now."""

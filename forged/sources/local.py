@@ -14,6 +14,7 @@ from typing import Self
 from forged.model.errors import NotSupported, SourceLost
 from forged.model.files import Entry, ListingEnd, ListingPart, Problem, ProblemKind, SamePart, Stat
 from forged.model.paths import SourcePath
+from forged.model.places import Place
 from forged.model.removal import KeptBecause, Removable, Removed
 from forged.model.transfer import Fetched, Request, Sink
 from forged.sources.agent.program.line import CHANGED, Trouble
@@ -114,6 +115,10 @@ class LocalSource:
         for start in range(0, len(paths), LOOKS_PER_HOP):
             looks += await inside.threads.do(inside.tree.look_at, paths[start : start + LOOKS_PER_HOP])
         return looks
+
+    async def resolve(self, folders: Sequence[bytes]) -> Sequence[Place | Problem]:
+        inside = self._opened()
+        return await inside.threads.do(inside.tree.places_of, folders)
 
     async def clock_ns(self) -> int:
         self._opened()

@@ -17,6 +17,7 @@ from contextlib import ExitStack, contextmanager
 from forged.model.errors import SourceError, SourceMissing
 from forged.model.files import Entry, Problem, ProblemKind, Stat
 from forged.model.paths import SourcePath, shown
+from forged.model.places import Place
 from forged.sources.agent.program.line import UNREADABLE, Stopped, Trouble
 from forged.sources.agent.program.removal import remove_guarded
 from forged.sources.agent.program.tree import Expected, Facts, Tree, facts, same_outside, trouble_of
@@ -120,6 +121,17 @@ class LocalTree(Tree):
             return stat_of(self.look(path))
         except (Trouble, OSError) as error:
             return problem_of(path, error if isinstance(error, Trouble) else trouble_of(error))
+
+    def places_of(self, folders: Sequence[bytes]) -> list[Place | Problem]:
+        """Where these folders really are, in the order asked."""
+        return [self._place_of(folder) for folder in folders]
+
+    def _place_of(self, folder: bytes) -> Place | Problem:
+        try:
+            device, inode, real = self.resolve(folder)
+        except (Trouble, OSError) as error:
+            return problem_of(folder, error if isinstance(error, Trouble) else trouble_of(error))
+        return Place(real, (device, inode))
 
     def remove_if_empty(self, folder: SourcePath) -> bool:
         """Whether it was, and is gone now."""

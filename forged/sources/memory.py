@@ -14,6 +14,7 @@ from typing import Self
 from forged.model.errors import NotSupported, SourceLost, SourceMissing
 from forged.model.files import Entry, ListingEnd, ListingPart, Problem, ProblemKind, SamePart, Stat
 from forged.model.paths import SourcePath
+from forged.model.places import Place
 from forged.model.removal import KeptBecause, Removable, Removed
 from forged.model.transfer import Fetched, Piece, Request, Sink
 from forged.sources.base import Capabilities, Hashed, Notices
@@ -174,6 +175,10 @@ class MemorySource:
     async def look(self, paths: Sequence[SourcePath]) -> Sequence[Stat | Problem]:
         self._check_open()
         return [self.box.look(path) for path in paths]
+
+    async def resolve(self, folders: Sequence[bytes]) -> Sequence[Place | Problem]:
+        self._check_open()
+        return [self.box.resolve(folder) for folder in folders]
 
     async def clock_ns(self) -> int:
         self._check_open()

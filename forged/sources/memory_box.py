@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from forged.model.files import Entry, Problem, ProblemKind, Stat
 from forged.model.paths import SourcePath, source_path
+from forged.model.places import Place
+
+ROOT = b"/box"
+"""Where the root of every such box is: a path that `resolve` knows."""
+
+MAX_LINKS = 40
+"""Followed on one way, as Linux does (MAXSYMLINKS)."""
 
 PIECE_BYTES = 64 * 1024
 """Small, so that a few hundred kilobytes already make many pieces and faults have somewhere to strike."""
@@ -41,6 +49,8 @@ class MemoryBox:
     """The root itself does not exist."""
     listeners: list[Callable[[SourcePath], object]] = field(default_factory=list)
     """Told of every name that was written, replaced or deleted."""
+    targets: dict[SourcePath, bytes] = field(default_factory=dict)
+    """Where links lead to."""
     _inodes: int = 0
 
     def write(self, path: bytes, data: bytes, mtime_ns: int | None = None) -> Entry:
@@ -87,9 +97,10 @@ class MemoryBox:
         for listener in self.listeners:
             listener(path)
 
-    def link(self, path: bytes) -> None:
-        """A symbolic link; where it points to is of no interest, since nobody may follow it."""
+    def link(self, path: bytes, target: bytes = b"nowhere") -> None:
+        """A symbolic link; where it leads to matters to `resolve` alone, since nobody else may follow it."""
         self.links.add(source_path(path))
+        self.targets[source_path(path)] = target
 
     def entry(self, path: bytes) -> Entry:
         """The entry a listing would show now."""
@@ -115,3 +126,26 @@ class MemoryBox:
         if path not in self.files:
             return Problem(path, ProblemKind.VANISHED, "no such file")
         return self.files[path].stat
+
+    def resolve(self, path: bytes, followed: int = 0) -> Place | Problem:
+        """Where an absolute path leads, link by link. This box knows its own root and what is below it; nothing has an inode."""
+        path = posixpath.normpath(path)
+        if followed > MAX_LINKS:
+            return Problem(path, ProblemKind.LINK, "too many links")
+        at = b"/"
+        for part in path[1:].split(b"/"):
+            at = posixpath.join(at, part)
+            target = self.targets.get(SourcePath(at.removeprefix(ROOT + b"/")))
+            if target is not None and at.startswith(ROOT + b"/") and SourcePath(at.removeprefix(ROOT + b"/")) in self.links:
+                rest = path[len(at) :]
+                return self.resolve(posixpath.join(posixpath.dirname(at), target) + rest, followed + 1)
+        return self._place(path)
+
+    def _place(self, path: bytes) -> Place | Problem:
+        inside = path.removeprefix(ROOT).removeprefix(b"/")
+        things = [*self.files, *self.folders, *self.links]
+        if inside in self.files:
+            return Problem(path, ProblemKind.LINK, "it is no folder")
+        if (path == ROOT and not self.missing) or inside in self.folders or any(one.startswith(inside + b"/") for one in things):
+            return Place(path)
+        return Problem(path, ProblemKind.VANISHED, "no such folder")

@@ -23,6 +23,7 @@ from forged.model.errors import SourceBroken, SourceError, SourceLost, SourceUnr
 from forged.model.files import Entry, ListingEnd, ListingPart, Problem, SamePart, Stat
 from forged.model.observer import Nobody, Observer, Retried
 from forged.model.paths import SourcePath
+from forged.model.places import Place
 from forged.model.removal import Removable, Removed
 from forged.model.transfer import Fetched, Request, Sink
 from forged.rules import resume
@@ -231,6 +232,9 @@ class Retrying:
 
     async def look(self, paths: Sequence[SourcePath]) -> Sequence[Stat | Problem]:
         return await self._persist(lambda source: source.look(paths))
+
+    async def resolve(self, folders: Sequence[bytes]) -> Sequence[Place | Problem]:
+        return await self._persist(lambda source: source.resolve(folders))
 
     async def clock_ns(self) -> int:
         return await self._persist(lambda source: source.clock_ns())

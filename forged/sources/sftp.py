@@ -20,6 +20,7 @@ from forged.model.files import Entry, ListingEnd, ListingPart, Problem, SamePart
 from forged.model.manifest import PinKeeper
 from forged.model.observer import Observer
 from forged.model.paths import SourcePath
+from forged.model.places import Place
 from forged.model.removal import Removable, Removed
 from forged.model.target import Target
 from forged.model.transfer import Fetched, Request, Sink
@@ -31,7 +32,7 @@ from forged.sources.sftp_channel import OpenLink
 from forged.sources.sftp_clock import clock_ns
 from forged.sources.sftp_lane import Root, SftpLane, open_sftp_lane
 from forged.sources.sftp_listing import Walk, resolve_root
-from forged.sources.sftp_look import looked
+from forged.sources.sftp_look import looked, placed
 from forged.sources.sftp_removal import folders_removed, removed
 from forged.sources.ssh_link import LinkSettings, SshDoor
 
@@ -123,6 +124,9 @@ class SftpSource:
         for start in range(0, len(paths), LOOKS_AT_ONCE):
             looks += await asyncio.gather(*(looked(lane, path) for path in paths[start : start + LOOKS_AT_ONCE]))
         return looks
+
+    async def resolve(self, folders: Sequence[bytes]) -> Sequence[Place | Problem]:
+        return await asyncio.gather(*(placed(self._lanes.first, folder) for folder in folders))
 
     async def clock_ns(self) -> int:
         return await clock_ns(self._lanes.first, time.time_ns)

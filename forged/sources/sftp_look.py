@@ -13,6 +13,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from forged.model.files import Problem, ProblemKind, Stat
+from forged.model.places import Place
 from forged.sources.sftp_wire import Attrs, Code, Refused
 
 if TYPE_CHECKING:
@@ -89,3 +90,14 @@ async def looked(lane: SftpLane, path: bytes) -> Stat | Problem:
         return await Look(lane, path).file()
     except (Refused, Unfit) as error:
         return problem_of(path, error)
+
+
+async def placed(lane: SftpLane, folder: bytes) -> Place | Problem:
+    """Where this folder really is; SFTP tells no inode."""
+    try:
+        real = await lane.realpath(folder)
+        if not (await lane.stat(real)).is_folder:
+            return Problem(folder, ProblemKind.LINK, "it is no folder")
+    except Refused as error:
+        return problem_of(folder, error)
+    return Place(real)

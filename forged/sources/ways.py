@@ -17,6 +17,7 @@ from typing import Protocol, Self, runtime_checkable
 from forged.model.errors import Lacking, NotSupported, SourceError, SourceLost
 from forged.model.files import Entry, ListingEnd, ListingPart, Problem, SamePart, Stat
 from forged.model.paths import SourcePath
+from forged.model.places import Place
 from forged.model.removal import Removable, Removed
 from forged.model.transfer import Fetched, Request, Sink
 from forged.sources.agent.wire import Space
@@ -153,6 +154,9 @@ class BestWay:
 
     async def look(self, paths: Sequence[SourcePath]) -> Sequence[Stat | Problem]:
         return await self._here.look(paths)
+
+    async def resolve(self, folders: Sequence[bytes]) -> Sequence[Place | Problem]:
+        return await self._here.resolve(folders)
 
     async def clock_ns(self) -> int:
         return await self._here.clock_ns()

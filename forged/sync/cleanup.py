@@ -8,14 +8,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from forged.destination.base import HomeLook
 from forged.model.errors import ForgedError, NotSupported
+from forged.model.files import Entry, Stat
 from forged.model.manifest import AtSource, ManifestRow
 from forged.model.paths import SourcePath
 from forged.model.removal import KeptBecause, Removable, Removed
 from forged.model.target import CleanupPolicy
 from forged.rules import retention
+from forged.rules.companions import companions
 from forged.rules.selection import Preserved, folder_path
 from forged.rules.series import Newest
 from forged.sync.doors import Doors
@@ -145,14 +148,30 @@ async def _judged(doors: Doors, policy: CleanupPolicy, candidates: Sequence[Mani
     """Looks at both ends; what is not beyond doubt is kept with its reason."""
     sources = await doors.source.look([row.path for row in candidates])
     homes = await _at_home(doors, candidates, policy.rehash)
+    waiting = await _waiting_for_companions(doors, candidates)
     removables = []
     for row, source, home in zip(candidates, sources, homes, strict=True):
-        verdict = retention.judge(row, source, home)
+        verdict = retention.judge(row, source, home, companion_to_come=row.path in waiting)
         if isinstance(verdict, Removable):
             removables.append(verdict)
         else:
             result.keep(row.path, verdict)
     return removables
+
+
+async def _waiting_for_companions(doors: Doors, rows: Sequence[ManifestRow]) -> frozenset[SourcePath]:
+    """Those that belong together with a file which is at the source and wanted, and not home."""
+    groups = {row.path: companions(doors.target.type, row.path) for row in rows}
+    others = [path for path in sorted(set(chain.from_iterable(groups.values()))) if doors.selector.selects(path)]
+    looks = zip(others, await doors.source.look(others), strict=True)
+    there = [(path, look) for path, look in looks if not (isinstance(look, Stat) and _is_too_large(doors, path, look))]
+    known = await doors.store.manifest.current(doors.target.manifest, [path for path, _ in there])
+    to_come = {path for (path, look), row in zip(there, known, strict=True) if retention.is_to_come(look, row)}
+    return frozenset(path for path, group in groups.items() if not to_come.isdisjoint(group))
+
+
+def _is_too_large(doors: Doors, path: SourcePath, stat: Stat) -> bool:
+    return doors.selector.is_too_large(Entry(path, stat))
 
 
 async def _at_home(doors: Doors, rows: Sequence[ManifestRow], rehash: bool) -> list[retention.AtHome | None]:

@@ -108,6 +108,14 @@ PROVEN = (
     ),
     Breach(
         3,
+        "a picture goes though its late companion has not come",
+        "forged/sync/cleanup.py",
+        "companion_to_come=row.path in waiting)",
+        "companion_to_come=False)",
+        (f"{_CLEANUP}::test_a_picture_stays_while_a_file_that_belongs_to_it_is_not_home",),
+    ),
+    Breach(
+        3,
         "a source without guard is cleaned",
         "forged/sync/cleanup.py",
         "    if can.unguarded_removal and policy.unguarded:",

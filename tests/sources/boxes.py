@@ -12,7 +12,7 @@ from forged.model.files import Entry, Stat
 from forged.model.paths import SourcePath, source_path
 from forged.sources.base import Source
 from forged.sources.memory import MemorySource
-from forged.sources.memory_box import MemoryBox
+from forged.sources.memory_box import ROOT, MemoryBox
 
 
 class Box(Protocol):
@@ -31,6 +31,9 @@ class Box(Protocol):
     def delete(self, path: bytes) -> None: ...
     def folder(self, path: bytes) -> None: ...
     def link(self, path: bytes, target: bytes) -> None: ...
+    def at(self, path: bytes) -> bytes:
+        """The absolute path of something at the box, as the source knows it; b"" = the root."""
+
     def read(self, path: bytes) -> bytes | None:
         """The bytes of a regular file; None where none is."""
 
@@ -73,7 +76,10 @@ class MemoryBoxBox:
         self.box.folders.add(source_path(path))
 
     def link(self, path: bytes, target: bytes) -> None:
-        self.box.link(path)
+        self.box.link(path, target)
+
+    def at(self, path: bytes) -> bytes:
+        return ROOT + b"/" + path if path else ROOT
 
     def read(self, path: bytes) -> bytes | None:
         file = self.box.files.get(SourcePath(path))

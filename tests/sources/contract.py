@@ -15,6 +15,7 @@ import pytest
 from forged.model.errors import NotSupported, SourceError, SourceMissing
 from forged.model.files import Entry, ListingPart, Problem, ProblemKind, Stat
 from forged.model.paths import source_path
+from forged.model.places import Place
 from forged.model.removal import KeptBecause
 from forged.sources.base import MAX_PART_ENTRIES, Hashed, Source
 from tests.sources.asking import Memory, bytes_of, fetched, kind_of, listed, needs, removable, requests_of, still_works
@@ -131,6 +132,23 @@ class SourceContract(FetchContract, WatchContract):
         assert {(problem.path, problem.kind) for problem in problems} == {
             (path, ProblemKind.LINK) for path in (b"link to file", b"link to folder", b"loop", b"dangling")
         }
+
+    async def test_folders_are_found_through_links_and_opened_by_none(self, box: Box, source: Source) -> None:
+        box.write(b"real/inner/file", b"")
+        box.link(b"one", b"real")
+        box.link(b"two", b"one/inner")
+        box.link(b"loop", b"loop")
+        box.link(b"dangling", b"nowhere")
+        asked = [b"", b"real", b"one", b"two", b"one/inner", b"real/inner/file", b"dangling", b"loop", b"missing"]
+        root, real, one, two, inner, *others = await source.resolve([box.at(path) for path in asked])
+        places = [place for place in (root, real, one, two, inner) if isinstance(place, Place)]
+        assert len(places) == 5
+        ends = (b"", b"/real", b"/real", b"/real/inner", b"/real/inner")
+        assert [place.path for place in places] == [places[0].path + end for end in ends]
+        assert (places[1].identity, places[3].identity) == (places[2].identity, places[4].identity)
+        assert places[1].identity is None or places[1].identity != places[3].identity
+        kinds = [kind_of(other) for other in others]
+        assert kinds == [ProblemKind.LINK, ProblemKind.VANISHED, ProblemKind.LINK, ProblemKind.VANISHED]
 
     async def test_what_cannot_be_read_is_a_problem_and_the_rest_is_listed(self, box: Box, source: Source) -> None:
         box.write(b"closed/1", b"")

@@ -247,3 +247,32 @@ async def test_folders_that_a_run_emptied_go_on_request_and_configured_ones_stay
 async def test_without_the_request_emptied_folders_stay() -> None:
     world = await grown(b"folder/a.png")
     assert (await cleanup(world)).folders == []
+
+
+# --- what belongs together ------------------------------------------------------------------------------------------------
+
+
+async def test_a_picture_stays_while_a_file_that_belongs_to_it_is_not_home() -> None:
+    world = await grown(b"a.png", b"b.png", b"b.txt")
+    world.box.write(b"a.txt", b"late")
+    result = await cleanup(world)
+    assert reasons(result) == {b"a.png": KeptBecause.COMPANION}
+    assert sorted(world.box.files) == [b"a.png", b"a.txt"]
+    world.age()
+    await world.round()
+    world.age(2 * DAY)
+    assert sorted(row.path for row in (await cleanup(world)).removed) == [b"a.png", b"a.txt"]
+
+
+async def test_one_that_changed_since_it_came_home_is_waited_for_too() -> None:
+    world = await grown(b"x_00001.png", b"x_00001-audio.mp4", b"x_00002.png")
+    world.box.write(b"x_00001-audio.mp4", b"the second pass")
+    assert reasons(await cleanup(world))[b"x_00001.png"] is KeptBecause.COMPANION
+
+
+async def test_nobody_waits_for_what_is_not_wanted() -> None:
+    world = await grown(b"a.png", b"b.png")
+    world.box.write(b"a.txt", b"never")
+    world.box.write(b"b.mp4", b"too large")
+    world.select(Selection(exclude=("*.txt",), max_size_bytes=5))
+    assert sorted(row.path for row in (await cleanup(world)).removed) == [b"a.png", b"b.png"]

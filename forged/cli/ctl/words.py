@@ -31,6 +31,7 @@ WHY = {
     "changed": "changed at the source since it came home",
     "not_ingested": "a required ingest has not accepted it yet",
     "newest_of_series": "the newest of its numbered series",
+    "companion": "a file that belongs to it is not home yet",
     "unguarded": "this source cannot remove it without risk",
     "batch_full": "a later run takes it (max_files_per_batch)",
     "vanished": "gone by itself",

@@ -9,6 +9,7 @@ from typing import Generic, Protocol, TypeVar
 from forged.model.errors import SourceBroken, SourceError, SourceMissing
 from forged.model.files import Entry, Problem, ProblemKind, Stat
 from forged.model.paths import SourcePath, shown
+from forged.model.places import Place
 from forged.model.removal import KeptBecause, Removed
 from forged.sources.agent.pulse import PATIENCE_S, Desk, Due
 from forged.sources.agent.wire import (
@@ -21,6 +22,7 @@ from forged.sources.agent.wire import (
     parse_hello,
     parse_message,
     parse_nothing,
+    parse_place,
     parse_stat,
     parse_trouble,
 )
@@ -107,6 +109,15 @@ def looked(path: SourcePath) -> Parse[Stat | Problem]:
     return parse
 
 
+def placed(folder: bytes) -> Parse[Place | Problem]:
+    def parse(frame: Frame) -> Place | Problem:
+        if frame.kind == Kind.PROBLEM:
+            return problem(folder, frame, LOOK_TROUBLES)
+        return parse_place(expect(frame, Kind.PLACED))
+
+    return parse
+
+
 def hashed(entry: Entry) -> Parse[Hashed | Problem]:
     def parse(frame: Frame) -> Hashed | Problem:
         if frame.kind == Kind.PROBLEM:
@@ -137,7 +148,7 @@ def removed(path: SourcePath) -> Parse[Removed]:
     return parse
 
 
-def problem(path: SourcePath, frame: Frame, allowed: frozenset[ProblemKind]) -> Problem:
+def problem(path: bytes, frame: Frame, allowed: frozenset[ProblemKind]) -> Problem:
     """The PROBLEM that answers a call about `path`."""
     trouble = parse_trouble(frame.payload)
     if trouble.kind not in allowed:

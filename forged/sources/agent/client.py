@@ -13,9 +13,10 @@ from typing import Generic, Self, TypeVar
 from forged.model.errors import NotSupported, SourceBroken
 from forged.model.files import Entry, ListingEnd, ListingPart, Problem, SamePart, Stat
 from forged.model.paths import SourcePath
+from forged.model.places import Place
 from forged.model.removal import Removable, Removed
 from forged.model.transfer import Fetched, Request, Sink
-from forged.sources.agent.calls import Answer, Parse, folder_removed, hashed, looked, only, removed
+from forged.sources.agent.calls import Answer, Parse, folder_removed, hashed, looked, only, placed, removed
 from forged.sources.agent.lane import Lane, OpenChannel, open_lane
 from forged.sources.agent.lanes import Lanes
 from forged.sources.agent.listing import ListingCall, askable, outermost
@@ -134,6 +135,10 @@ class AgentSource:
             batch = paths[start : start + BATCH_CALLS]
             answers += [answer async for answer in self._answers(Question(Kind.LOOK, path, looked(path)) for path in batch)]
         return answers
+
+    async def resolve(self, folders: Sequence[bytes]) -> Sequence[Place | Problem]:
+        questions = (Question(Kind.RESOLVE, folder, placed(folder)) for folder in folders)
+        return [answer async for answer in self._answers(questions)]
 
     async def clock_ns(self) -> int:
         asked_s = time.monotonic()

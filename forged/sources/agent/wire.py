@@ -13,9 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from forged.model.errors import SourceBroken
+from forged.model.errors import BadPath, SourceBroken
 from forged.model.files import ProblemKind, Stat
-from forged.model.paths import SourcePath, shown
+from forged.model.paths import MAX_PATH_BYTES, SourcePath, shown, source_path
+from forged.model.places import Place
 
 VERSION = 1
 MAGIC = b"\n\0forged agent\0\n"
@@ -38,6 +39,7 @@ class Kind(enum.IntEnum):
     SPACE = 0x0A
     WATCH = 0x0B
     REMOVE_FOLDER = 0x0C
+    RESOLVE = 0x0D
 
     HELLO = 0x81
     REFUSED = 0x82
@@ -54,6 +56,7 @@ class Kind(enum.IntEnum):
     BEAT = 0x8D
     NOTICED = 0x8E
     SAME = 0x8F
+    PLACED = 0x90
 
 
 MAX_MESSAGE_BYTES = 300
@@ -78,6 +81,7 @@ _GREETING = struct.Struct(">HIqBBB")
 _COUNT = struct.Struct(">H")
 _LIST_END = struct.Struct(">Qq")
 _SPACE = struct.Struct(">QQ")
+_IDENTITY = struct.Struct(">QQ")
 
 
 _MOST_BYTES: Mapping[int, int] = {
@@ -86,6 +90,7 @@ _MOST_BYTES: Mapping[int, int] = {
     Kind.SAME: MAX_KNOWN * _COUNT.size,
     Kind.NOTICED: MAX_NEWS_BYTES,
     Kind.DONE: MAX_REST_BYTES + 512,
+    Kind.PLACED: _IDENTITY.size + MAX_PATH_BYTES,
     **dict.fromkeys((Kind.HELLO, Kind.REFUSED, Kind.LIST_END, Kind.HASHED, Kind.LOOKED), 512),
     **dict.fromkeys((Kind.REMOVED, Kind.PROBLEM, Kind.TIME, Kind.ROOM, Kind.BEAT), 512),
 }
@@ -373,6 +378,20 @@ def parse_places(payload: bytes) -> tuple[int, ...]:
 
 def parse_space(payload: bytes) -> Space:
     return Space(*_numbers(_SPACE, payload))
+
+
+def parse_place(payload: bytes) -> Place:
+    """A folder's identity and its path: absolute, normal, of possible length."""
+    identity, path = payload[: _IDENTITY.size], payload[_IDENTITY.size :]
+    device, inode = _numbers(_IDENTITY, identity)
+    try:
+        if path != b"/":
+            source_path(path.removeprefix(b"/"))
+    except BadPath as error:
+        raise SourceBroken("the agent sent a folder's place that is no path") from error
+    if not path.startswith(b"/"):
+        raise SourceBroken("the agent sent a folder's place that is not absolute")
+    return Place(path, (device, inode))
 
 
 def parse_nothing(payload: bytes) -> None:

@@ -18,6 +18,7 @@ from typing import Self
 from forged.model.errors import NotSupported, SourceBroken, SourceError
 from forged.model.files import Entry, ListingEnd, ListingPart, Problem, ProblemKind, SamePart, Stat
 from forged.model.paths import SourcePath
+from forged.model.places import Place
 from forged.model.removal import KeptBecause, Removable, Removed
 from forged.model.transfer import Fetched, Request, Sink
 from forged.sources.agent.lanes import Lanes
@@ -171,6 +172,9 @@ class ShellSource:
         reply = Told(lambda body: answers.regular(path, body))
         self._shells.questions.ask(reply, self._shells.script.look(path))
         return reply
+
+    async def resolve(self, folders: Sequence[bytes]) -> Sequence[Place | Problem]:
+        raise NotSupported("a shell does not tell yet where folders are")
 
     async def clock_ns(self) -> int:
         asked_s = time.monotonic()

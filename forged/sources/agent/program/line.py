@@ -11,8 +11,9 @@ VERSION = 1
 ABILITIES = b"list fetch hash look remove clock space"  # and watch, where the box can
 MAGIC = b"\n\0forged agent\0\n"  # our first bytes: a login script that prints something does not confuse the client
 
-START, LIST, GRANT, CANCEL, FETCH, HASH, LOOK, REMOVE, CLOCK, SPACE, WATCH, REMOVE_FOLDER = range(0x01, 0x0D)
-HELLO, REFUSED, LISTED, LIST_END, DATA, DONE, HASHED, LOOKED, REMOVED, PROBLEM, TIME, ROOM, BEAT, NOTICED, SAME = range(0x81, 0x90)
+START, LIST, GRANT, CANCEL, FETCH, HASH, LOOK, REMOVE, CLOCK, SPACE, WATCH, REMOVE_FOLDER, RESOLVE = range(0x01, 0x0E)
+HELLO, REFUSED, LISTED, LIST_END, DATA, DONE, HASHED, LOOKED = range(0x81, 0x89)
+REMOVED, PROBLEM, TIME, ROOM, BEAT, NOTICED, SAME, PLACED = range(0x89, 0x91)
 CANCELLED, CHANGED, VANISHED, UNREADABLE, BAD_NAME, LINK = range(6)  # what a PROBLEM may say
 
 HEADER = struct.Struct(">BII")  # kind, call, bytes that follow
@@ -24,6 +25,7 @@ TIME_NS = struct.Struct(">q")
 GREETING = struct.Struct(">HIqBBB")  # version, pid, time, Python's version; then the abilities
 END = struct.Struct(">Qq")  # of a listing: how many entries, the time it began
 DISK = struct.Struct(">QQ")  # free and total bytes
+PLACE_AT = struct.Struct(">QQ")  # device and inode of a folder; then its path without links
 KNOWN = struct.Struct(">H")  # of LIST: how many digests follow; then the folders, each with NUL behind it
 BLOCK = struct.Struct(">BH")  # of a listing: FILES and how many folders have them, or PROBLEMS and how many there are
 FILES, PROBLEMS = range(2)

@@ -27,6 +27,7 @@ from forged.sources.agent.program.tree import Expected, File, Tree, facts, same_
 from forged.sources.agent.program.watching import Scope, Watch
 
 NICENESS = 5  # the box works for its owner first
+MAX_UINT64 = (1 << 64) - 1  # some systems count devices below zero; only equality matters
 F_SETPIPE_SZ = 1031  # linux/fcntl.h; Python names it from 3.10 on
 # Standard output holds four chunks, so that reading and hashing go on while the line drains; with the usual 64 KiB they waited
 # for each other: 280 instead of 740 MB/s. It is the most that pipe-max-size of proc(5) allows to everyone.
@@ -70,6 +71,7 @@ class Agent:
             say.SPACE: (small, self.space),
             say.WATCH: (self._spawn, self.watch),
             say.REMOVE_FOLDER: (small, self.remove_folder),
+            say.RESOLVE: (small, self.resolve),
         }
 
     def serve(self) -> None:
@@ -173,6 +175,11 @@ class Agent:
         """Removes a folder if it is empty."""
         self._tree.remove_folder(path)
         self._line.send(say.REMOVED, call)
+
+    def resolve(self, call: int, path: bytes) -> None:
+        """Where a folder really is."""
+        device, inode, real = self._tree.resolve(path)
+        self._line.send(say.PLACED, call, say.PLACE_AT.pack(device & MAX_UINT64, inode & MAX_UINT64), real)
 
     def clock(self, call: int, _payload: bytes) -> None:
         """The time of day here."""

@@ -213,6 +213,14 @@ class Tree:
             except (Trouble, OSError):
                 pass  # the folder is gone, or replaced by a link
 
+    def resolve(self, path: bytes) -> Tuple[int, int, bytes]:
+        """Device, inode and real path of any folder, links followed. Opens nothing."""
+        real = os.path.realpath(path)
+        seen = os.stat(real)
+        if not stat.S_ISDIR(seen.st_mode):
+            raise Trouble(LINK, "it is no folder")
+        return seen.st_dev, seen.st_ino, real
+
     def remove_folder(self, path: bytes) -> None:
         """Removes a folder that is empty. Raises OSError for any other, and for a link."""
         folder, _, name = path.rpartition(b"/")
