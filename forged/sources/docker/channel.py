@@ -1,0 +1,89 @@
+"""A process in a container as a `Channel`, which explains its end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, suppress
+from typing import Protocol
+
+from forged.model.errors import NotSupported, SourceError, SourceLost
+from forged.model.paths import shown
+from forged.sources.agent.wire import Kind, packed
+from forged.sources.docker.session import Session
+
+CANNOT_RUN, NOT_FOUND = 126, 127
+"""Exit statuses by the custom of shells, which the engines keep (seen with podman 4.3: crun's message on standard error)."""
+
+
+LEASE_S = 120
+"""An agent that hears nothing for so long ends by itself. Podman 4.3 does not always end the standard input of a process whose
+client was killed: where bytes were on their way, it forgets that process, which would wait for ever."""
+
+STAY_S = 20.0
+"""How often an agent hears that we are still here: five times lost on a starved machine are no reason to leave."""
+
+STAY = packed(Kind.CANCEL, 0)
+"""What it hears: a call that is not there is cancelled. Nothing answers that."""
+
+
+class State(Protocol):
+    """A container as it is now."""
+
+    @property
+    def trouble(self) -> SourceError | None: ...
+
+
+class NothingToRun(NotSupported):
+    """The container does not have this program."""
+
+
+class DockerChannel:
+    """A Channel. It owns what it was opened with (`closing`), and ends all of it. `now`: the container's state, None = gone."""
+
+    def __init__(self, session: Session, now: Callable[[], Awaitable[State | None]], name: str, closing: AsyncExitStack) -> None:
+        self._session, self._now, self._name, self._closing = session, now, name, closing
+        self._closed = False
+        self._staying: asyncio.Task[None] | None = None
+
+    def stay(self) -> None:
+        """From now on says every STAY_S that we are here, between two writes. For agents, once they have their program."""
+        self._staying = asyncio.create_task(self._stay(), name=f"staying in {self._name}")
+
+    async def _stay(self) -> None:
+        with suppress(SourceLost):  # whoever reads is told as well
+            while True:
+                await asyncio.sleep(STAY_S)
+                await self._session.write(STAY)
+
+    async def read(self) -> bytes:
+        """See Channel. Raises NothingToRun when the container has no such program, SourceLost when it was the container that ended,
+        SourceBroken for a flood of complaints."""
+        data = await self._session.read()
+        if not data:
+            await self._explain()
+        return data
+
+    async def _explain(self) -> None:
+        if self._closed:
+            raise SourceLost(f"the connection to the container {self._name} was closed")
+        state = await self._now()
+        trouble = state.trouble if state is not None else SourceLost(f"the container {self._name} was removed")
+        if trouble is not None:
+            raise SourceLost(trouble.message, hint=trouble.hint)
+        if await self._session.status() in (CANNOT_RUN, NOT_FOUND):
+            raise NothingToRun(shown(self._session.stderr.strip()) or "there is no such program in the container")
+
+    async def write(self, data: bytes) -> None:
+        """See Channel."""
+        await self._session.write(data)
+
+    async def close(self) -> str:
+        """See Channel."""
+        if not self._closed:
+            self._closed = True
+            if self._staying is not None:
+                self._staying.cancel()
+                await asyncio.wait([self._staying])
+            await self._closing.aclose()
+        return shown(self._session.stderr.strip())
