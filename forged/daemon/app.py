@@ -33,7 +33,7 @@ from forged.model.errors import (
     StoreError,
 )
 from forged.model.jobs import Job, JobStatus, new_job_id
-from forged.model.manifest import Hold
+from forged.model.manifest import Hold, PinKeeper
 from forged.model.observer import Nobody, Observer
 from forged.model.paths import SourcePath, source_path
 from forged.model.settings import Config
@@ -44,6 +44,7 @@ from forged.sources.base import Source
 from forged.sources.hostkeys import ForgetfulPins
 from forged.sources.local import LocalSource
 from forged.sources.retrying import Retrying, RetryPolicy
+from forged.sources.sftp import sftp_source
 from forged.sources.ssh import ssh_source
 from forged.store.base import Store
 from forged.store.sqlite import begin_anew, open_store
@@ -188,7 +189,7 @@ class App:
         if target.ssh.host_key != "pin":
             raise HostKeyUnknown(f"{target.name} does not pin: forged.toml says host_key = {target.ssh.host_key!r}")
         shown = ForgetfulPins()
-        async with ssh_source(target, shown, Nobody(), self._ssh_home):
+        async with self._far_source(target, shown, Nobody()):
             pin = shown.pins[target.manifest]
         if pin.fingerprint != fingerprint:
             raise HostKeyUnknown(f"{target.name} shows {pin.fingerprint}, not {fingerprint}; nothing was changed")
@@ -209,6 +210,7 @@ class App:
     def _bare_source(self, target: Target, observer: Observer) -> Source:
         if target.source.kind is SourceKind.LOCAL:
             return LocalSource(os.fsencode(target.source.path), [each.home.dest for each in self.config.targets])
+<<<<<<< HEAD
         if target.source.kind is SourceKind.DOCKER:
             # Only for those who have containers: it loads aiohttp, a quarter of a second and 13 MB.
             from forged.sources.docker.source import docker_source
@@ -220,6 +222,19 @@ class App:
                 hint="reach the box by ssh://user@host/path; other kinds of source come with later versions",
             )
         return ssh_source(target, self.store.pins, observer, self._ssh_home)
+=======
+        return self._far_source(target, self.store.pins, observer)
+
+    def _far_source(self, target: Target, pins: PinKeeper, observer: Observer) -> Source:
+        if target.source.kind is SourceKind.SSH:
+            return ssh_source(target, pins, observer, self._ssh_home)
+        if target.source.kind is SourceKind.SFTP:
+            return sftp_source(target, pins, observer, self._ssh_home)
+        raise NotSupported(
+            f"{target.source}: this version of forged reads ssh:// and sftp:// sources and local folders",
+            hint="reach the box by ssh://user@host/path; other kinds of source come with later versions",
+        )
+>>>>>>> 9c64e94
 
 
 async def _begin_anew(config: Config, damage: StoreDamaged, clock: Clock) -> Rebuilt:

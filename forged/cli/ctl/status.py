@@ -53,7 +53,8 @@ def rates(progress: Sequence[tuple[str, rpc.Progress]]) -> Rates:
 
 def board(targets: Sequence[rpc.Target], fast: Rates, daemon: rpc.DaemonStatus, at: datetime) -> list[Line]:
     """The whole screen."""
-    return [*lines_of(targets, fast, at), line(""), line(summary(daemon, at), Tone.QUIET), *troubles(targets, daemon, at)]
+    told = [*lines_of(targets, fast, at), line(""), line(summary(daemon, at), Tone.QUIET)]
+    return [*told, *limited(targets), *troubles(targets, daemon, at)]
 
 
 def lines_of(targets: Sequence[rpc.Target], fast: Rates, at: datetime) -> list[Line]:
@@ -104,6 +105,15 @@ def summary(daemon: rpc.DaemonStatus, at: datetime) -> str:
     up, jobs = human_duration(age_s(daemon["started_at"], at)), daemon["jobs_active"]
     working = f"{counted(jobs, 'job')} at work" if jobs else "nothing to do"
     return f"forged {daemon['version']}, up {up}, {counted(daemon['targets'], 'target')}, {working}"
+
+
+def limited(targets: Sequence[rpc.Target]) -> list[Line]:
+    """The targets whose sources cannot do everything, and how they are reached."""
+    return [
+        line(safe(f"{target['name']} is reached by {target['transport']}: no {' and no '.join(target['missing'])}"), Tone.QUIET)
+        for target in targets
+        if target["missing"]
+    ]
 
 
 def troubles(targets: Sequence[rpc.Target], daemon: rpc.DaemonStatus, at: datetime) -> list[Line]:

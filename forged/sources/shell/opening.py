@@ -9,7 +9,7 @@ from typing import Protocol
 from forged.sources.agent.channel import Channel
 
 SHELL_ARGV = ("sh",)
-"""What runs at the far end where no login shell is between: it reads its commands from standard input, which nothing else may use."""
+"""What runs at the far end where no login shell is between: it reads its commands from standard input, and nobody else does."""
 
 SHELL_COMMAND = "exec sh"
 """The same as one line for a login shell of any kind (sh, fish, csh)."""
