@@ -27,7 +27,6 @@ from forged.model.errors import (
     ConfigError,
     ForgedError,
     HostKeyUnknown,
-    NotSupported,
     StateDirectoryBusy,
     StoreDamaged,
     StoreError,
@@ -210,31 +209,17 @@ class App:
     def _bare_source(self, target: Target, observer: Observer) -> Source:
         if target.source.kind is SourceKind.LOCAL:
             return LocalSource(os.fsencode(target.source.path), [each.home.dest for each in self.config.targets])
-<<<<<<< HEAD
+        return self._far_source(target, self.store.pins, observer)
+
+    def _far_source(self, target: Target, pins: PinKeeper, observer: Observer) -> Source:
         if target.source.kind is SourceKind.DOCKER:
             # Only for those who have containers: it loads aiohttp, a quarter of a second and 13 MB.
             from forged.sources.docker.source import docker_source
 
             return docker_source(target, observer)
-        if target.source.kind is not SourceKind.SSH:
-            raise NotSupported(
-                f"{target.source}: this version of forged reads ssh:// and docker:// sources and local folders",
-                hint="reach the box by ssh://user@host/path; other kinds of source come with later versions",
-            )
-        return ssh_source(target, self.store.pins, observer, self._ssh_home)
-=======
-        return self._far_source(target, self.store.pins, observer)
-
-    def _far_source(self, target: Target, pins: PinKeeper, observer: Observer) -> Source:
-        if target.source.kind is SourceKind.SSH:
-            return ssh_source(target, pins, observer, self._ssh_home)
         if target.source.kind is SourceKind.SFTP:
             return sftp_source(target, pins, observer, self._ssh_home)
-        raise NotSupported(
-            f"{target.source}: this version of forged reads ssh:// and sftp:// sources and local folders",
-            hint="reach the box by ssh://user@host/path; other kinds of source come with later versions",
-        )
->>>>>>> 9c64e94
+        return ssh_source(target, pins, observer, self._ssh_home)
 
 
 async def _begin_anew(config: Config, damage: StoreDamaged, clock: Clock) -> Rebuilt:

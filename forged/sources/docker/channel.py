@@ -17,14 +17,17 @@ CANNOT_RUN, NOT_FOUND = 126, 127
 
 
 LEASE_S = 120
-"""An agent that hears nothing for so long ends by itself. Podman 4.3 does not always end the standard input of a process whose
-client was killed: where bytes were on their way, it forgets that process, which would wait for ever."""
+"""An agent, or a shell, that hears nothing for so long ends by itself. Podman 4.3 does not always end the standard input of a
+process whose client was killed: where bytes were on their way, it forgets that process, which would wait for ever."""
 
 STAY_S = 20.0
-"""How often an agent hears that we are still here: five times lost on a starved machine are no reason to leave."""
+"""How often it hears that we are still here: five times lost on a starved machine are no reason to leave."""
 
-STAY = packed(Kind.CANCEL, 0)
-"""What it hears: a call that is not there is cancelled. Nothing answers that."""
+AGENT_HEARS = packed(Kind.CANCEL, 0)
+"""What an agent hears: a call that is not there is cancelled. Nothing answers that."""
+
+SHELL_HEARS = b":\n"
+"""What a shell hears: a command that does nothing."""
 
 
 class State(Protocol):
@@ -46,15 +49,15 @@ class DockerChannel:
         self._closed = False
         self._staying: asyncio.Task[None] | None = None
 
-    def stay(self) -> None:
-        """From now on says every STAY_S that we are here, between two writes. For agents, once they have their program."""
-        self._staying = asyncio.create_task(self._stay(), name=f"staying in {self._name}")
+    def stay(self, hears: bytes) -> None:
+        """From now on says every STAY_S that we are here, between two writes. For those to whom each write is a whole word."""
+        self._staying = asyncio.create_task(self._stay(hears), name=f"staying in {self._name}")
 
-    async def _stay(self) -> None:
+    async def _stay(self, hears: bytes) -> None:
         with suppress(SourceLost):  # whoever reads is told as well
             while True:
                 await asyncio.sleep(STAY_S)
-                await self._session.write(STAY)
+                await self._session.write(hears)
 
     async def read(self) -> bytes:
         """See Channel. Raises NothingToRun when the container has no such program, SourceLost when it was the container that ended,
@@ -67,7 +70,10 @@ class DockerChannel:
     async def _explain(self) -> None:
         if self._closed:
             raise SourceLost(f"the connection to the container {self._name} was closed")
-        state = await self._now()
+        try:
+            state = await self._now()
+        except SourceError as error:
+            raise SourceLost(error.message, hint=error.hint) from error
         trouble = state.trouble if state is not None else SourceLost(f"the container {self._name} was removed")
         if trouble is not None:
             raise SourceLost(trouble.message, hint=trouble.hint)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -18,10 +18,19 @@ from forged.sources.agent import launch
 from forged.sources.agent.channel import Channel
 from forged.sources.agent.client import AgentSource
 from forged.sources.base import Capabilities, Hashed, Notices, Source
-from forged.sources.docker.channel import LEASE_S, NothingToRun
+from forged.sources.docker.channel import AGENT_HEARS, LEASE_S, SHELL_HEARS
 from forged.sources.docker.container import ContainerDoor
+from forged.sources.shell.client import ShellSource
+from forged.sources.shell.opening import Line
 
 NO_TOOLS_HINT = "install python3 (>= 3.6) in its image, or keep the folder on a volume and use the host's path of that as `source`"
+
+LEASED_SHELL = """\
+if (read -t 1 x; [ $? = 1 ]) </dev/null 2>/dev/null
+then LC_ALL=C; export LC_ALL; while IFS= read -r -t {lease_s} x; do printf '%s\\n' "$x"; done | exec sh
+else exec sh
+fi"""
+"""A shell that ends when it has heard nothing for so long, where `read` knows how to wait (busybox, bash; not dash)."""
 
 
 def docker_source(
@@ -31,12 +40,6 @@ def docker_source(
     return DockerSource(
         target.source.host, target.source.path, target.transfer.parallel_transfers, observer, target.name, environment
     )
-
-
-def agents(lease_s: int) -> tuple[Sequence[str], ...]:
-    """How an agent may come to run: through a shell, which looks for Python in several places, or by Python's plain name, where
-    there is no shell, as in a distroless image."""
-    return (("sh", "-c", launch.shell_command(lease_s)), launch.argv(lease_s=lease_s))
 
 
 class DockerSource:
@@ -71,26 +74,37 @@ class DockerSource:
 
     async def __aenter__(self) -> Self:
         """Tries one body after the other, until one finds in the container what it needs."""
-        for argv in agents(self._lease_s):
-            body = self._agent(argv)
+        for body in self._bodies():
             try:
                 await body.__aenter__()
-            except NothingToRun:
+            except NotSupported:
                 continue
             self._body = body
             return self
         raise await self._nothing_works()
 
-    def _agent(self, argv: Sequence[str]) -> AgentSource:
-        return AgentSource(self._opener(argv), os.fsencode(self._path), transport="docker", max_lanes=self._max_lanes)
+    def _bodies(self) -> Iterator[Source]:
+        """An agent that the container's shell finds a Python for; that shell itself; and where no shell is, as in a distroless
+        image, an agent by Python's plain name."""
+        root, lanes = os.fsencode(self._path), self._max_lanes
+        found = ("sh", "-c", launch.shell_command(self._lease_s))
+        yield AgentSource(self._agent_opener(found), root, transport="docker", max_lanes=lanes)
+        yield ShellSource(self._open_shell, root, transport="docker shell (no python3)", max_lanes=lanes)
+        plain = launch.argv(lease_s=self._lease_s)
+        yield AgentSource(self._agent_opener(plain), root, transport="docker", max_lanes=lanes)
 
-    def _opener(self, argv: Sequence[str]) -> Callable[[], Awaitable[Channel]]:
+    def _agent_opener(self, argv: Sequence[str]) -> Callable[[], Awaitable[Channel]]:
         async def open_channel() -> Channel:
             channel = await self._door.open_channel(argv)
-            channel.stay()
+            channel.stay(AGENT_HEARS)
             return channel
 
         return open_channel
+
+    async def _open_shell(self, line: Line) -> Channel:
+        channel = await self._door.open_channel(("sh", "-c", LEASED_SHELL.format(lease_s=self._lease_s)))
+        channel.stay(SHELL_HEARS)
+        return channel
 
     async def _nothing_works(self) -> NotSupported:
         """With the way out: the container's folder as the host sees it, where it does."""
