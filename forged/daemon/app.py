@@ -27,6 +27,7 @@ from forged.model.errors import (
     ConfigError,
     ForgedError,
     HostKeyUnknown,
+    NotSupported,
     StateDirectoryBusy,
     StoreDamaged,
     StoreError,
@@ -45,6 +46,7 @@ from forged.sources.local import LocalSource
 from forged.sources.retrying import Retrying, RetryPolicy
 from forged.sources.sftp import sftp_source
 from forged.sources.ssh import ssh_source
+from forged.sources.ways import Memory
 from forged.store.base import Store
 from forged.store.sqlite import begin_anew, open_store
 from forged.sync.cycle import RoundResult, never_began, sync_once
@@ -185,10 +187,12 @@ class App:
 
     async def trust(self, target: Target, fingerprint: str) -> None:
         """Pins the host key that the box shows now, if it has this fingerprint. Raises SourceError: another key, or no answer."""
+        if target.source.kind not in (SourceKind.SSH, SourceKind.SFTP):
+            raise NotSupported(f"{target.name} is not reached by SSH, so it has no host key")
         if target.ssh.host_key != "pin":
             raise HostKeyUnknown(f"{target.name} does not pin: forged.toml says host_key = {target.ssh.host_key!r}")
         shown = ForgetfulPins()
-        async with self._far_source(target, shown, Nobody()):
+        async with self._far_source(target, shown, Nobody(), Memory()):
             pin = shown.pins[target.manifest]
         if pin.fingerprint != fingerprint:
             raise HostKeyUnknown(f"{target.name} shows {pin.fingerprint}, not {fingerprint}; nothing was changed")
@@ -197,8 +201,9 @@ class App:
     def _source(self, target: Target, destination: Destination, observer: Observer, patient_opening: bool) -> Source:
         """The body for the target's scheme, in its coat."""
         policy = RetryPolicy(target.transfer.retry_attempts, target.transfer.retry_delay_s, patient_opening=patient_opening)
+        memory = Memory()
         return Retrying(
-            lambda: self._bare_source(target, observer),
+            lambda: self._bare_source(target, observer, memory),
             policy,
             target=target.name,
             clock=self.clock,
@@ -206,20 +211,20 @@ class App:
             resume_points=destination.resume_points,
         )
 
-    def _bare_source(self, target: Target, observer: Observer) -> Source:
+    def _bare_source(self, target: Target, observer: Observer, memory: Memory) -> Source:
         if target.source.kind is SourceKind.LOCAL:
             return LocalSource(os.fsencode(target.source.path), [each.home.dest for each in self.config.targets])
-        return self._far_source(target, self.store.pins, observer)
+        return self._far_source(target, self.store.pins, observer, memory)
 
-    def _far_source(self, target: Target, pins: PinKeeper, observer: Observer) -> Source:
+    def _far_source(self, target: Target, pins: PinKeeper, observer: Observer, memory: Memory) -> Source:
         if target.source.kind is SourceKind.DOCKER:
             # Only for those who have containers: it loads aiohttp, a quarter of a second and 13 MB.
             from forged.sources.docker.source import docker_source
 
-            return docker_source(target, observer)
+            return docker_source(target, observer, memory)
         if target.source.kind is SourceKind.SFTP:
             return sftp_source(target, pins, observer, self._ssh_home)
-        return ssh_source(target, pins, observer, self._ssh_home)
+        return ssh_source(target, pins, observer, self._ssh_home, memory=memory)
 
 
 async def _begin_anew(config: Config, damage: StoreDamaged, clock: Clock) -> Rebuilt:

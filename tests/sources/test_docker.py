@@ -32,7 +32,8 @@ from tests.support.sinks import MIB, MemorySink
 
 
 def source_in(engine: Engine, container: str, path: str, lease_s: int = LEASE_S, **environment: str) -> DockerSource:
-    return DockerSource(container, path, 3, Nobody(), "t", lambda: engine.environment | environment, lease_s)
+    door = ContainerDoor(container, lambda: engine.environment | environment, Nobody(), "t")
+    return DockerSource(door, path, 3, lease_s=lease_s)
 
 
 class ContainerBox(FolderBox):
@@ -103,7 +104,7 @@ async def test_a_missing_folder_goes_up_as_such_and_leaves_nothing_running(engin
 async def test_a_container_without_python_says_so(engine: Engine, shared: Path) -> None:
     async with source_in(engine, "plain", SHARED) as source:
         capabilities = source.capabilities
-    assert capabilities.transport == "docker shell (no python3)"
+    assert capabilities.transport == "docker shell (no python3 on the box)"
     assert (capabilities.hashing, capabilities.watching) == (True, False)
 
 
@@ -113,6 +114,7 @@ async def test_python_is_found_where_no_shell_is(engine: Engine, shared: Path) -
     try:
         async with source_in(engine, "distroless", f"{SHARED}/{shared.name}") as source:
             assert source.capabilities.transport.startswith("docker agent (python 3.")
+            assert source.capabilities.transport.endswith("(no shell on the box)")
             assert [entry.path for entry in (await listed(source))[0]] == [b"a"]
     finally:
         engine.remove("distroless")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,22 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from forged.model.errors import NotSupported, SourceLost, SourceMissing
 from forged.model.files import Entry, Stat
 from forged.model.observer import Nobody
 from forged.model.target import SourceKind, Target
-from forged.model.transfer import Fetched
 from forged.sources.hostkeys import ForgetfulPins
-from forged.sources.retrying import Retrying, RetryPolicy
 from forged.sources.sftp import SftpSource, sftp_source
 from forged.sources.sftp_wire import NANO
 from forged.sources.ssh_link import LinkSettings
-from tests.sources.asking import bytes_of, fetched, listed, requests_of
 from tests.sources.boxes import FolderBox
 from tests.sources.contract import SourceContract
-from tests.sources.test_ssh import no_source, target_at
-from tests.support.proxy import CutAfter, StallAfter, proxy
-from tests.support.sinks import MIB, MemorySink
+from tests.sources.test_ssh import target_at
 from tests.support.ssh import empty
 from tests.support.sshd import SSHD, Sshd
 from tests.support.sshd import sshd as running_sshd

@@ -14,7 +14,16 @@ PACKAGE = "forged.sources.agent.program"
 PARTS = ("libc", "line", "tree", "removal", "blocks", "listing", "inotify", "news", "watching", "reading", "serve")
 """The modules of the program, each after those it imports."""
 
-BOOTSTRAP = 'import sys,zlib;exec(compile(zlib.decompress(sys.stdin.buffer.read(int(sys.argv[1]))),"forged-agent","exec"))'
+NO_PYTHON = "no python3 found"
+"""What a shell says where there is none."""
+
+TOO_OLD = "forged: too old a python"
+"""What a Python before 3.6 says that comes to run the program."""
+
+BOOTSTRAP = (
+    f'import sys,zlib;sys.version_info<(3,6)and sys.exit("{TOO_OLD}");'
+    'exec(compile(zlib.decompress(sys.stdin.buffer.read(int(sys.argv[1]))),"forged-agent","exec"))'
+)
 """Reads exactly the program and leaves the rest of standard input to it."""
 
 FLAGS = ("-I", "-S", "-B")
@@ -54,7 +63,7 @@ def shell_command(lease_s: int = 0) -> str:
     """The command as one line for a login shell of any kind: tries the known places of Python and becomes it, or exits 127."""
     run = f"{' '.join(FLAGS)} -c {shlex.quote(BOOTSTRAP)} {' '.join(_numbers(lease_s))}"
     tries = f'for p in {" ".join(PYTHONS)}; do command -v "$p" >/dev/null 2>&1 && exec "$p" {run}; done'
-    return f"exec sh -c {shlex.quote(tries + '; echo no python3 found >&2; exit 127')}"
+    return f"exec sh -c {shlex.quote(f'{tries}; echo {NO_PYTHON} >&2; exit 127')}"
 
 
 def _numbers(lease_s: int) -> tuple[str, ...]:

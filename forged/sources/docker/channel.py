@@ -7,14 +7,18 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from typing import Protocol
 
-from forged.model.errors import NotSupported, SourceError, SourceLost
+from forged.model.errors import Lacking, SourceError, SourceLost
 from forged.model.paths import shown
+from forged.sources.agent import launch
 from forged.sources.agent.wire import Kind, packed
 from forged.sources.docker.session import Session
 
 CANNOT_RUN, NOT_FOUND = 126, 127
 """Exit statuses by the custom of shells, which the engines keep (seen with podman 4.3: crun's message on standard error)."""
 
+
+LACKS = {"sh": "no shell", "python3": "no python3"}
+"""What a container lacks that cannot run these, in words for people."""
 
 LEASE_S = 120
 """An agent, or a shell, that hears nothing for so long ends by itself. Podman 4.3 does not always end the standard input of a
@@ -37,15 +41,16 @@ class State(Protocol):
     def trouble(self) -> SourceError | None: ...
 
 
-class NothingToRun(NotSupported):
-    """The container does not have this program."""
-
-
 class DockerChannel:
-    """A Channel. It owns what it was opened with (`closing`), and ends all of it. `now`: the container's state, None = gone."""
+    """A Channel to `program` in the container `name`. It owns what it was opened with (`closing`), and ends all of it.
 
-    def __init__(self, session: Session, now: Callable[[], Awaitable[State | None]], name: str, closing: AsyncExitStack) -> None:
-        self._session, self._now, self._name, self._closing = session, now, name, closing
+    `now`: the container's state, None = gone.
+    """
+
+    def __init__(
+        self, session: Session, now: Callable[[], Awaitable[State | None]], name: str, program: str, closing: AsyncExitStack
+    ) -> None:
+        self._session, self._now, self._name, self._program, self._closing = session, now, name, program, closing
         self._closed = False
         self._staying: asyncio.Task[None] | None = None
 
@@ -60,7 +65,7 @@ class DockerChannel:
                 await self._session.write(hears)
 
     async def read(self) -> bytes:
-        """See Channel. Raises NothingToRun when the container has no such program, SourceLost when it was the container that ended,
+        """See Channel. Raises Lacking when the container has no such program, SourceLost when it was the container that ended,
         SourceBroken for a flood of complaints."""
         data = await self._session.read()
         if not data:
@@ -77,8 +82,24 @@ class DockerChannel:
         trouble = state.trouble if state is not None else SourceLost(f"the container {self._name} was removed")
         if trouble is not None:
             raise SourceLost(trouble.message, hint=trouble.hint)
-        if await self._session.status() in (CANNOT_RUN, NOT_FOUND):
-            raise NothingToRun(shown(self._session.stderr.strip()) or "there is no such program in the container")
+        refusal = self._refusal(await self._session.status())
+        if refusal is not None:
+            raise refusal
+
+    def _refusal(self, status: int | None) -> SourceError | None:
+        """Why nothing came to run; None where something did."""
+        said = self._session.stderr.decode("utf-8", "replace")
+        if launch.TOO_OLD in said:
+            return Lacking(f"the container {self._name} has too old a Python", lacks="no python3 from 3.6 on")
+        if status == NOT_FOUND and launch.NO_PYTHON in said:
+            return Lacking(f"the container {self._name} has no python3", lacks="no python3")
+        if status in (CANNOT_RUN, NOT_FOUND):
+            what = shown(self._session.stderr.strip())
+            return Lacking(
+                f"the container {self._name} cannot run {self._program}: {what}",
+                lacks=LACKS.get(self._program, f"no {self._program}"),
+            )
+        return None
 
     async def write(self, data: bytes) -> None:
         """See Channel."""

@@ -105,7 +105,7 @@ class ContainerDoor:
             self._observer.notice(ConnectionOpened(self._target))
             stack.callback(self._observer.notice, ConnectionClosed(self._target))
             stack.push_async_callback(session.close)
-            return DockerChannel(session, lambda: self._now(client, url), self._name, stack.pop_all())
+            return DockerChannel(session, lambda: self._now(client, url), self._name, argv[0], stack.pop_all())
 
     async def look(self) -> Container:
         """The container as it is now, running or not. Raises SourceError."""

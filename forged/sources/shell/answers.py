@@ -6,7 +6,7 @@ import re
 import stat as modes
 from dataclasses import dataclass
 
-from forged.model.errors import NotSupported, SourceBroken, SourceMissing
+from forged.model.errors import Lacking, SourceBroken, SourceMissing
 from forged.model.files import Problem, ProblemKind, Stat
 from forged.model.paths import SourcePath, shown
 from forged.sources.shell.script import ACROSS, TRUE_SORT
@@ -133,7 +133,7 @@ class Tools:
 
 
 def tools(root: bytes, body: bytes) -> Tools:
-    """The first answer of a shell. Raises SourceMissing, and NotSupported where something indispensable is missing."""
+    """The first answer of a shell. Raises SourceMissing, and Lacking where something indispensable is missing."""
     if body in (b"G\n", b"U\n"):
         raise SourceMissing(f"{shown(root)}: " + ("No such file or directory" if body == b"G\n" else "it cannot be entered"))
     real, _, rest = body.partition(b"//\n")
@@ -159,4 +159,4 @@ def _must_have(there: set[bytes], sorted_names: bytes, seen: bytes) -> None:
     if not missing and LOOK.fullmatch(seen) is None:
         missing = ["find -print0 and stat -c"]
     if missing:
-        raise NotSupported(f"the box's shell lacks {', '.join(missing)}", hint=HINT)
+        raise Lacking(f"the box's shell lacks {', '.join(missing)}", hint=HINT, lacks="too few shell tools")
