@@ -41,7 +41,7 @@ class ListenAddress:
 
 @dataclass(frozen=True, slots=True)
 class DaemonSettings:
-    """The daemon itself. `log_dir` comes from $LOG_BASE; None = no log files."""
+    """The daemon itself. `log_dir` is $LOG_BASE/sync; None = no log files."""
 
     state_dir: Path
     socket: Path
