@@ -168,13 +168,17 @@ async def test_a_large_file_survives_a_restart_in_the_middle(engine: Engine, sha
     assert answer.source_sha256 == answer.staged.sha256
 
 
+ENDED = r"the container changing (is not running|was removed|was ended by signal 9|ended)|no such container"
+"""An engine ends what runs in a container some moments before it says that the container has stopped, or is gone."""
+
+
 async def test_a_container_that_stops_goes_or_is_made_anew_is_followed(engine: Engine, shared: Path) -> None:
     source = source_in(engine, "changing", SHARED)
     engine.run("changing")
     try:
         async with source:
             await asyncio.to_thread(engine.podman, "stop", "-t", "0", "changing")
-            with pytest.raises(SourceLost, match="the container changing is not running"):
+            with pytest.raises(SourceLost, match=ENDED):
                 await source.clock_ns()
         with pytest.raises(SourceUnreachable, match=r"the container changing is not running \(exited\)") as stopped:
             async with source_in(engine, "changing", SHARED):
@@ -183,7 +187,7 @@ async def test_a_container_that_stops_goes_or_is_made_anew_is_followed(engine: E
         engine.podman("start", "changing")
         async with (source := source_in(engine, "changing", SHARED)):
             await asyncio.to_thread(engine.remove, "changing")
-            with pytest.raises(SourceLost, match=r"the container changing (was removed|is not running)"):
+            with pytest.raises(SourceLost, match=ENDED):
                 await source.clock_ns()
         with pytest.raises(SourceUnreachable, match="there is no container called changing"):
             async with source_in(engine, "changing", SHARED):
@@ -288,6 +292,7 @@ def test_addresses_of_engines(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody who may not")
 async def test_somebody_who_may_not_use_the_socket_is_told_how_to(engine: Engine) -> None:
     engine.socket.chmod(0o660)
+    os.setegid(65_534)
     os.seteuid(65_534)
     try:
         with pytest.raises(AuthRefused) as caught:
@@ -295,6 +300,7 @@ async def test_somebody_who_may_not_use_the_socket_is_told_how_to(engine: Engine
                 pass
     finally:
         os.seteuid(0)
+        os.setegid(0)
     assert "group docker" in caught.value.hint
 
 
@@ -397,5 +403,6 @@ async def test_the_agent_is_niced_and_leaves_no_file(engine: Engine, shared: Pat
     async with source_in(engine, "py", SHARED) as source:
         await source.clock_ns()
         niceness = [os.getpriority(os.PRIO_PROCESS, pid) for pid in engine.processes("py")]
-    assert max(niceness) >= 5
+    assert niceness
+    assert min(niceness) >= 5
     assert set(engine.podman("diff", "py").splitlines()) == before

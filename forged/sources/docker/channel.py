@@ -17,6 +17,11 @@ CANNOT_RUN, NOT_FOUND = 126, 127
 """Exit statuses by the custom of shells, which the engines keep (seen with podman 4.3: crun's message on standard error)."""
 
 
+KILLED = 128
+"""Added to the number of a signal, likewise. Docker ends what runs in a container some moments before it says that it stops."""
+
+KILLED_HINT = "the container is being stopped, or is short of memory; forged reconnects and resumes by itself"
+
 LACKS = {"sh": "no shell", "python3": "no python3"}
 """What a container lacks that cannot run these, in words for people."""
 
@@ -87,16 +92,20 @@ class DockerChannel:
             raise refusal
 
     def _refusal(self, status: int | None) -> SourceError | None:
-        """Why nothing came to run; None where something did."""
+        """Why nothing came to run, or what ended it; None where it ended by itself."""
+        if not status:  # it runs without us, or left because its input ended, which was none of our doing
+            return SourceLost(f"the line into the container {self._name} ended", hint=KILLED_HINT)
+        if status > KILLED:
+            return SourceLost(f"what ran in the container {self._name} was ended by signal {status - KILLED}", hint=KILLED_HINT)
         said = self._session.stderr.decode("utf-8", "replace")
-        if launch.TOO_OLD in said:
+        if launch.TOO_OLD in said or "nknown option: -I" in said:
             return Lacking(f"the container {self._name} has too old a Python", lacks="no python3 from 3.6 on")
         if status == NOT_FOUND and launch.NO_PYTHON in said:
             return Lacking(f"the container {self._name} has no python3", lacks="no python3")
         if status in (CANNOT_RUN, NOT_FOUND):
-            what = shown(self._session.stderr.strip())
+            why = shown(self._session.stderr.strip())
             return Lacking(
-                f"the container {self._name} cannot run {self._program}: {what}",
+                f"the container {self._name} cannot run {self._program}" + (f": {why}" if why else ""),
                 lacks=LACKS.get(self._program, f"no {self._program}"),
             )
         return None
