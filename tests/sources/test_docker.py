@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -304,29 +304,36 @@ async def test_somebody_who_may_not_use_the_socket_is_told_how_to(engine: Engine
     assert "group docker" in caught.value.hint
 
 
-async def test_what_is_no_engine_is_told(engine: Engine, tmp_path: Path) -> None:
-    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
-        await writer.drain()
-        writer.close()
+@contextlib.asynccontextmanager
+async def impostor(place: Path, says: bytes) -> AsyncIterator[str]:
+    """Something else that listens where an engine should, says this to each question (if anything), and hears on until the end."""
+    done = asyncio.Event()
 
-    async with await asyncio.start_unix_server(greet, tmp_path / "s"):
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(says)
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        done.set()
+
+    async with await asyncio.start_unix_server(serve, place):
+        yield f"unix://{place}"
+        await done.wait()
+
+
+async def test_what_is_no_engine_is_told(engine: Engine, tmp_path: Path) -> None:
+    async with impostor(tmp_path / "s", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi") as place:
         with pytest.raises(SourceUnreachable, match="no container engine"):
-            async with source_in(engine, "py", SHARED, DOCKER_HOST=f"unix://{tmp_path}/s"):
+            async with source_in(engine, "py", SHARED, DOCKER_HOST=place):
                 pass
 
 
 async def test_an_engine_that_never_answers_is_given_up(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("forged.sources.docker.container.ANSWER_S", 0.2)
-
-    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()
-        writer.close()
-
-    async with await asyncio.start_unix_server(listen, tmp_path / "s"):
+    async with impostor(tmp_path / "s", b"") as place:
         with pytest.raises(SourceUnreachable, match="did not answer"):
-            async with source_in(engine, "py", SHARED, DOCKER_HOST=f"unix://{tmp_path}/s"):
+            async with source_in(engine, "py", SHARED, DOCKER_HOST=place):
                 pass
 
 
