@@ -157,6 +157,10 @@ class DiscoveryRefused(DiscoveryError):
     default_hint = "put a valid key into api_key_file; it is read again before each question"
 
 
+class ApiKeyUnusable(DiscoveryRefused):
+    """The API key cannot be read, or is none; the provider was not asked."""
+
+
 class DiscoveryThrottled(DiscoveryError):
     """The provider wants to be asked less often."""
 
@@ -197,6 +201,23 @@ class DiskFull(DestinationError):
     """The destination has less room than min_free."""
 
     default_hint = "free some room at home; forged goes on by itself"
+
+
+# --- ingest ---------------------------------------------------------------------------------------------------------------
+
+
+class IngestError(ForgedError):
+    """A handler did not take the events; they wait for it."""
+
+    transient = True
+    default_hint = "forged tries again by itself, and nothing is lost meanwhile"
+
+
+class IngestRefused(IngestError):
+    """The other side understood, and does not want these events."""
+
+    transient = False
+    default_hint = "check the address and what is configured at the other side; forged goes on trying, rarely"
 
 
 # --- store ----------------------------------------------------------------------------------------------------------------

@@ -21,7 +21,11 @@ class EventKind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
-    """An event on its way into the outbox, which gives it its id. `body` is JSON text, so that it crosses any border unchanged."""
+    """An event on its way into the outbox, which gives it its id.
+
+    `body` is the text of a JSON object, so that it crosses any border unchanged. Two of its keys are for people, and messengers
+    show nothing else of it: `message` (what happened, a line) and `hint` (what to do about it).
+    """
 
     kind: EventKind
     target: str

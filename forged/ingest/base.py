@@ -1,0 +1,25 @@
+"""The contract of an ingest handler, as promises. What brings events to handlers: ingest/delivery."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from forged.model.events import Event
+
+
+class Handler(Protocol):
+    """Takes events, and brings them elsewhere."""
+
+    @property
+    def name(self) -> str:
+        """As the owner called it; its place in the outbox belongs to this name."""
+
+    async def deliver(self, events: Sequence[Event]) -> None:
+        """All of them were taken when it returns, in this order. Raises IngestError: then all of them are brought again.
+
+        `transient` says whether trying again soon may help. An event can come more than once; its id is the same each time.
+        """
+
+    async def aclose(self) -> None:
+        """Lets go of what it holds. Nothing is delivered any more."""
