@@ -151,7 +151,10 @@ class SshDoor:
         Raises SourceUnreachable, NotSupported (Lacking where the server lets nobody run commands).
         """
         async with self._soon():
-            chan, session = await self._session(link.connection, link.whereto, command)
+            try:
+                chan, session = await self._session(link.connection, link.whereto, command)
+            except Lacking:  # or the box could not start one process more, at that moment
+                chan, session = await self._session(link.connection, link.whereto, command)
         return SshChannel(str(link.whereto), chan, session, closing.pop_all(), why_refused)
 
     async def open_link(self) -> Link:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 
+from forged.model.errors import NotSupported
 from forged.sources.shell.opening import SHELL_COMMAND, Line
 from forged.sources.ssh_channel import SshChannel, why_no_shell
 from forged.sources.ssh_link import Link, SshDoor
@@ -41,9 +42,15 @@ class SshShells:
             async with link.closing as closing:
                 return await self._door.open_session(link, SHELL_COMMAND, why_no_shell, closing)
         shared = await self._room()
-        async with AsyncExitStack() as closing:
-            closing.push_async_callback(shared.let_go)
-            return await self._door.open_session(shared.link, SHELL_COMMAND, why_no_shell, closing)
+        beside = shared.shells > 1
+        try:
+            async with AsyncExitStack() as closing:
+                closing.push_async_callback(shared.let_go)
+                return await self._door.open_session(shared.link, SHELL_COMMAND, why_no_shell, closing)
+        except NotSupported:
+            if not beside:
+                raise
+            return await self(Line.OWN)  # dropbear 2022.83 now and then refuses a second session that it has room for
 
     async def _room(self) -> _Shared:
         """A connection with room for one more, which is counted already."""

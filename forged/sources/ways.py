@@ -26,6 +26,9 @@ ASK_AGAIN_S = 600.0
 """How long it is believed that a better way is not there. Asking costs a connection; who has installed python3 waits that long."""
 
 
+REMEDY = "install python3 (3.6 or newer) on the box: forged notices it within some minutes, and its agent can do all of it"
+
+
 @runtime_checkable
 class Roomy(Protocol):
     """A body that knows how full the disk is."""
@@ -82,7 +85,8 @@ class BestWay:
     def capabilities(self) -> Capabilities:
         can = self._here.capabilities
         lacking = self._memory.lacking[: self._number]
-        return replace(can, transport=f"{can.transport} ({_all(lacking)} on the box)") if lacking else can
+        words = f"{can.transport} ({_all(lacking)} on the box)"
+        return replace(can, transport=words, remedy=REMEDY) if lacking else can
 
     async def __aenter__(self) -> Self:
         """Raises what the body raises that is taken; NotSupported where there is none."""

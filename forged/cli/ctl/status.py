@@ -108,11 +108,11 @@ def summary(daemon: rpc.DaemonStatus, at: datetime) -> str:
 
 
 def limited(targets: Sequence[rpc.Target]) -> list[Line]:
-    """The targets whose sources cannot do everything, and how they are reached."""
+    """The targets whose sources cannot do everything, and how they are reached; but for those that have it among their problems."""
     return [
         line(safe(f"{target['name']} is reached by {target['transport']}: no {' and no '.join(target['missing'])}"), Tone.QUIET)
         for target in targets
-        if target["missing"]
+        if target["missing"] and all(problem["kind"] != "limited" for problem in target["problems"])
     ]
 
 
