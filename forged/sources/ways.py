@@ -86,7 +86,7 @@ class BestWay:
         can = self._here.capabilities
         lacking = self._memory.lacking[: self._number]
         words = f"{can.transport} ({_all(lacking)} on the box)"
-        return replace(can, transport=words, remedy=REMEDY) if lacking else can
+        return replace(can, transport=words, remedy=REMEDY if can.missing else "") if lacking else can
 
     async def __aenter__(self) -> Self:
         """Raises what the body raises that is taken; NotSupported where there is none."""
