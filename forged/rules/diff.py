@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from forged.model.files import SECOND_NS, Entry, Outline
+from forged.model.files import Entry, Outline, Stat
 from forged.model.manifest import AtSource, ManifestRow
 from forged.model.paths import SourcePath
 from forged.model.plan import Change, ChangeKind
@@ -32,8 +32,8 @@ def _apart(entries: Sequence[Entry], present: Sequence[Outline]) -> tuple[list[E
     looks = {entry.path: entry.stat for entry in entries if entry.stat.is_coarse}
     alike = {
         path
-        for path, size_bytes, mtime_ns, *_ in present
-        if (stat := looks.get(path)) and stat.size_bytes == size_bytes and stat.mtime_ns // SECOND_NS == mtime_ns // SECOND_NS
+        for path, size_bytes, mtime_ns, inode, ctime_ns in present
+        if (stat := looks.get(path)) and stat.same_file(Stat(size_bytes, mtime_ns, inode, ctime_ns))
     }
     return [entry for entry in entries if entry.path not in alike], [outline for outline in present if outline[0] not in alike]
 

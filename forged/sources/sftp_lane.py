@@ -14,6 +14,7 @@ from typing import Generic, Protocol, TypeVar
 
 from forged.model.errors import NotSupported, SourceBroken, SourceError, SourceLost
 from forged.model.paths import shown
+from forged.sources import sftp_answers as answers
 from forged.sources import sftp_wire as wire
 from forged.sources.agent.attended import Attended, finished
 from forged.sources.agent.channel import Channel
@@ -39,7 +40,7 @@ MOST_FOLDERS = 32
 """Folders open at once: with 50 ms to the box 1,000 take some 5 s, and most servers allow a hundred handles and more."""
 
 TURN_PACKETS = 256
-"""After so many answers others have a turn."""
+"""After so many answers others have a turn, and after each with names: those may be thousands."""
 
 MAX_NUMBERS = 1 << 32
 
@@ -113,7 +114,7 @@ class SftpLane(Attended):
         self.files = asyncio.Semaphore(FEW_HANDLES)
         self.folders = asyncio.Semaphore(MOST_FOLDERS)
         self._place = place
-        self._greeting: Question[bool] | None = Question(wire.parse_version, Desk.SMALL)
+        self._greeting: Question[bool] | None = Question(answers.parse_version, Desk.SMALL)
         self._questions: dict[int, Awaited] = {}
         self._numbers = itertools.count(1)
         self._decoder = wire.Decoder()
@@ -126,7 +127,7 @@ class SftpLane(Attended):
         assert self._greeting is not None
         self.post(wire.asked(Ask.INIT, wire.VERSION, b""))
         if await self._greeting.future:
-            self._obey(await self.ask(Ask.EXTENDED, string(wire.LIMITS), wire.parse_limits))
+            self._obey(await self.ask(Ask.EXTENDED, string(wire.LIMITS), answers.parse_limits))
 
     def _obey(self, limits: Limits) -> None:
         if limits.read_bytes:
@@ -146,34 +147,34 @@ class SftpLane(Attended):
         return question.future
 
     def lstat(self, path: bytes) -> asyncio.Future[Attrs]:
-        return self.ask(Ask.LSTAT, string(path), wire.parse_attrs)
+        return self.ask(Ask.LSTAT, string(path), answers.parse_attrs)
 
     def stat(self, path: bytes) -> asyncio.Future[Attrs]:
-        return self.ask(Ask.STAT, string(path), wire.parse_attrs)
+        return self.ask(Ask.STAT, string(path), answers.parse_attrs)
 
     def fstat(self, handle: bytes) -> asyncio.Future[Attrs]:
-        return self.ask(Ask.FSTAT, string(handle), wire.parse_attrs)
+        return self.ask(Ask.FSTAT, string(handle), answers.parse_attrs)
 
     def realpath(self, path: bytes) -> asyncio.Future[bytes]:
-        return self.ask(Ask.REALPATH, string(path), wire.parse_realpath)
+        return self.ask(Ask.REALPATH, string(path), answers.parse_realpath)
 
     def open(self, path: bytes) -> asyncio.Future[bytes]:
-        return self.ask(Ask.OPEN, string(path) + wire.READING, wire.parse_handle)
+        return self.ask(Ask.OPEN, string(path) + wire.READING, answers.parse_handle)
 
     def opendir(self, path: bytes) -> asyncio.Future[bytes]:
-        return self.ask(Ask.OPENDIR, string(path), wire.parse_handle)
+        return self.ask(Ask.OPENDIR, string(path), answers.parse_handle)
 
     def read(self, handle: bytes, offset_bytes: int, size_bytes: int) -> asyncio.Future[bytes]:
-        return self.ask(Ask.READ, wire.read_body(handle, offset_bytes, size_bytes), wire.parse_data, Desk.FETCH)
+        return self.ask(Ask.READ, wire.read_body(handle, offset_bytes, size_bytes), answers.parse_data, Desk.FETCH)
 
     def readdir(self, handle: bytes) -> asyncio.Future[list[Named]]:
-        return self.ask(Ask.READDIR, string(handle), wire.parse_names, Desk.LIST)
+        return self.ask(Ask.READDIR, string(handle), answers.parse_names, Desk.LIST)
 
     def remove(self, path: bytes) -> asyncio.Future[None]:
-        return self.ask(Ask.REMOVE, string(path), wire.parse_done)
+        return self.ask(Ask.REMOVE, string(path), answers.parse_done)
 
     def rmdir(self, path: bytes) -> asyncio.Future[None]:
-        return self.ask(Ask.RMDIR, string(path), wire.parse_done)
+        return self.ask(Ask.RMDIR, string(path), answers.parse_done)
 
     def close_handle(self, opened: asyncio.Future[bytes] | None) -> None:
         """Closes what was opened, or will be; nobody waits for it."""
@@ -182,7 +183,7 @@ class SftpLane(Attended):
         self._close(opened.result())
 
     def _close(self, handle: bytes) -> None:
-        self.ask(Ask.CLOSE, string(handle), wire.parse_done)
+        self.ask(Ask.CLOSE, string(handle), answers.parse_done)
 
     # --- files ------------------------------------------------------------------------------------------------------------
 
@@ -226,7 +227,7 @@ class SftpLane(Attended):
         try:
             for count, packet in enumerate(self._decoder.feed(data), 1):
                 self._dispatch(packet)
-                if count % TURN_PACKETS == 0:
+                if count % TURN_PACKETS == 0 or packet.kind == wire.Say.NAME:
                     await asyncio.sleep(0)
         except SourceBroken as error:
             if self._greeting is None:
@@ -239,14 +240,15 @@ class SftpLane(Attended):
             self._greeting.take(packet)
             self._greeting = None
             return
-        question = self._questions.pop(packet.number, None)
+        question = self._questions.get(packet.number)
         if question is None:
             raise SourceBroken("the SFTP server answered what was not asked")
         self._pulse.worked(question.desk, LEAST_BYTES if question.desk is Desk.SMALL else len(packet.body))
         if not question.forgotten:
             question.take(packet)
         elif packet.kind == wire.Say.HANDLE and self.ended is None:
-            self._close(wire.parse_handle(packet))  # nobody waits for it any more
+            self._close(answers.parse_handle(packet))  # nobody waits for it any more
+        del self._questions[packet.number]  # one whose answer cannot be believed is told so when the lane ends
 
     def _at_the_end(self) -> SourceError:
         if self._greeting is not None:

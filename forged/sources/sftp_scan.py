@@ -31,8 +31,15 @@ MOST_BYTES = 32 << 20
 ITEM_BYTES, FOLDER_BYTES = 41, 2_000
 """What an item takes beside its bytes (an object and its place in a list), and a folder beside its items."""
 
-MOST_QUESTIONS = 32
-"""READDIRs of one folder on their way. OpenSSH answers each with 100 names, so that 100,000 take 1.6 s at 50 ms."""
+FIRST_QUESTIONS, MOST_QUESTIONS = 3, 32
+"""READDIRs of one folder on their way: so many at first (OpenSSH answers each with 100 names, and the last with their end), and
+twice as many each time, so that 100,000 files take 2 s at 50 ms."""
+
+NAMES_ON_THEIR_WAY = 6_400
+"""As many as that many questions bring from OpenSSH; from a server that sends more at once, fewer questions bring them."""
+
+ALL_QUESTIONS = 64
+"""READDIRs of one listing on their way: what a hostile server may send before anything can be done about it."""
 
 LOOKS_AT_ONCE = 64
 """Files whose folder does not tell enough, asked for one by one."""
@@ -103,6 +110,7 @@ class Scans:
         """The next folder of each that has some left: its place in the order of paths, and those behind it."""
         self._passed = b""
         self._held_bytes = 0
+        self._free = asyncio.Semaphore(ALL_QUESTIONS)
         self._closed = False
         self._push(iter(tops))
 
@@ -176,35 +184,47 @@ class Scans:
         folder.items.sort()  # what was seen before an error is told, too
 
     async def _read(self, folder: Folder, handle: bytes) -> None:
-        """Reads it to its end, with more questions on their way the longer it gets."""
-        questions, ahead, short = deque[asyncio.Future[list[Named]]](), 2, list[bytes]()
+        """Reads it to its end, with more questions on their way the longer it gets. What comes is kept in short at once."""
+        questions, ahead, short = deque[asyncio.Future[list[Named]]](), FIRST_QUESTIONS, list[bytes]()
         try:
             while True:
-                await self._room(folder)
-                while len(questions) < ahead:
+                if not questions:
+                    await self._room(folder)
+                while len(questions) < ahead and self._may_ask(folder) and not (questions and self._free.locked()):
+                    await self._free.acquire()
                     questions.append(self._lane.readdir(handle))
-                for name, attrs in await questions.popleft():
-                    if attrs.whole:
-                        self._held_bytes += folder.add(name, attrs)
-                    else:
-                        short.append(name)
-                        self._held_bytes += len(name) + ITEM_BYTES
-                ahead = min(2 * ahead, MOST_QUESTIONS)
+                names = await questions[0]
+                self._keep(folder, names, short)
+                questions.popleft()
+                self._free.release()
+                ahead = min(2 * ahead, MOST_QUESTIONS, NAMES_ON_THEIR_WAY // (len(names) + 1) + 1)
         except Refused as error:
             if error.code is not Code.EOF:
                 raise
         finally:
             for question in questions:
                 question.cancel()
+                self._free.release()
         await self._look_at_each(folder, short)
 
-    async def _room(self, folder: Folder) -> None:
-        """Waits while others have not been read and nobody waits for this one. Raises SourceEndless for a folder without end."""
-        while self._held_bytes >= AHEAD_BYTES and not folder.wanted:
-            folder.go_on.clear()
-            await folder.go_on.wait()
+    def _keep(self, folder: Folder, names: Iterable[Named], short: list[bytes]) -> None:
+        for name, attrs in names:
+            if attrs.whole:
+                self._held_bytes += folder.add(name, attrs)
+            else:
+                short.append(name)
+                self._held_bytes += len(name) + ITEM_BYTES
+
+    def _may_ask(self, folder: Folder) -> bool:
+        """Not while others have not been read and nobody waits for this one. Raises SourceEndless for a folder without end."""
         if folder.wanted and self._held_bytes > AHEAD_BYTES + MOST_BYTES:
             raise SourceEndless("a folder of the source has more files than can be sorted here", hint=ENDLESS_HINT)
+        return folder.wanted or self._held_bytes < AHEAD_BYTES
+
+    async def _room(self, folder: Folder) -> None:
+        while not self._may_ask(folder):
+            folder.go_on.clear()
+            await folder.go_on.wait()
 
     async def _look_at_each(self, folder: Folder, names: list[bytes]) -> None:
         """A server may leave out what it knows of a name; what is gone meanwhile is not there."""

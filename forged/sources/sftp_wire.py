@@ -1,4 +1,4 @@
-"""SFTP version 3 as bytes: what is asked, and what of the answers is believed. No I/O.
+"""SFTP version 3 as bytes: its words, what is asked, and answers taken apart (`sftp_answers` reads them). No I/O.
 
 The protocol: draft-ietf-secsh-filexfer-02 (2001), which is what OpenSSH speaks; `limits@openssh.com`: OpenSSH's PROTOCOL file,
 section 4.8. Names are bytes, and stay so. Everything a server says is bounded before it is kept: asyncssh's own client turns each
@@ -16,7 +16,6 @@ from typing import NamedTuple
 
 from forged.model.errors import SourceBroken
 from forged.model.files import Stat
-from forged.model.paths import shown
 
 VERSION = 3
 
@@ -200,7 +199,7 @@ class Reader:
     """Takes a body apart. Raises SourceBroken where it is shorter than it says, or longer than it should be."""
 
     def __init__(self, body: memoryview) -> None:
-        self._body, self._at = body, 0
+        self._body, self.at = body, 0
 
     def number(self) -> int:
         return int(_LENGTH.unpack(self._take(4))[0])
@@ -216,130 +215,15 @@ class Reader:
         self._take(self.number())
 
     def end(self) -> None:
-        if self._at != len(self._body):
+        if self.at != len(self._body):
             raise SourceBroken("the SFTP server sent an answer with too much in it")
 
     @property
     def more(self) -> bool:
-        return self._at < len(self._body)
+        return self.at < len(self._body)
 
     def _take(self, size_bytes: int) -> memoryview:
-        begin, self._at = self._at, self._at + size_bytes
-        if self._at > len(self._body):
+        begin, self.at = self.at, self.at + size_bytes
+        if self.at > len(self._body):
             raise SourceBroken("the SFTP server sent an answer that is cut short")
-        return self._body[begin : self._at]
-
-
-def _attrs(reader: Reader) -> Attrs:
-    """Section 5: which fields there are, a bit field says."""
-    flags = reader.number()
-    size_bytes = reader.long() if flags & 1 else None
-    if flags & 2:  # uid and gid
-        reader.long()
-    mode = reader.number() if flags & 4 else None
-    mtime_s = None
-    if flags & 8:
-        reader.number()  # atime
-        mtime_s = reader.number()
-    if flags & 0x80000000:
-        for _ in range(reader.number()):
-            reader.skip()
-            reader.skip()
-    return Attrs(size_bytes, mode, mtime_s)
-
-
-def _status(packet: Packet) -> Code:
-    """What a STATUS says; OK, or raises Refused. A code that version 3 does not have is a failure like another."""
-    reader = Reader(packet.body)
-    raw = reader.number()
-    code = Code(raw) if raw in Code._value2member_map_ else Code.FAILURE
-    words = shown(reader.string()[:MAX_MESSAGE_BYTES]) if reader.more else ""  # some servers send neither words nor language
-    if code is not Code.OK:
-        raise Refused(code, words)
-    return code
-
-
-def _expect(packet: Packet, kind: Say) -> Reader:
-    """An answer of that kind. Raises Refused when the server says no, SourceBroken for anything else."""
-    if packet.kind == Say.STATUS:
-        _status(packet)
-    if packet.kind != kind:
-        raise SourceBroken("the SFTP server sent an answer that does not belong there")
-    return Reader(packet.body)
-
-
-def parse_done(packet: Packet) -> None:
-    if packet.kind != Say.STATUS:
-        raise SourceBroken("the SFTP server sent an answer that does not belong there")
-    _status(packet)
-
-
-MAX_HANDLE_BYTES = 256
-"""Section 6.3."""
-
-
-def parse_handle(packet: Packet) -> bytes:
-    reader = _expect(packet, Say.HANDLE)
-    handle = reader.string()
-    reader.end()
-    if len(handle) > MAX_HANDLE_BYTES:
-        raise SourceBroken("the SFTP server sent a handle that is too long")
-    return handle
-
-
-def parse_attrs(packet: Packet) -> Attrs:
-    reader = _expect(packet, Say.ATTRS)
-    attrs = _attrs(reader)
-    reader.end()
-    return attrs
-
-
-def parse_data(packet: Packet) -> bytes:
-    reader = _expect(packet, Say.DATA)
-    data = reader.string()
-    reader.end()
-    return data
-
-
-def parse_names(packet: Packet) -> list[Named]:
-    """Of a folder, `.` and `..` left out. Raises SourceBroken for what can be no name."""
-    reader = _expect(packet, Say.NAME)
-    names = []
-    for _ in range(reader.number()):
-        name = reader.string()
-        reader.skip()  # as `ls -l` would show it
-        attrs = _attrs(reader)
-        if not name or b"/" in name or b"\0" in name:
-            raise SourceBroken("the SFTP server sent a name that can be no name")
-        if name not in (b".", b".."):
-            names.append(Named(name, attrs))
-    reader.end()
-    return names
-
-
-def parse_realpath(packet: Packet) -> bytes:
-    reader = _expect(packet, Say.NAME)
-    count, path = reader.number(), reader.string()
-    if count != 1 or not path.startswith(b"/") or b"\0" in path:
-        raise SourceBroken("the SFTP server sent a real path that is none")
-    return path
-
-
-def parse_limits(packet: Packet) -> Limits:
-    reader = _expect(packet, Say.EXTENDED_REPLY)
-    reader.long()
-    read_bytes = reader.long()
-    reader.long()
-    return Limits(read_bytes, reader.long())
-
-
-def parse_version(packet: Packet) -> bool:
-    """Whether the server tells its limits. Raises SourceBroken for no version of ours."""
-    if packet.kind != Say.VERSION or packet.number < VERSION:
-        raise SourceBroken("it speaks no SFTP of version 3")
-    reader = Reader(packet.body)
-    told = False
-    while reader.more:
-        told |= reader.string() == LIMITS
-        reader.skip()
-    return told
+        return self._body[begin : self.at]

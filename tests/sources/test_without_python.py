@@ -22,6 +22,7 @@ from forged.model.errors import (
 from forged.model.observer import ConnectionOpened
 from forged.sources.memory import MemorySource
 from forged.sources.memory_box import MemoryBox
+from forged.sources.retrying import Retrying, RetryPolicy
 from forged.sources.ssh import ways
 from forged.sources.ways import ASK_AGAIN_S, BestWay, Memory, Way
 from tests.sources.asking import listed
@@ -222,3 +223,24 @@ async def test_who_is_still_lacking_is_left_alone_for_another_while() -> None:
             await listed(source)
     assert box.opened == ["best", "second", "best"]
     assert box.memory.lacking == ["no python3"]
+
+
+async def test_a_real_box_that_gains_python_is_noticed_by_whoever_goes_on_listing(tmp_path: Path, away_from_home: Path) -> None:
+    flag, now_s = tmp_path / "flag", [0.0]
+    memory = Memory(lambda: now_s[0])
+    (tmp_path / "root").mkdir()
+    command = f'case $SSH_ORIGINAL_COMMAND in *python3*) test -e {flag} || exit 127;; esac; exec sh -c "$SSH_ORIGINAL_COMMAND"'
+    with running_sshd(f"ForceCommand {command}") as server:
+        here = door(server, away_from_home)
+        policy = RetryPolicy(attempts=1, delay_s=0.01)
+        async with Retrying(lambda: BestWay(ways(here, bytes(tmp_path / "root"), 1), memory), policy) as source:
+            await listed(source)
+            assert source.capabilities.remedy
+            flag.touch()
+            await listed(source)
+            assert source.capabilities.remedy
+            now_s[0] += ASK_AGAIN_S
+            await listed(source)
+            assert source.capabilities.transport.startswith("ssh agent")
+            assert source.capabilities.watching
+        await empty(server)
