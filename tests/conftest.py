@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.support.engine import BARE, Engine, NoEngine
+from tests.support.engine import engine as running_engine
 from tests.support.sshd import SSHD, Sshd
 from tests.support.sshd import sshd as running_sshd
 
@@ -31,6 +33,19 @@ def sshd() -> Iterator[Sshd]:
         pytest.skip("no OpenSSH server here (apt install openssh-server)")
     with running_sshd() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    """One real container engine for the whole run, with `py` (this machine's Python), `plain` (a shell) and `empty` (neither)."""
+    try:
+        with running_engine() as made:
+            made.run("py")
+            made.run("plain", python=False)
+            made.run("empty", python=False, image=BARE)
+            yield made
+    except NoEngine as why:
+        pytest.skip(f"no container engine can run here: {why}")
 
 
 @pytest.fixture

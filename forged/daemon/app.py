@@ -28,6 +28,7 @@ from forged.model.errors import (
     ConfigError,
     ForgedError,
     HostKeyUnknown,
+    NotSupported,
     StateDirectoryBusy,
     StoreDamaged,
     StoreError,
@@ -184,6 +185,8 @@ class App:
 
     async def trust(self, target: Target, fingerprint: str) -> None:
         """Pins the host key that the box shows now, if it has this fingerprint. Raises SourceError: another key, or no answer."""
+        if target.source.kind not in (SourceKind.SSH, SourceKind.SFTP):
+            raise NotSupported(f"{target.name} is not reached by SSH, so it has no host key")
         if target.ssh.host_key != "pin":
             raise HostKeyUnknown(f"{target.name} does not pin: forged.toml says host_key = {target.ssh.host_key!r}")
         shown = ForgetfulPins()

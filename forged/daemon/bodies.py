@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from forged.model.errors import NotSupported
 from forged.model.manifest import PinKeeper
 from forged.model.observer import Observer
 from forged.model.target import SourceKind, Target
@@ -31,7 +30,7 @@ class Bodies:
     """Of the way to its box that was found."""
 
     def bare(self, target: Target) -> Source:
-        """Without a coat. Raises NotSupported."""
+        """Without a coat."""
         match target.source.kind:
             case SourceKind.LOCAL:
                 return LocalSource(os.fsencode(target.source.path), self.homes)
@@ -39,11 +38,11 @@ class Bodies:
                 return ssh_source(target, self.pins, self.observer, self.ssh_home, memory=self.memory)
             case SourceKind.SFTP:
                 return sftp_source(target, self.pins, self.observer, self.ssh_home)
-            case _:
-                raise NotSupported(
-                    f"{target.source}: this version of forged reads ssh:// and sftp:// sources and local folders",
-                    hint="reach the box by ssh://user@host/path; other kinds of source come with later versions",
-                )
+            case SourceKind.DOCKER:
+                # Only for those who have containers: it loads aiohttp, a quarter of a second and 13 MB.
+                from forged.sources.docker.source import docker_source
+
+                return docker_source(target, self.observer, self.memory)
 
 
 def placed_source(target: Target, make: Callable[[Target], Source], remembered: Remembered | None = None) -> Source:

@@ -86,8 +86,8 @@ class BestWay:
     def capabilities(self) -> Capabilities:
         can = self._here.capabilities
         lacking = self._memory.lacking[: self._number]
-        words = f"{can.transport} ({' and '.join(lacking)} on the box)"
-        return replace(can, transport=words, remedy=REMEDY) if lacking else can
+        words = f"{can.transport} ({_all(lacking)} on the box)"
+        return replace(can, transport=words, remedy=REMEDY if can.missing else "") if lacking else can
 
     async def __aenter__(self) -> Self:
         """Raises what the body raises that is taken; NotSupported where there is none."""
@@ -110,7 +110,7 @@ class BestWay:
                     self._memory.found(lacking)
                 return body, len(lacking)
         self._memory.found(())
-        raise NotSupported(f"there is no way to read this box: {' and '.join(lacking)}", hint=last.hint if last else "") from last
+        raise NotSupported(f"there is no way to read this box: {_all(lacking)}", hint=last.hint if last else "") from last
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         body, self._body = self._body, None
@@ -180,3 +180,8 @@ class BestWay:
 
     async def remove_empty_folders(self, folders: Sequence[SourcePath]) -> Sequence[SourcePath]:
         return await self._here.remove_empty_folders(folders)
+
+
+def _all(lacking: Sequence[str]) -> str:
+    """Each once: two ways may need the same."""
+    return " and ".join(dict.fromkeys(lacking))

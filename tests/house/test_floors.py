@@ -17,6 +17,7 @@ BREACHES = {
     "two doors that see each other": ("sources/sideways.py", "import forged.store", "forged.sources.sideways -> forged.store"),
     "a rule that reads the clock": ("rules/impure.py", "import time", "forged.rules.impure -> time"),
     "a second room that speaks SSH": ("sync/impolite.py", "import asyncssh", "forged.sync.impolite -> asyncssh"),
+    "a second room that speaks to engines": ("sync/impolite.py", "import aiodocker", "forged.sync.impolite -> aiodocker"),
     "a second room that speaks SQL": ("sync/impolite.py", "import sqlalchemy", "forged.sync.impolite -> sqlalchemy"),
     "a second room with a database driver": ("daemon/impolite.py", "import aiosqlite", "forged.daemon.impolite -> aiosqlite"),
     "a second way out over HTTP": ("daemon/impolite.py", "import httpx", "forged.daemon.impolite -> httpx"),

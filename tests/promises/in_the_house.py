@@ -171,6 +171,14 @@ BOUNDED = (
     ),
     Breach(
         10,
+        "what a container says piles up where nobody reads",
+        "forged/sources/docker/session.py",
+        "        while self._ahead_bytes > AHEAD_BYTES:",
+        "        while self._ahead_bytes < 0:",
+        ("tests/sources/test_docker.py::test_what_nobody_reads_does_not_pile_up",),
+    ),
+    Breach(
+        10,
         "a listing runs ahead of its reader without end",
         "forged/sources/agent/listing.py",
         "        if amount < min(GRANT_BLOCKS, window_blocks // 2):\n            return 0\n",

@@ -14,6 +14,9 @@ PACKAGE = "forged.sources.agent.program"
 PARTS = ("libc", "line", "tree", "removal", "blocks", "listing", "inotify", "news", "watching", "reading", "serve")
 """The modules of the program, each after those it imports."""
 
+NO_PYTHON = "no python3 found"
+"""What a shell says where there is none."""
+
 TOO_OLD = "forged: too old a python"
 """What a Python before 3.6 says that comes to run the program."""
 
@@ -48,13 +51,21 @@ def program() -> bytes:
     return zlib.compress(_LOADER.format(package=PACKAGE, parts=parts).encode(), 9)
 
 
-def argv(python: str = "python3") -> tuple[str, ...]:
-    """The command as a list, where no shell is between (a local process, `docker exec`)."""
-    return (python, *FLAGS, "-c", BOOTSTRAP, str(len(program())))
+def argv(python: str = "python3", lease_s: int = 0) -> tuple[str, ...]:
+    """The command as a list, where no shell is between (a local process, `docker exec`).
+
+    `lease_s`: after so long without a word from us the agent ends; 0 = never, where our end is sure to end its standard input.
+    """
+    return (python, *FLAGS, "-c", BOOTSTRAP, *_numbers(lease_s))
 
 
-def shell_command() -> str:
+def shell_command(lease_s: int = 0) -> str:
     """The command as one line for a login shell of any kind: tries the known places of Python and becomes it, or exits 127."""
-    run = f"{' '.join(FLAGS)} -c {shlex.quote(BOOTSTRAP)} {len(program())}"
+    run = f"{' '.join(FLAGS)} -c {shlex.quote(BOOTSTRAP)} {' '.join(_numbers(lease_s))}"
     tries = f'for p in {" ".join(PYTHONS)}; do command -v "$p" >/dev/null 2>&1 && exec "$p" {run}; done'
-    return f"exec sh -c {shlex.quote(tries + '; echo no python3 found >&2; exit 127')}"
+    return f"exec sh -c {shlex.quote(f'{tries}; echo {NO_PYTHON} >&2; exit 127')}"
+
+
+def _numbers(lease_s: int) -> tuple[str, ...]:
+    """The size of the program, and the lease if there is one."""
+    return (str(len(program())), *([str(lease_s)] if lease_s else []))

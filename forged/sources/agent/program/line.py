@@ -74,6 +74,7 @@ class Line:
         self._gathered: List[bytes] = []
         self._gathered_bytes = 0
         self._spoke_s = time.monotonic()
+        self.heard_s = time.monotonic()
         self.halfway = threading.Lock()  # held while something must not be left half-done
 
     def open(self) -> None:
@@ -87,6 +88,7 @@ class Line:
             return None
         kind, call, size = HEADER.unpack(head)
         payload = self._incoming.read(size)
+        self.heard_s = time.monotonic()
         return (kind, call, payload) if len(payload) == size else None
 
     def send(self, kind: int, call: int, *parts: bytes) -> None:

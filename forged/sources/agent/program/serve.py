@@ -215,9 +215,18 @@ def settle_in() -> None:
         pass  # not allowed, or no pipe: not worth failing for
 
 
+def expire(line: Line, lease_s: int) -> None:
+    """Ends the agent once nothing was heard for so long: where the end of the client does not end our standard input."""
+    while time.monotonic() - line.heard_s < lease_s:
+        time.sleep(lease_s / 4)
+    line.leave(0)
+
+
 def main() -> None:
     settle_in()
     line = Line(sys.stdin.buffer, sys.stdout.fileno())
+    if len(sys.argv) > 2:
+        threading.Thread(target=expire, args=(line, int(sys.argv[2])), daemon=True).start()
     line.open()
     begin(line).serve()
     line.leave(0)
