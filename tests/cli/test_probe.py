@@ -11,7 +11,7 @@ from forged.config.load import load
 from forged.config.programs import apps_below
 from forged.daemon.finding import Candidate, candidates, choose
 from forged.daemon.probe import Findings, Found, Probe
-from forged.model.errors import NotSupported, SourceUnreachable
+from forged.model.errors import SourceUnreachable
 from forged.model.files import Problem, ProblemKind
 from forged.model.places import Place
 from forged.model.target import SshOptions, TargetType
@@ -104,11 +104,6 @@ async def test_a_box_that_is_not_there_is_an_error_with_a_hint(tmp_path: Path) -
     with pytest.raises(SourceUnreachable) as raised:
         await Probe(parse_source("ssh://root@127.0.0.1:1"), SshOptions(), tmp_path).look()
     assert raised.value.hint
-
-
-async def test_what_this_version_does_not_reach_is_said(tmp_path: Path) -> None:
-    with pytest.raises(NotSupported):
-        await Probe(parse_source("docker://box/path"), SshOptions(), tmp_path).look()
 
 
 def chosen(looked_at: tuple[Candidate, ...], there: dict[str, str]) -> tuple[list[tuple[str, tuple[str, ...]]], list[bytes]]:
