@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from forged.daemon.pool import Pool
@@ -28,12 +28,13 @@ from forged.model.errors import (
     ForgedError,
     HostKeyUnknown,
     NotSupported,
+    SourceError,
     StateDirectoryBusy,
     StoreDamaged,
     StoreError,
 )
 from forged.model.jobs import Job, JobStatus, new_job_id
-from forged.model.manifest import Hold
+from forged.model.manifest import Hold, HostKeyPin
 from forged.model.observer import Nobody, Observer
 from forged.model.paths import SourcePath, source_path
 from forged.model.settings import Config
@@ -44,6 +45,7 @@ from forged.sources.base import Source
 from forged.sources.hostkeys import ForgetfulPins
 from forged.sources.local import LocalSource
 from forged.sources.retrying import Retrying, RetryPolicy
+from forged.sources.routed import Route, Routed
 from forged.sources.ssh import ssh_source
 from forged.store.base import Store
 from forged.store.sqlite import begin_anew, open_store
@@ -58,6 +60,8 @@ class Rebuilt:
 
     why: str
     kept: Path | None
+    hold: Hold
+    """That of every target: with the memory went tombstones, and holds that nobody had released."""
 
     @property
     def message(self) -> str:
@@ -161,9 +165,11 @@ class App:
 
     @asynccontextmanager
     async def doors(
-        self, target: Target, observer: Observer | None = None, *, patient_opening: bool = True
+        self, target: Target, observer: Observer | None = None, *, patient_opening: bool = True, route: Route | None = None
     ) -> AsyncIterator[Doors]:
         """The world of one target, for as long as it is used; its source is still to be opened.
+
+        `route`: where a discovered box is reached, in place of the target's own address.
 
         `patient_opening`: an opening that fails is tried again by itself, as often as `retry_attempts` says.
         """
@@ -172,7 +178,8 @@ class App:
         with self.pool.room(target) as room:
             destination = PosixDestination(self._hands(target, namespace), room)
             async with aclosing(destination):
-                source = self._source(target, destination, watching, patient_opening)
+                make = self._maker(target, watching, route)
+                source = self._source(target, make, destination, watching, patient_opening)
                 yield Doors(target, Selector(target.selection), source, destination, self.store, watching, self.clock)
 
     def _hands(self, target: Target, namespace: str) -> Hands:
@@ -183,22 +190,47 @@ class App:
             return Threads(Desk(target.home, namespace, least_bytes, inspect), namespace)
         return ApartHands(self._helper, target.home, namespace, least_bytes, inspect)
 
-    async def trust(self, target: Target, fingerprint: str) -> None:
-        """Pins the host key that the box shows now, if it has this fingerprint. Raises SourceError: another key, or no answer."""
+    async def trust(self, target: Target, fingerprint: str, route: Route | None = None) -> None:
+        """Pins the host key that the box shows now, if it has this fingerprint. Raises SourceError: another key, or no answer.
+
+        Of several addresses the first that answers with this key will do.
+        """
         if target.ssh.host_key != "pin":
             raise HostKeyUnknown(f"{target.name} does not pin: forged.toml says host_key = {target.ssh.host_key!r}")
+        told: list[SourceError] = []
+        for address in (route.order if route else ()) or (target.source,):
+            try:
+                pin = await self._shown(replace(target, source=replace(address, path=target.source.path)))
+            except SourceError as error:
+                told.append(error)
+                continue
+            if pin.fingerprint == fingerprint:
+                await self.store.pins.pin(target.manifest, pin)
+                return
+            other = f"{target.name} shows {pin.fingerprint}, not {fingerprint}; nothing was changed"
+            told.insert(0, HostKeyUnknown(other))
+        raise told[0]
+
+    async def _shown(self, target: Target) -> HostKeyPin:
+        """The host key that the box shows to somebody who knows none. Raises SourceError."""
         shown = ForgetfulPins()
         async with ssh_source(target, shown, Nobody(), self._ssh_home):
-            pin = shown.pins[target.manifest]
-        if pin.fingerprint != fingerprint:
-            raise HostKeyUnknown(f"{target.name} shows {pin.fingerprint}, not {fingerprint}; nothing was changed")
-        await self.store.pins.pin(target.manifest, pin)
+            return shown.pins[target.manifest]
 
-    def _source(self, target: Target, destination: Destination, observer: Observer, patient_opening: bool) -> Source:
+    def _maker(self, target: Target, observer: Observer, route: Route | None) -> Callable[[], Source]:
+        """Makes closed sources: at the target's own address, or at those of a route."""
+        if route is None:
+            return lambda: self._bare_source(target, observer)
+        path = target.source.path
+        return lambda: Routed(route, lambda at: self._bare_source(replace(target, source=replace(at, path=path)), observer))
+
+    def _source(
+        self, target: Target, make: Callable[[], Source], destination: Destination, observer: Observer, patient_opening: bool
+    ) -> Source:
         """The body for the target's scheme, in its coat."""
         policy = RetryPolicy(target.transfer.retry_attempts, target.transfer.retry_delay_s, patient_opening=patient_opening)
         return Retrying(
-            lambda: self._bare_source(target, observer),
+            make,
             policy,
             target=target.name,
             clock=self.clock,
@@ -208,7 +240,8 @@ class App:
 
     def _bare_source(self, target: Target, observer: Observer) -> Source:
         if target.source.kind is SourceKind.LOCAL:
-            return LocalSource(os.fsencode(target.source.path), [each.home.dest for each in self.config.targets])
+            homes = [*self.config.targets, *(each.template for each in self.config.discoveries)]
+            return LocalSource(os.fsencode(target.source.path), [each.home.dest for each in homes])
         if target.source.kind is not SourceKind.SSH:
             raise NotSupported(
                 f"{target.source}: this version of forged reads ssh:// sources and local folders",
@@ -218,11 +251,11 @@ class App:
 
 
 async def _begin_anew(config: Config, damage: StoreDamaged, clock: Clock) -> Rebuilt:
-    """All targets are held: with the memory went tombstones, and holds that nobody had released."""
+    """All targets are held; those of discoveries when their boxes show."""
     hold = Hold(Doubt.STATE_REBUILT.value, EXPLAIN_REBUILT, clock.now_ns())
     holds = {target.manifest: hold for target in config.targets}
     kept = await asyncio.to_thread(begin_anew, config.state.sqlite, holds, clock.now_ns())
-    return Rebuilt(damage.message, kept)
+    return Rebuilt(damage.message, kept, hold)
 
 
 def _paths(target: Target, folders: Sequence[str]) -> list[SourcePath]:

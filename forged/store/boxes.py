@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -11,7 +12,7 @@ from forged.model.alarms import Alarm, AlarmKind
 from forged.model.boxes import Box, BoxId, BoxState, KnownBox
 from forged.model.events import NewEvent
 from forged.model.target import SourceAddress, SourceKind
-from forged.store.border import Border, put
+from forged.store.border import Border, Garbled, put
 from forged.store.outbox import append
 from forged.store.schema import alarms, boxes
 
@@ -46,13 +47,13 @@ class SqlAlarms:
 
     async def raised(self) -> Sequence[Alarm]:
         async with self._border.reading() as connection:
-            return [Alarm(AlarmKind(r.kind), r.subject, r.since_ns) for r in await connection.execute(sa.select(alarms))]
+            return [_alarm(row) for row in await connection.execute(sa.select(alarms))]
 
     async def raise_(self, alarm: Alarm, events: Sequence[NewEvent]) -> None:
         async with self._border.writing() as connection:
             known = await connection.execute(sa.select(alarms).where(*_same(alarm)))
             if known.first() is None:
-                values = {"kind": alarm.kind.value, "subject": alarm.subject, "since_ns": alarm.since_ns}
+                values: dict[str, object] = {"kind": alarm.kind.value, "subject": alarm.subject, "since_ns": alarm.since_ns}
                 await put(connection, alarms, values)
             await append(connection, events)
 
@@ -60,6 +61,14 @@ class SqlAlarms:
         async with self._border.writing() as connection:
             await connection.execute(sa.delete(alarms).where(*_same(alarm)))
             await append(connection, events)
+
+
+def _alarm(row: sa.Row[*tuple[Any, ...]]) -> Alarm:
+    """Raises Garbled."""
+    try:
+        return Alarm(AlarmKind(row.kind), row.subject, row.since_ns)
+    except ValueError as e:
+        raise Garbled(f"the alarm of {row.subject!r} is none") from e
 
 
 def _same(alarm: Alarm) -> list[sa.ColumnElement[bool]]:
@@ -85,10 +94,19 @@ def _values(discovery: str, known: KnownBox) -> dict[str, object]:
     }
 
 
-def _known(row: sa.Row[tuple[object, ...]]) -> KnownBox:
-    addresses = tuple(SourceAddress(SourceKind(kind), "", host, user, port) for kind, host, port, user in json.loads(row.addresses))
+def _box(row: sa.Row[*tuple[Any, ...]]) -> Box:
+    """Raises Garbled."""
+    try:
+        told = json.loads(row.addresses)
+        addresses = tuple(SourceAddress(SourceKind(kind), "", host, user, port) for kind, host, port, user in told)
+        return Box(BoxId(row.id), BoxState(row.state), addresses, row.label, row.end_ns, row.why)
+    except (ValueError, TypeError) as e:
+        raise Garbled(f"the box {row.id!r} is none") from e
+
+
+def _known(row: sa.Row[*tuple[Any, ...]]) -> KnownBox:
     return KnownBox(
-        Box(BoxId(row.id), BoxState(row.state), addresses, row.label, row.end_ns, row.why),
+        _box(row),
         missed=row.missed,
         missing_since_ns=row.missing_since_ns,
         gone_since_ns=row.gone_since_ns,

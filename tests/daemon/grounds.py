@@ -21,10 +21,12 @@ from forged.model.observer import Observer
 from forged.model.settings import Config, DaemonSettings, IngestSettings, StateSettings
 from forged.model.target import SourceAddress, SourceKind, Target, TargetName, Timing
 from forged.rules.selection import Selector
+from forged.sources.base import Source
 from forged.sources.memory import MemorySource
 from forged.sources.memory_box import MemoryBox
 from forged.sources.memory_faults import Fault
 from forged.sources.retrying import Retrying, RetryPolicy
+from forged.sources.routed import Route, Routed
 from forged.store.memory import MemoryStore
 from forged.sync.doors import Doors
 from tests.support.virtual import BEGAN_NS, LoopClock
@@ -103,10 +105,13 @@ class Grounds:
     # --- the face of an App -----------------------------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def doors(self, target: Target, observer: Observer, *, patient_opening: bool) -> AsyncIterator[Doors]:
+    async def doors(
+        self, target: Target, observer: Observer, *, patient_opening: bool, route: Route | None = None
+    ) -> AsyncIterator[Doors]:
         home = self.home(target.name)
+        make = (lambda: self._made(target.name)) if route is None else (lambda: Routed(route, lambda at: self._at(target, at)))
         source = Retrying(
-            lambda: self._made(target.name),
+            make,
             RetryPolicy(target.transfer.retry_attempts, delay_s=1.0, patient_opening=patient_opening),
             target=target.name,
             clock=self.clock,
@@ -118,6 +123,10 @@ class Grounds:
     def _made(self, name: str) -> MemorySource:
         self.opened.append(name)
         return MemorySource(self.box(name), *self.faults, **self.capabilities)
+
+    def _at(self, target: Target, address: SourceAddress) -> Source:
+        """The source of a discovered box at one of its addresses."""
+        raise NotImplementedError
 
     # --- for tests --------------------------------------------------------------------------------------------------------
 

@@ -76,6 +76,10 @@ TARGET = {
     "backlog_bytes",
     "lag_seconds",
     "free_bytes",
+    "discovery",
+    "instance",
+    "label",
+    "ends_at",
     "problems",
 }
 KEYS: list[tuple[str, str, set[str]]] = [
