@@ -20,6 +20,10 @@ from forged.destination.base import Destination
 from forged.destination.desk import Desk
 from forged.destination.hands import Hands, Threads
 from forged.destination.posix import PosixDestination
+from forged.discovery.base import Discovery
+from forged.discovery.command import Command
+from forged.discovery.runpod import Runpod
+from forged.discovery.vastai import Vastai
 from forged.kit.clock import Clock, SystemClock
 from forged.kit.lock import LockHeld, hold_lock
 from forged.media.completeness import inspect
@@ -37,7 +41,7 @@ from forged.model.jobs import Job, JobStatus, new_job_id
 from forged.model.manifest import Hold, HostKeyPin
 from forged.model.observer import Nobody, Observer
 from forged.model.paths import SourcePath, source_path
-from forged.model.settings import Config
+from forged.model.settings import CommandDiscovery, Config, DiscoverySettings, RunpodDiscovery, VastaiDiscovery
 from forged.model.target import SourceKind, Target
 from forged.rules.safety import EXPLAIN_REBUILT, Doubt
 from forged.rules.selection import Selector, folder_path
@@ -223,6 +227,16 @@ class App:
             return lambda: self._bare_source(target, observer)
         path = target.source.path
         return lambda: Routed(route, lambda at: self._bare_source(replace(target, source=replace(at, path=path)), observer))
+
+    def discovery(self, settings: DiscoverySettings) -> Discovery:
+        """The body for its type. Opens nothing yet."""
+        match settings.finder:
+            case VastaiDiscovery(api_key=key, label=label):
+                return Vastai(key, label)
+            case RunpodDiscovery(api_key=key, label=label):
+                return Runpod(key, label)
+            case CommandDiscovery(argv=argv, label=label):
+                return Command(argv, label)
 
     def _source(
         self, target: Target, make: Callable[[], Source], destination: Destination, observer: Observer, patient_opening: bool

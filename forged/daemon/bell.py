@@ -46,9 +46,10 @@ class Bell:
         return (kind, subject) in self._raised
 
     async def judge(self, kind: AlarmKind, subject: str, verdict: bool | None, said: Callable[[bool], Said]) -> None:
-        """What a rule has answered (True: it breaks; False: it is well; None: as it was). `said` puts it into words, that it broke (True) or is well.
+        """What a rule has answered (True: it breaks; False: it is well; None: as it was).
 
-        Raises StoreError; then nothing has changed, and the next time it is tried again.
+        `said` puts into words that it broke (True), or is well. Raises StoreError; then nothing has changed,
+        and the next time it is tried again.
         """
         alarm = self._raised.get((kind, subject))
         if verdict is True and alarm is None:

@@ -1,4 +1,4 @@
-"""All discoveries: begun, changed and ended as the configuration says. Each asks in a task of its own, so a slow one stops no other."""
+"""All discoveries: begun, changed and ended as the configuration says. Each asks in a task of its own: a slow one stops none."""
 
 from __future__ import annotations
 

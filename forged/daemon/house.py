@@ -71,6 +71,9 @@ def furnished(
     def difference(config: Config) -> Difference:
         return fleet.difference(config) | discoveries.difference(config)
 
+    def report(where: str, fault: BaseException) -> None:
+        log.error("a fault in a method", where=where, exc_info=fault)
+
     configs, registry = ConfigStore(app.config), Registry("forged", forged.__version__)
     return House(
         app=app,
@@ -83,7 +86,9 @@ def furnished(
         discoveries=discoveries,
         reloader=Reloader(read, configs, difference, metrics, notifier, clock, log),
         adhoc=AdHoc(app, fleet, jobs, events, env, log),
-        server=Server(registry, publisher, report=lambda where, fault: log.error("a fault in a method", where=where, exc_info=fault)),
+        server=Server(
+            registry, publisher, report=lambda where, fault: log.error("a fault in a method", where=where, exc_info=fault)
+        ),
         registry=registry,
         gauges=Gauges(fleet, app.pool, metrics),
     )

@@ -97,7 +97,8 @@ def needed_s(facts: TargetFacts) -> float:
 def discovery(*, answered: bool, failing_s: float | None, refused: bool) -> bool | None:
     """It cannot be found out which boxes there are.
 
-    `answered`: some question was, in this life. `failing_s`: since when none was. `refused`: the key is wrong, which no waiting mends.
+    `answered`: some question was, in this life. `failing_s`: since when none was. `refused`: the key is wrong, and no waiting
+    mends that.
     """
     if failing_s is None:
         return False if answered else None

@@ -29,7 +29,7 @@ LOST_KEPT_S = 7 * 86_400.0
 """So long a box that is gone stays in sight with what it still had, if nobody gives it up before."""
 
 LONGEST_EVERY_S = 900.0
-"""Between two questions to a provider that fails, unless `every` is longer: it is down for minutes or for hours, rarely for days."""
+"""Between two questions to a provider that fails, unless `every` is longer: it is down for minutes or hours, rarely for days."""
 
 JITTER_SHARE = 0.1
 """A question comes up to a tenth earlier or later, so that several forgeds of one account do not ask at the same moment."""

@@ -1,7 +1,7 @@
 """One box behind several addresses, which change: its direct one, its provider's proxy, another port after each start.
 
-Whoever learns of an address changes the `Route`; it is read at every connection. The same host key is demanded at all of them, since
-the pin belongs to the box, so a recycled address that is another box by now is one that does not fit, and the next is tried.
+Whoever learns of an address changes the `Route`; it is read at every connection. The same host key is demanded at all of them,
+since the pin belongs to the box, so a recycled address that is another box by now is one that does not fit: the next is tried.
 """
 
 from __future__ import annotations

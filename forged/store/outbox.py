@@ -13,7 +13,7 @@ from forged.store.schema import outbox, positions
 
 
 class SqlOutbox:
-    """The promises are in store/base.Outbox. Events come in through `append`, within the transaction of the fact they tell, or by themselves."""
+    """The promises are in store/base.Outbox. Facts bring their events in through `append`, within their own transaction."""
 
     def __init__(self, border: Border) -> None:
         self._border = border

@@ -25,7 +25,14 @@ RIGHT = frozenset({4, 5, 6})
 ALARMS = ("lost", "ending")
 """Kinds of problems that stand above everything else: files are about to be out of reach."""
 
-TONES = {"lost": Tone.BAD, "unreachable": Tone.BAD, "refused": Tone.BAD, "waiting": Tone.WARN, "scanning": Tone.GOOD, "transferring": Tone.GOOD}
+TONES = {
+    "lost": Tone.BAD,
+    "unreachable": Tone.BAD,
+    "refused": Tone.BAD,
+    "waiting": Tone.WARN,
+    "scanning": Tone.GOOD,
+    "transferring": Tone.GOOD,
+}
 MB = 1_000_000
 """`transfer_rate_mbps` counts in these."""
 
