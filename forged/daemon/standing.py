@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from forged.daemon.conditions import Conditions
@@ -11,6 +12,7 @@ from forged.daemon.jobbook import ActiveJob
 from forged.kit.clock import Clock
 from forged.metrics.metrics import Metrics
 from forged.model.errors import AuthRefused, ForgedError, HostKeyChanged, HostKeyUnknown, Scope, SourceError, SourceMissing
+from forged.model.files import Entry
 from forged.model.jobs import JobStatus
 from forged.model.manifest import Hold, Pause
 from forged.model.observer import ConnectionClosed, ConnectionOpened, Fact, FilesWanted, HomeReady
@@ -168,6 +170,12 @@ class Standing:
         elif numbers is not None:
             files = numbers.total_files - numbers.landed_files
             self._left(files, numbers.wanted_bytes - numbers.done_bytes, settled=files > 0)
+
+    def noticed_in_vain(self, entries: Sequence[Entry]) -> None:
+        """A line broke before these had come home, whom the watch had noticed: the next round finds them, if there is one."""
+        if entries:
+            size_bytes = sum(entry.stat.size_bytes for entry in entries)
+            self._left(max(self.left_files, len(entries)), max(self.left_bytes, size_bytes), settled=True)
 
     def held(self, hold: Hold | None) -> None:
         self.hold = hold

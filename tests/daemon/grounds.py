@@ -129,7 +129,7 @@ class Grounds:
     async def doors(
         self, target: Target, observer: Observer, *, patient_opening: bool, route: Route | None = None
     ) -> AsyncIterator[Doors]:
-        home = self.home(target.name)
+        home = self.home(target.name if route is None else target.home.dest.name)  # boxes of one template share theirs
         make = (lambda: self._made(target.name)) if route is None else (lambda: Routed(route, lambda at: self._at(target, at)))
         source = Retrying(
             make,
