@@ -75,11 +75,14 @@ class Decision:
 
 
 def answered(book: Book, sighting: Sighting) -> tuple[Book, tuple[Decision, ...]]:
-    """After a whole answer. Decisions come in the order of the ids."""
+    """After a whole answer. Decisions come in the order of the ids.
+
+    A box of which only the id is known, and that nobody knew before, is left out: it may be one with another label.
+    """
     seen = {box.id: box for box in sighting.boxes}
     boxes: dict[BoxId, KnownBox] = {}
     decisions: list[Decision] = []
-    for id in sorted({*book.boxes, *seen}):
+    for id in sorted({*book.boxes, *(id for id, box in seen.items() if box.state is not BoxState.UNKNOWN or box.addresses)}):
         known = book.boxes.get(id)
         now = _missed(book.boxes[id], sighting.at_ns) if id not in seen else _seen(known, seen[id])
         boxes[id] = now

@@ -17,7 +17,7 @@ from forged.daemon.fleet import Fleet, Member
 from forged.daemon.jobbook import ActiveJob, JobBook
 from forged.destination.memory import MemoryDestination
 from forged.discovery.memory import MemoryDiscovery
-from forged.kit.budget import ANY_PORTION_BYTES
+from forged.kit.budget import ANY_PORTION_BYTES, Room
 from forged.metrics.metrics import Metrics
 from forged.model.events import NewEvent
 from forged.model.jobs import Job
@@ -86,6 +86,23 @@ def target(name: str = "box", **changes: Any) -> Target:
     return replace(made, **changes)
 
 
+class Beside(MemoryDestination):
+    """The same folder for another target: boxes of one template share their home, and have staging areas of their own."""
+
+    def __init__(self, first: MemoryDestination) -> None:
+        self._first = first
+        super().__init__(first.room)
+        self.files, self.id = first.files, first.id
+
+    @property
+    def room(self) -> Room:
+        return self._first.room
+
+    @room.setter
+    def room(self, room: Room) -> None:
+        """The first one's counts."""
+
+
 class Grounds:
     """Boxes by target name; what is at home, and what was said and told."""
 
@@ -129,7 +146,7 @@ class Grounds:
     async def doors(
         self, target: Target, observer: Observer, *, patient_opening: bool, route: Route | None = None
     ) -> AsyncIterator[Doors]:
-        home = self.home(target.name if route is None else target.home.dest.name)  # boxes of one template share theirs
+        home = self.home(target.name) if route is None else Beside(self.home(target.home.dest.name))
         make = (lambda: self._made(target.name)) if route is None else (lambda: Routed(route, lambda at: self._at(target, at)))
         source = Retrying(
             make,
