@@ -18,7 +18,7 @@ from forged.model.errors import Cancelled, ConfigError, ForgedError
 from forged.model.settings import Config
 
 FAILED, WRONG_USE = 1, 2
-"""DESIGN section 4; 0 is well. 130 and 143 (128 + the signal) after Ctrl-C and SIGTERM, as shells count."""
+"""Exit statuses, fixed for scripts; 0 is well. 130 and 143 (128 + the signal) after Ctrl-C and SIGTERM, as shells count."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

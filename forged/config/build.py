@@ -159,7 +159,8 @@ def _cleanup(table: CleanupTable) -> CleanupPolicy:
 
 
 def _ingest(table: IngestTable, state_dir: Path) -> settings.IngestSettings:
-    return settings.IngestSettings(table.name, _ingest_handler(table, state_dir), table.required, table.targets)
+    events = table.events if isinstance(table, WebhookTable) else ()
+    return settings.IngestSettings(table.name, _ingest_handler(table, state_dir), table.required, table.targets, events)
 
 
 def _ingest_handler(table: IngestTable, state_dir: Path) -> settings.Handler:
@@ -170,7 +171,7 @@ def _ingest_handler(table: IngestTable, state_dir: Path) -> settings.Handler:
             return settings.PostgresIngest(settings.Secret(table.dsn, table.dsn_file))
         case WebhookTable():
             signing = settings.Secret(file=table.secret_file) if table.secret_file else None
-            return settings.WebhookIngest(settings.Secret(table.url, table.url_file), signing, table.timeout)
+            return settings.WebhookIngest(settings.Secret(table.url, table.url_file), signing, table.timeout, table.format)
         case CommandTable():
             return settings.CommandIngest(table.command, table.timeout)
         case PythonTable():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -13,10 +14,13 @@ from forged.config.read import Tables
 from forged.config.schema import TargetKeys, TargetTable
 from forged.config.schema_extras import PostgresTable, WebhookTable
 from forged.config.surroundings import Place, Surroundings
+from forged.model.settings import WebhookFormat
 from forged.model.target import SourceKind
 
 MAX_SOCKET_PATH_BYTES = 107
 """unix(7): sun_path holds 108 bytes, and the last one is NUL."""
+
+_NO_TOPIC = re.compile(r"https?://[^/?#]*/*([?#].*)?")
 
 
 def check(tables: Tables, around: Surroundings) -> Iterator[Mistake]:
@@ -129,6 +133,8 @@ def _ingests(tables: Tables) -> Iterator[Mistake]:
             yield from _exactly_one(ingest.dsn, ingest.dsn_file, (*path, "dsn"))
         if isinstance(ingest, WebhookTable):
             yield from _exactly_one(ingest.url, ingest.url_file, (*path, "url"))
+            if ingest.format is WebhookFormat.NTFY and _NO_TOPIC.fullmatch(ingest.url or ""):
+                yield Mistake((*path, "url"), "ntfy needs a topic in its address: https://ntfy.sh/TOPIC")
 
 
 def _exactly_one(text: str | None, file: Path | None, path: KeyPath) -> Iterator[Mistake]:

@@ -30,10 +30,8 @@ DEFAULT, PRESET = "default", "preset"
 
 _INNER_TABLES = frozenset({"cleanup", "media", "target"})
 
-MOST_CHARS = 4_096
-"""Of one text that is shown, and MOST_ITEMS of one list: an answer of the control socket has 1 MiB for a whole page."""
-
-MOST_ITEMS = 100
+MOST_CHARS, MOST_ITEMS = 4_096, 100
+"""Of one text that is shown, and of one list: an answer of the control socket has 1 MiB for a whole page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +53,7 @@ class Effective:
         self._lines = key_lines(text)
 
     def values(self) -> Iterator[EffectiveValue]:
-        """All of them, in the order of the sections in DESIGN section 5; within one, in the order of the schema."""
+        """All of them, section after section as in forged.toml.example; within one, in the order of the schema."""
         tables, config = self._tables, self._config
         state_dir = _from(self._around.state_dir(), config.daemon.state_dir)
         socket = _from(self._around.socket(), config.daemon.socket)

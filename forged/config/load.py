@@ -26,7 +26,7 @@ MAX_FILE_BYTES = 4_000_000
 def load(path: Path, env: Mapping[str, str], *, is_root: bool) -> Config:
     """The configuration at `path`. Raises ConfigError with every mistake as `file:line: key: what, and what to do`.
 
-    `env` and `is_root` decide defaults (DESIGN section 5); nothing else of the process is looked at.
+    `env` and `is_root` decide defaults (`surroundings`); nothing else of the process is looked at.
     """
     text = _read(path)
     data = _parse(path, text)

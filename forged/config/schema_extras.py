@@ -7,7 +7,9 @@ from types import MappingProxyType
 from typing import Annotated
 
 from forged.config.schema import DiscoveredTable, Table, key, required
-from forged.config.values import Argv, Dsn, KeyFile, Name, Names, PathText, PythonClass, Text, Url, between
+from forged.config.values import Argv, Dsn, KeyFile, Name, Names, PathText, PythonClass, Text, Url, between, choice, choices
+from forged.model.events import EventKind
+from forged.model.settings import WebhookFormat
 
 
 class IngestTable(Table):
@@ -39,6 +41,11 @@ class WebhookTable(IngestTable):
     url_file: KeyFile = key(None, "a file that holds the url, if it contains a token")
     secret_file: KeyFile = key(None, "a file that holds the key that requests are signed with")
     timeout: Annotated[float, between("100ms", "10m")] = key("10s", "how long an answer may take")
+    format: Annotated[WebhookFormat, choice(WebhookFormat)] = key(
+        "json",
+        "json: everything, for programs; ntfy, slack: a message for people (slack also for Mattermost, and Discord's /slack)",
+    )
+    events: Annotated[tuple[EventKind, ...], choices(EventKind)] = key([], "only events of these kinds; empty means all")
 
 
 class CommandTable(IngestTable):
@@ -75,7 +82,9 @@ class ProviderTable(DiscoveryTable):
 class FinderTable(DiscoveryTable):
     """[[discovery]] type="command"."""
 
-    command: Argv = required("a program that prints the boxes there are, and its arguments, as a list")
+    command: Argv = required(
+        'a program, as a list; it prints a line for each box, {"id": "a", "host": "h", "port": 22}, and {"count": N}'
+    )
 
 
 INGEST_TABLES: Mapping[str, type[IngestTable]] = MappingProxyType(

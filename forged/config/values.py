@@ -54,6 +54,15 @@ def _from_text(read: Callable[[str], object], example: str) -> BeforeValidator:
 
 def choice(kind: type[enum.Enum]) -> BeforeValidator:
     """One of the words of an enum."""
+    return _from_text(_member(kind), " or ".join(f'"{member.value}"' for member in list(kind)[:2]))
+
+
+def choices(kind: type[enum.Enum]) -> BeforeValidator:
+    """A list of words of an enum."""
+    return _list_of(_member(kind), f'["{next(iter(kind)).value}"]')
+
+
+def _member(kind: type[enum.Enum]) -> Callable[[str], enum.Enum]:
     words = [str(member.value) for member in kind]
 
     def read(text: str) -> enum.Enum:
@@ -62,7 +71,7 @@ def choice(kind: type[enum.Enum]) -> BeforeValidator:
         close = get_close_matches(text.lower(), words, 1)
         raise ValueError(f"did you mean {close[0]!r}?" if close else f"one of these is needed: {', '.join(words)}")
 
-    return _from_text(read, " or ".join(f'"{word}"' for word in words[:2]))
+    return read
 
 
 def between(low: str, high: str) -> BeforeValidator:
@@ -189,10 +198,10 @@ def _box_path(text: str) -> SourceAddress:
     return parse_source(text)
 
 
-def _list_of(read: Callable[[str], str], example: str, *, filled: bool = False) -> BeforeValidator:
+def _list_of(read: Callable[[str], object], example: str, *, filled: bool = False) -> BeforeValidator:
     """A list of texts, each read by `read`."""
 
-    def validate(value: object) -> tuple[str, ...]:
+    def validate(value: object) -> tuple[object, ...]:
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise ValueError(f"a list of texts is needed, such as {example}")
         if filled and not value:

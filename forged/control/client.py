@@ -23,6 +23,7 @@ NOTES_KEPT = 10_000
 """Notifications that arrive while an answer is awaited. The oldest go first: whoever asks for them later wants the newest."""
 
 _CHUNK_BYTES = 64 * 1024
+"""Read at once; most answers are smaller."""
 
 RUN_SOCKET = "/run/forged/forged.sock"
 """Where the daemon of the system listens."""

@@ -65,7 +65,7 @@ class PeerSocket(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """The rule of DESIGN section 6: root and `own_uid` may all, the socket's group may steer, the others look."""
+    """The rule: root and `own_uid` may all, the socket's group may steer, the others look."""
 
     own_uid: int
     group: int

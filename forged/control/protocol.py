@@ -16,7 +16,7 @@ from forged.control.errors import AnswerTooLarge, InvalidRequest, ParseError, Rp
 from forged.model.errors import ForgedError
 
 LINE_MOST_BYTES = 1024 * 1024
-"""The longest line in either direction, without its newline; DESIGN section 6 fixes it."""
+"""The longest line in either direction, without its newline. Fixed: part of the interface."""
 
 BATCH_MOST_PARTS = 100
 """A batch saves round trips, which cost 0.1 ms here: a hundred are plenty, and bound the work that one line can order."""

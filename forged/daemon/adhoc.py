@@ -23,9 +23,8 @@ from forged.kit.tasks import Tasks
 from forged.model.errors import Cancelled, ConfigError, ForgedError, StoreError
 from forged.model.jobs import Job, JobId, JobResult, JobStatus
 from forged.model.observer import Observer
-from forged.model.paths import source_path
 from forged.model.target import CleanupPolicy, Target
-from forged.rules.selection import folder_path
+from forged.rules.selection import folders_to_list
 from forged.sync.cleanup import run_cleanup
 from forged.sync.cycle import sync_once
 from forged.sync.doors import Doors, Looks
@@ -113,9 +112,8 @@ class AdHoc:
             await asyncio.shield(self._end(active, ended))
 
     async def _sync(self, active: ActiveJob, target: Target) -> Job:
-        folders = [source_path(folder_path(folder)) for folder in target.selection.folders]
         async with self._app.doors(target, active.beside(self._observer)) as doors:
-            result = await sync_once(doors, Looks(), active.job, folders)
+            result = await sync_once(doors, Looks(), active.job, folders_to_list((), target.selection))
             if not result.success or target.cleanup is None:
                 return result.job
             return _with_words(result.job, await self._clean_up(doors, target.cleanup))

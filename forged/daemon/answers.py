@@ -68,7 +68,7 @@ def clipped(sentence: str) -> str:
 
 
 MB = 1_000_000
-"""`transfer_rate_mbps` is in 10^6 bytes a second (DESIGN section 6)."""
+"""`transfer_rate_mbps` is in 10^6 bytes a second, whatever its name makes one think of. Fixed, as all keys are."""
 
 
 def time_text(at_ns: int) -> str:
@@ -275,7 +275,4 @@ def compared(one: Compared) -> rpc.Compared:
 
 
 def path_why(one: Compared) -> rpc.PathWhy:
-    answer: rpc.PathWhy = {"path": shown(one.path), "why": one.why}
-    if (b64 := b64_if_needed(one.path)) is not None:
-        answer["path_b64"] = b64
-    return answer
+    return {**path_of(one.path), "why": one.why}

@@ -22,8 +22,7 @@ from forged.destination.hands import Hands, Threads
 from forged.destination.posix import PosixDestination
 from forged.discovery.base import Discovery
 from forged.discovery.command import Command
-from forged.discovery.runpod import Runpod
-from forged.discovery.vastai import Vastai
+from forged.ingest.base import Handler
 from forged.kit.clock import Clock, SystemClock
 from forged.kit.lock import LockHeld, hold_lock
 from forged.media.completeness import inspect
@@ -41,7 +40,15 @@ from forged.model.jobs import Job, JobStatus, new_job_id
 from forged.model.manifest import Hold, HostKeyPin
 from forged.model.observer import Nobody, Observer
 from forged.model.paths import SourcePath, source_path
-from forged.model.settings import CommandDiscovery, Config, DiscoverySettings, RunpodDiscovery, VastaiDiscovery
+from forged.model.settings import (
+    CommandDiscovery,
+    Config,
+    DiscoverySettings,
+    IngestSettings,
+    RunpodDiscovery,
+    VastaiDiscovery,
+    WebhookIngest,
+)
 from forged.model.target import SourceKind, Target
 from forged.rules.safety import EXPLAIN_REBUILT, Doubt
 from forged.rules.selection import Selector, folder_path
@@ -232,11 +239,23 @@ class App:
         """The body for its type. Opens nothing yet."""
         match settings.finder:
             case VastaiDiscovery(api_key=key, label=label):
+                from forged.discovery.vastai import Vastai  # here, since loading an HTTP client takes 0.2 s
+
                 return Vastai(key, label)
             case RunpodDiscovery(api_key=key, label=label):
+                from forged.discovery.runpod import Runpod
+
                 return Runpod(key, label)
             case CommandDiscovery(argv=argv, label=label):
                 return Command(argv, label)
+
+    def handler(self, settings: IngestSettings) -> Handler | None:
+        """The ingest handler of these settings; None for those that this version does not have yet."""
+        if not isinstance(settings.handler, WebhookIngest):
+            return None
+        from forged.ingest.webhook import Webhook
+
+        return Webhook(settings.name, settings.handler)
 
     def _source(
         self, target: Target, make: Callable[[], Source], destination: Destination, observer: Observer, patient_opening: bool

@@ -18,6 +18,6 @@ class Gauges:
         self._fleet.refresh_metrics()
         for member in self._fleet.members:
             name = member.standing.target.name
-            self._metrics.in_flight(name, len(member.runner.looks.staging), self._pool.held_bytes(name))
+            self._metrics.in_flight(name, len(member.runner.looks.underway.staging), self._pool.held_bytes(name))
         for limited, (_, bytes_per_s) in self._pool.limits().items():
             self._metrics.bandwidth_limit(limited, bytes_per_s)

@@ -14,6 +14,7 @@ from forged.daemon.adhoc import AdHoc
 from forged.daemon.alarms import Watchman
 from forged.daemon.app import App
 from forged.daemon.bell import Bell
+from forged.daemon.couriers import Couriers
 from forged.daemon.discoveries import Discoveries
 from forged.daemon.fleet import Difference, Fleet
 from forged.daemon.gauges import Gauges
@@ -28,6 +29,7 @@ from forged.kit.clock import Clock
 from forged.kit.logs import Log
 from forged.kit.notify import Notifier
 from forged.metrics.metrics import Metrics
+from forged.model.events import NewEvent
 from forged.model.jobs import Job
 from forged.model.settings import Config
 
@@ -42,6 +44,7 @@ class House:
     events: LiveEvents
     fleet: Fleet
     bell: Bell
+    couriers: Couriers
     watchman: Watchman
     discoveries: Discoveries
     reloader: Reloader
@@ -64,7 +67,14 @@ def furnished(
     events = LiveEvents(publisher, clock)
     jobs = _job_book(app, publisher, events, clock)
     fleet = Fleet(app, jobs, metrics, log, events)
-    bell = Bell(app.store.alarms, clock, events.alarm)
+    couriers = Couriers(app.handler, app.store.outbox, clock, log)
+
+    def rung(event: NewEvent) -> None:
+        events.alarm(event)
+        couriers.news()
+
+    bell = Bell(app.store.alarms, clock, rung)
+    bell.anybody_takes = couriers.anybody
     hold = app.rebuilt.hold if app.rebuilt else None
     discoveries = Discoveries(app.discovery, app.store, fleet, bell, metrics, clock, log, hold_new=hold)
 
@@ -82,6 +92,7 @@ def furnished(
         events=events,
         fleet=fleet,
         bell=bell,
+        couriers=couriers,
         watchman=Watchman(fleet, bell, clock, log),
         discoveries=discoveries,
         reloader=Reloader(read, configs, difference, metrics, notifier, clock, log),

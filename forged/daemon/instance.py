@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 from forged.model.boxes import KnownBox
+from forged.model.events import Event
 from forged.model.target import Target
 from forged.rules.boxes import nobody_there
 from forged.sources.routed import Route
@@ -35,3 +37,10 @@ class Instance:
         """What is known from now on. True when there is something new to try."""
         self.known = known
         return self.route.change(known.box.addresses, nobody_there(known))
+
+
+def discovery_of(event: Event) -> str:
+    """The discovery that found the box of this event; empty: none, or the event does not say."""
+    body = json.loads(event.body)
+    told = body.get("discovery") if isinstance(body, dict) else None
+    return told if isinstance(told, str) else ""

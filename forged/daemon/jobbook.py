@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -12,13 +11,9 @@ from forged.kit.clock import Clock
 from forged.model.jobs import Job, JobId, JobStatus, new_job_id
 from forged.model.observer import Everyone, Observer
 from forged.store.base import JOBS_KEPT, Store
-from forged.sync.cycle import RoundResult
 
 TELL_EVERY_S = 0.25
-"""At most four notifications a second for each job (DESIGN section 6)."""
-
-ROUNDS_KEPT = 32
-"""Jobs whose whole result is still known after their end. Who waits for a job asks at once; a hostile box can make each 400 KB."""
+"""At most four notifications a second for each job. Fixed: part of the interface."""
 
 
 @dataclass(slots=True, eq=False)
@@ -51,7 +46,6 @@ class JobBook:
         self._clock = clock
         self._on_progress = on_progress
         self._on_end = on_end
-        self._rounds: OrderedDict[JobId, RoundResult] = OrderedDict()
         self.active: dict[JobId, ActiveJob] = {}
 
     def open(self, target: str, folders: Sequence[str] = ()) -> ActiveJob:
@@ -69,25 +63,17 @@ class JobBook:
         if keep:
             await self._store.jobs.save(active.job)
 
-    async def end(self, active: ActiveJob, ended: Job, *, keep: bool, result: RoundResult | None = None) -> None:
+    async def end(self, active: ActiveJob, ended: Job, *, keep: bool) -> None:
         """It is over; only the first end counts. With `keep` it is remembered. Raises StoreError; it has ended all the same."""
         if self.active.pop(ended.id, None) is None:
             return
         active.job = ended
-        if result is not None:
-            self._rounds[ended.id] = result
-            if len(self._rounds) > ROUNDS_KEPT:
-                self._rounds.popitem(last=False)
         try:
             if keep:
                 await self._store.jobs.save(ended)
         finally:
             active.ended.set()
             self._on_end(ended, keep)
-
-    def round_of(self, id: JobId) -> RoundResult | None:
-        """All that a job did, for a while after its end."""
-        return self._rounds.get(id)
 
     async def find(self, id: JobId) -> Job | None:
         """The job of this id or sync_id, active or recent."""

@@ -105,6 +105,8 @@ class _Daemon:
         stack.push_async_callback(house.adhoc.stop)
         await house.configs.subscribe(self._apply_log_level)
         await house.configs.subscribe(house.app.apply)
+        stack.push_async_callback(house.couriers.stop)
+        await house.configs.subscribe(house.couriers.apply)
         stack.push_async_callback(house.fleet.stop)
         await house.configs.subscribe(house.fleet.apply)
         stack.push_async_callback(house.discoveries.stop)
@@ -128,6 +130,7 @@ class _Daemon:
         self._tasks.start("telling progress", house.jobs.keep_telling())
         self._tasks.start("telling systemd", self._keep_telling_systemd(house))
         self._tasks.start("watching for alarms", house.watchman.watch())
+        self._tasks.start("pruning events", house.couriers.keep_pruning())
         self._tasks.start("reloading", self._keep_reloading(house.reloader, log))
 
     async def _end(self, house: House, log: Log) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from forged.control.errors import InvalidParams
 from forged.control.peers import Level, Peer
 from forged.control.publisher import Connection, Publisher
@@ -64,19 +62,13 @@ class SyncMethods:
             peer.require(Level.ADMIN, "`sync.start` with a `config`")
             active = self._adhoc.start(config, folders or ())
         else:
-            active = self._start_configured(target or "", folders or ())
+            active = self._fleet.find(target or "").work.start_sync(folders or ())
         return {
             "success": True,
             "job_id": active.job.id,
             "sync_id": active.job.sync_id,
             "message": "Sync started successfully",
         }
-
-    def _start_configured(self, target: str, folders: Sequence[str]) -> ActiveJob:
-        member = self._fleet.find(target)
-        if member.standing.pause is not None:
-            raise ForgedError(f"{target} is paused", hint=f"forgectl resume {target}")
-        return member.work.start_sync(folders)
 
     async def status(self, job_id: str) -> rpc.SyncStatus:
         """One job, running or recent."""

@@ -22,6 +22,9 @@ MOST_NOTICED = 4_096
 MOST_AT_ONCE = 4
 """Lines that bring noticed files side by side: behind a film that takes minutes, a picture must not wait for its end."""
 
+LOOK_AGAIN_S = 5.0
+"""Between two looks that notices make necessary. A box that tells of an overflow with each breath would be listed without end."""
+
 WATCH_AGAIN_S = 1.0
 """A watch that broke while a round goes on is begun again so much later: the round connects anew, and the watch uses that."""
 
@@ -50,6 +53,9 @@ class Watching:
         self._resting = 0
         """Files that are to be tried once more, in a while."""
         self._home_is_ready = False
+        self._looked_s = -LOOK_AGAIN_S
+        self._looking: asyncio.TimerHandle | None = None
+        """A look that comes a little later."""
 
     async def run(self) -> None:
         """While the source is open, from its first look on. One that cannot watch just is not watched.
@@ -67,6 +73,9 @@ class Watching:
             await asyncio.wait([listening, bringing], return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._standing.watch_lives(False)
+            if self._looking is not None:
+                self._looking.cancel()
+                self._looking = None
             for task in (listening, bringing):
                 task.cancel()
             await asyncio.gather(listening, bringing, return_exceptions=True)
@@ -122,9 +131,19 @@ class Watching:
             self._closed.clear()
             self._found.clear()
             self._unbrought.clear()
-            self._look()
+            self._look_soon()
         self._unbrought.update(self._closed | self._found)
         self._news.set()
+
+    def _look_soon(self) -> None:
+        """At once, or when the last such look is a while ago."""
+        if self._looking is None:
+            wait_s = self._looked_s + LOOK_AGAIN_S - self._doors.clock.monotonic_s()
+            self._looking = asyncio.get_running_loop().call_later(max(0.0, wait_s), self._look_now)
+
+    def _look_now(self) -> None:
+        self._looking, self._looked_s = None, self._doors.clock.monotonic_s()
+        self._look()
 
     # --- bringing ---------------------------------------------------------------------------------------------------------
 

@@ -14,18 +14,31 @@ from forged.daemon.standing import Standing
 from forged.kit.tasks import to_the_end
 from forged.model.errors import Cancelled, ForgedError, NotSupported, StoreError
 from forged.model.jobs import Job, JobResult, JobStatus
-from forged.model.paths import SourcePath, source_path
-from forged.rules.selection import folder_path
+from forged.model.paths import SourcePath
+from forged.rules.selection import folders_to_list
 from forged.sync.cleanup import CleanupResult, run_cleanup
 from forged.sync.cycle import RoundResult, run_round, sync_patiently
 from forged.sync.doors import Doors
 from forged.sync.homecheck import check_home
 from forged.sync.tally import Tally
 
-STRETCH = 10
+POLLS_A_LOOK = 10
 """While a watch lives, every tenth poll looks at everything: the watch is quick but may miss what other kernels write."""
 
+LEAST_REST_S = 1.0
+"""Between two looks of our own accord, or as long as the last one took, if that was longer: a box that makes a file every 0.2 s was
+listed as often, since there is always one that is about to settle."""
+
+MOST_WAITING = 100
+"""Syncs of one target that run or wait. A script in a loop asks for more; a person and his timers never do."""
+
 T = TypeVar("T")
+
+
+class TooManySyncs(ForgedError):
+    """So many syncs of this target wait already that one more would bring nothing new."""
+
+    default_hint = "wait for one of them (forgectl jobs), or cancel some (forgectl cancel ID)"
 
 
 class TargetPaused(ForgedError):
@@ -56,9 +69,14 @@ class Work:
     # --- syncs ------------------------------------------------------------------------------------------------------------
 
     def start_sync(self, folders: Sequence[str] = ()) -> ActiveJob:
-        """A person's sync: its job is kept, whatever comes of it. Raises TargetPaused, BadPath, or why the target takes no more."""
+        """A person's sync: its job is kept, whatever comes of it.
+
+        Raises TargetPaused, BadPath, TooManySyncs, or why the target takes no more.
+        """
         self._check_pause()
         self._paths(folders)
+        if len(self._wishes) >= MOST_WAITING:
+            raise TooManySyncs
         return self._ask(folders, urgent=True)
 
     def _check_pause(self) -> None:
@@ -87,7 +105,7 @@ class Work:
             return False
         if standing.seen_s is None or standing.left_files:
             return False
-        return self.doors.clock.monotonic_s() - standing.seen_s < STRETCH * self.doors.target.timing.poll_s
+        return self.doors.clock.monotonic_s() - standing.seen_s < POLLS_A_LOOK * self.doors.target.timing.poll_s
 
     def cancel(self, active: ActiveJob, why: ForgedError | None = None) -> None:
         """Ends a job, running or waiting. What landed stays; the rest resumes with the next sync."""
@@ -127,18 +145,18 @@ class Work:
         await self.runner.looks.known.prove()  # now, when nobody waits for it, and not before the next listing
 
     def _paths(self, folders: Sequence[str]) -> list[SourcePath]:
-        """The folders to look at: those asked for, else the configured ones; empty = everything. Raises BadPath."""
-        paths = [folder_path(folder) for folder in folders or self.doors.target.selection.folders]
-        return [] if b"" in paths else [source_path(path) for path in paths]
+        """The folders to look at; empty = everything. Raises BadPath."""
+        return folders_to_list(folders, self.doors.target.selection)
 
     async def _finished(self, active: ActiveJob, result: RoundResult, kept: bool) -> None:
         self.standing.round_ended(result, everything=not active.job.folders)
         await self._look_at_hold()
         moved = result.tally.transferred or result.tally.adopted or result.tally.failed
-        await self._close(active, result.job, keep=kept or bool(moved), result=result)
+        await self._close(active, result.job, keep=kept or bool(moved))
         again_s = result.waiting.look_again_s
         if again_s is not None and again_s < self.doors.target.timing.poll_s:
-            self._look_again_in(again_s)
+            took_s = result.job.result.duration_s if result.job.result else 0.0
+            self._look_again_in(max(again_s, LEAST_REST_S, took_s))
 
     def _look_again_in(self, seconds: float) -> None:
         """Files were still being written: look again as soon as that makes sense."""
@@ -164,11 +182,11 @@ class Work:
         except StoreError as error:
             self.standing.broken(error)
 
-    async def _close(self, active: ActiveJob, ended: Job, *, keep: bool, result: RoundResult | None = None) -> None:
+    async def _close(self, active: ActiveJob, ended: Job, *, keep: bool) -> None:
         """A job that cannot be remembered has ended all the same."""
         self._wishes.pop(active, None)
         try:
-            await self._jobs.end(active, ended, keep=keep, result=result)
+            await self._jobs.end(active, ended, keep=keep)
         except StoreError as error:
             self.standing.broken(error)
 

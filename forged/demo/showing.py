@@ -13,8 +13,8 @@ from forged.demo.ending import kept, went
 from forged.demo.story import Phase, Story
 from forged.kit.units import human_duration, human_size
 
-FRAME_S = 0.1
-LINE_EVERY_S = 2.0
+FRAME_S, LINE_EVERY_S = 0.1, 2.0
+"""Between two pictures for a person, and between two lines for a log: a tour of a minute has about thirty."""
 
 WORDS_REMEMBERED = 64
 """Prompts kept, so that a file on the screen is opened once and not ten times a second."""

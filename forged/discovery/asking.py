@@ -16,6 +16,8 @@ from forged.kit.http import Answer, HttpClient, HttpFailure, place, spoken
 from forged.model.errors import DiscoveryError, DiscoveryRefused, DiscoveryThrottled
 from forged.model.settings import Secret
 
+NEWER = "install a newer forged, which knows the next one; boxes that are known already go on being synced"
+
 _NEAR = ("localhost", "127.0.0.1", "::1")
 
 
@@ -75,8 +77,7 @@ class Asking:
 
     async def get(self, url: str, query: Mapping[str, str] | None = None) -> Answer:
         """Whatever it answers. Raises DiscoveryError when no whole answer comes."""
-        parts = urlsplit(url)
-        if parts.scheme != "https" and parts.hostname not in _NEAR:
+        if not _is_private(url):
             raise DiscoveryError(f"{place(url)} is not asked: without https everybody on the way could read the API key")
         headers = {"Authorization": f"Bearer {self._key.text}", "Accept": "application/json"}
         try:
@@ -100,11 +101,11 @@ class Asking:
         if answer.redirects:
             return DiscoveryError(f"{name} sends us elsewhere ({status}), where the API key does not go")
         if status == 410:
-            return DiscoveryError(f"{name} has withdrawn this API (410){said}", hint="install a newer forged, which knows the next one")
+            return DiscoveryError(f"{name} has withdrawn this API (410){said}", hint=NEWER)
         return DiscoveryError(f"{name} answers {status}{said}")
 
     def _refuses_key(self, answer: Answer) -> bool:
-        """vast.ai has been seen to answer 404 to a wrong key, with `auth_error` in the body. A 403 that is no JSON is a firewall's."""
+        """vast.ai was seen to answer 404 to a wrong key, with `auth_error` in the body. A 403 that is no JSON is a firewall's."""
         complaint = _complaint(answer)
         if answer.status == 403:
             return complaint is not None
@@ -115,6 +116,15 @@ class Asking:
         complaint = _complaint(answer)
         words = spoken(complaint.words, without=self._key.text) if complaint else answer.said(without=self._key.text)
         return f": {words}" if words else ""
+
+
+def _is_private(url: str) -> bool:
+    """Whether nobody on the way can read along."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme == "https" or parts.hostname in _NEAR
 
 
 def _complaint(answer: Answer) -> Complaint | None:

@@ -13,9 +13,9 @@ The format: one JSON object a line (UTF-8), each of them a box, and one line tha
 
 The line with `count` may stand anywhere, and may be left out when there are boxes; it must be right. Where there are none it is
 needed: `{"count": 0}`. So a program that prints nothing, because whatever it asks is down, is never taken for "there are none". For
-the same reason its exit status has to be 0. In shell:
+the same reason its exit status has to be 0. With jq, of which both hold:
 
-    vastai show instances --raw | jq -ce '.[] | {id: (.id | tostring), host: .ssh_host, port: .ssh_port}'
+    vastai show instances --raw | jq -c '(.[] | {id: (.id | tostring), host: .ssh_host, port: .ssh_port}), {count: length}'
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ import msgspec
 from forged.config.address import parse_source
 from forged.discovery.program import Printed, ProgramFailure, printed
 from forged.discovery.reading import BoxList, box_id, decoded, plain, ssh_address
-from forged.kit.http import spoken
+from forged.kit.log_lines import clean
 from forged.model.boxes import Box, BoxState
 from forged.model.errors import DiscoveryError
 from forged.model.target import SourceAddress, SourceKind
@@ -39,6 +39,9 @@ MOST_BYTES = 8_000_000
 
 LAST_LINES = 3
 """Of standard error that an error quotes."""
+
+LAST_CHARS = 300
+"""Of these lines together."""
 
 
 class Line(msgspec.Struct):
@@ -59,7 +62,7 @@ class Total(msgspec.Struct):
     """The line that says how many there are. One with an id is a box, and its `count` may count anything."""
 
     count: int | None = None
-    id: msgspec.Raw | None = None
+    id: object = None
 
 
 class Command:
@@ -117,7 +120,7 @@ def _how(status: int) -> str:
 
 def _last_words(left: Printed) -> str:
     lines = [line for line in left.last_words.decode("utf-8", "replace").splitlines() if line.strip()]
-    return f": {spoken(' / '.join(lines[-LAST_LINES:]))}" if lines else ""
+    return f": {clean(' / '.join(line.strip() for line in lines[-LAST_LINES:]), LAST_CHARS)}" if lines else ""
 
 
 def _box(line: Line, who: str) -> Box:

@@ -11,7 +11,9 @@ from forged.config.secrets import reveal
 from forged.model.errors import ApiKeyUnusable, ConfigError
 from forged.model.settings import Secret
 
-_KEY = re.compile(r"[\x21-\x7e]+")  # what a Bearer header can carry (RFC 6750 allows less); the providers' are hexadecimal or base62
+_KEY = re.compile(
+    r"[\x21-\x7e]+"
+)  # what a Bearer header can carry (RFC 6750 allows less); the providers' are hexadecimal or base62
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""From a provider's words to boxes: strict about ids, since who is not in an answer counts as gone; patient with everything else."""
+"""From a provider's words to boxes: strict about ids, who is not in an answer counts as gone; patient with everything else."""
 
 from __future__ import annotations
 
@@ -50,7 +50,9 @@ def box_id(raw: int | str, who: str) -> BoxId:
     """Raises DiscoveryError: a box without a usable id voids the whole answer."""
     text = str(raw)
     if not _ID.fullmatch(text):
-        raise DiscoveryError(f"{who} names a box by an id that is none: {plain(text)[:80]!r}; an id is 64 letters, digits, . _ - at most")
+        raise DiscoveryError(
+            f"{who} names a box by an id that is none: {plain(text)[:80]!r}; an id is 64 letters, digits, . _ - at most"
+        )
     return BoxId(text)
 
 
@@ -62,7 +64,7 @@ def plain(text: str) -> str:
 def ssh_address(host: str, port: int | str, user: str) -> SourceAddress:
     """An address as config would read it from a URL. Raises ValueError."""
     digits = str(port)
-    if not _PORT.fullmatch(digits):
+    if not _PORT.fullmatch(digits) or int(digits) == 0:
         raise ValueError("its SSH port is no port")
     try:
         return parse_source(str(SourceAddress(SourceKind.SSH, "", host, user, int(digits))))
@@ -120,9 +122,9 @@ class BoxList:
         self._boxes[id] = Box(id, BoxState.UNKNOWN, why=f"what {self._who} says of it is not understood: {plain(why)}")
 
     def _take(self, id: BoxId) -> None:
-        before = self._taken.setdefault(id.lower(), id)
-        if before is not id:
+        if before := self._taken.get(id.lower()):
             raise DiscoveryError(f"{self._who} names two boxes {before!r} and {id!r}: each id may come once (case does not count)")
+        self._taken[id.lower()] = id
         if len(self._taken) > MOST_BOXES:
             raise DiscoveryError(f"{self._who} names more than {MOST_BOXES:,} boxes: nothing of it is believed")
 

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 import msgspec
 
-from forged.discovery.asking import Asking, Provider
+from forged.discovery.asking import NEWER, Asking, Provider
 from forged.discovery.reading import BoxList, box_id, decoded, plain, ssh_address
 from forged.kit.clock import Clock, SystemClock
 from forged.model.boxes import Box, BoxState
@@ -118,9 +118,7 @@ class Runpod:
         self._url = url.rstrip("/") + "/pods"
         self._url_v1 = url_v1.rstrip("/") + "/pods"
         self._label = label
-        self._provider = Provider(
-            NAME, key, clock or SystemClock(), call_s=call_s, question_s=2 * call_s, most_bytes=MOST_BYTES
-        )
+        self._provider = Provider(NAME, key, clock or SystemClock(), call_s=call_s, question_s=2 * call_s, most_bytes=MOST_BYTES)
         self._has_v2 = False
         """v2 has answered once: when it is not there any more that is an outage, and what v1 says then is not to be trusted."""
 
@@ -138,7 +136,7 @@ class Runpod:
     async def _boxes_v1(self, asking: Asking, pods: BoxList) -> tuple[Box, ...]:
         answer = await asking.get(self._url_v1)
         if answer.status in NOT_THERE:
-            raise DiscoveryError(f"{NAME} has neither API v2 nor v1 any more", hint="install a newer forged, which knows the next one")
+            raise DiscoveryError(f"{NAME} has neither API v2 nor v1 any more", hint=NEWER)
         pods.read(decoded(asking.check(answer), list[msgspec.Raw], NAME), PodV1, _box_v1)
         return pods.boxes()
 

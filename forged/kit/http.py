@@ -1,7 +1,7 @@
 """HTTP out, bounded: one request, one whole answer, or an HttpFailure with words for people that hold no secret.
 
-Whoever is asked may be broken or hostile: the time and the size of every answer are bounded, TLS is verified against the system's own
-certificates, redirects are answers like others and are not followed (a key would go along), cookies are not kept, compressed
+Whoever is asked may be broken or hostile: the time and the size of every answer are bounded, TLS is verified against the system's
+own certificates, redirects are answers like others and are not followed (a key would go along), cookies are not kept, compressed
 bodies are refused (a bomb is small on its way). Proxies are as the environment says (HTTPS_PROXY, ALL_PROXY, NO_PROXY).
 """
 
@@ -13,7 +13,7 @@ import ssl
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
@@ -64,7 +64,7 @@ class Answer:
         return "a page of HTML" if text[:1] == "<" else spoken(text)
 
     def retry_after_s(self, now_ns: int) -> float | None:
-        """The Retry-After header (RFC 9110 section 10.2.3: seconds or a date), at most LONGEST_WAIT_S; None: there is no valid one."""
+        """The Retry-After header (RFC 9110, 10.2.3: seconds or a date), at most LONGEST_WAIT_S; None: no valid one."""
         text = self.headers.get("retry-after", "").strip()
         if text.isascii() and text.isdigit():
             return min(float(text[:9]), LONGEST_WAIT_S)

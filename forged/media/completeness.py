@@ -1,6 +1,6 @@
 """Is a media file whole, by what its container says of its end? Headers and tails are read; nothing is decoded.
 
-Half of what settles a file (DESIGN section 9): most generators write straight to the final name, and a file that rests for two
+Half of what settles a file: most generators write straight to the final name, and a file that rests for two
 seconds may still be half a film. The other half is that it stays unchanged, because room that was reserved and filled only in
 part is seen for PNG, JPEG, GIF, FLAC and most WebP, and not for MP4 with `moov` in front, AVIF, WebM and Ogg.
 """

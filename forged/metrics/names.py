@@ -1,4 +1,4 @@
-"""Every metric name, in one place (DESIGN section 7; fixed: people's dashboards and alerts depend on them).
+"""Every metric name, in one place. Fixed: people's dashboards and alerts depend on them.
 
 A family is shown on the page as soon as something has fed it, and not before: a name here promises the spelling, the unit and the
 labels, never that there is a value. So the families of later doors (media, ingest, discovery) can stand here already.

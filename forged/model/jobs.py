@@ -12,7 +12,7 @@ JobId = NewType("JobId", str)
 
 
 class JobStatus(enum.Enum):
-    """The fixed words of DESIGN section 6."""
+    """The words of `sync.status`. Fixed: part of the interface."""
 
     PENDING = "pending"
     SCANNING = "scanning"
@@ -52,11 +52,11 @@ class Job:
 
     @property
     def sync_id(self) -> str:
-        """`sync_YYYYMMDD_HHMMSS_<8 hex of the job id>`, time in UTC (DESIGN section 6)."""
+        """`sync_YYYYMMDD_HHMMSS_<8 hex of the job id>`, time in UTC. Fixed: part of the interface."""
         start = datetime.fromtimestamp(self.start_ns / 1e9, UTC)
         return f"sync_{start:%Y%m%d_%H%M%S}_{self.id.replace('-', '')[:8]}"
 
 
 def new_job_id() -> JobId:
-    """A random UUID, as the seed document shows."""
+    """A random UUID."""
     return JobId(str(uuid.uuid4()))

@@ -6,6 +6,7 @@ import enum
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from forged.model.events import EventKind
 from forged.model.target import Bandwidth, MediaPolicy, Target
 
 Scalar = str | int | float | bool | None
@@ -41,7 +42,7 @@ class ListenAddress:
 
 @dataclass(frozen=True, slots=True)
 class DaemonSettings:
-    """The daemon itself. `log_dir` comes from $LOG_BASE; None = no log files."""
+    """The daemon itself. `log_dir` is $LOG_BASE/sync; None = no log files."""
 
     state_dir: Path
     socket: Path
@@ -92,6 +93,14 @@ class PostgresIngest:
     dsn: Secret
 
 
+class WebhookFormat(enum.Enum):
+    """What the body of a webhook looks like: everything as JSON for programs, or a message that a messenger shows to people."""
+
+    JSON = "json"
+    NTFY = "ntfy"
+    SLACK = "slack"
+
+
 @dataclass(frozen=True, slots=True)
 class WebhookIngest:
     """Events by HTTP POST; `secret` signs them."""
@@ -99,6 +108,7 @@ class WebhookIngest:
     url: Secret
     secret: Secret | None = None
     timeout_s: float = 10.0
+    format: WebhookFormat = WebhookFormat.JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +131,13 @@ Handler = SqliteIngest | PostgresIngest | WebhookIngest | CommandIngest | Python
 
 @dataclass(frozen=True, slots=True)
 class IngestSettings:
-    """One `[[ingest]]`. `required`: cleanup waits for it. `targets`: whose events it gets; empty = all."""
+    """One `[[ingest]]`. `required`: cleanup waits for it. `targets`, `events`: whose events it gets, and which; empty = all."""
 
     name: str
     handler: Handler
     required: bool = False
     targets: tuple[str, ...] = ()
+    events: tuple[EventKind, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

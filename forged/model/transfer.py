@@ -56,7 +56,7 @@ class Staged(Struct, frozen=True, gc=False):
 
 
 class Sink(Protocol):
-    """Where a source pours bytes. Provided by a destination; the only flow control between the two (DESIGN section 8).
+    """Where a source pours bytes. Provided by a destination; the only flow control between the two.
 
     Promises to the source: `reserve` returns when that many more bytes may be asked for; it is fair between targets and keeps
     the bandwidth limits. `write` returns when the bytes are on their way to disk and gives their reservation back, also when it

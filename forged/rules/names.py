@@ -29,7 +29,7 @@ _SHORT_HASH_HEX = 16
 """64 bits tell shortened names apart. A collision would cost nothing: the second file lands as a version."""
 
 _VERSION_HEX = (8, 16, 64)
-"""DESIGN promise 2: eight digits, then more; the whole sha256 cannot be taken by other content."""
+"""Eight digits (`stem~1a2b3c4d.ext`), then more; the whole sha256 cannot be taken by other content."""
 
 # Each match is the one character that has to be escaped; the rest of the name only gives it away. `.` and `..` cannot come from a
 # SourcePath, but a layout could put them together.

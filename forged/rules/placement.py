@@ -21,7 +21,7 @@ from forged.rules.names import MAX_HOME_BYTES, path_to_home, to_home
 from forged.rules.selection import folder_path
 
 PLACEHOLDERS = ("target", "folder", "path", "name", "date")
-"""All that a layout may ask for (DESIGN section 5)."""
+"""All that a layout may ask for."""
 
 _DATE_FORMAT = re.compile(r"(?:%[YmdHMSjyGVu]|[^%\0])+")
 """Only directives of C89 and ISO 8601 that give digits, the same in every locale."""

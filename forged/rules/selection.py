@@ -14,7 +14,7 @@ from pathspec import GitIgnoreSpec
 from pathspec.pattern import RegexPattern
 
 from forged.model.files import Entry
-from forged.model.paths import SourcePath
+from forged.model.paths import SourcePath, source_path
 from forged.model.target import Selection
 
 
@@ -83,6 +83,12 @@ def folder_path(folder: str) -> bytes:
     """A configured folder as the beginning of source paths: no `/` or `./` around it. Empty for the source path itself."""
     parts = folder.encode("utf-8", "surrogateescape").split(b"/")
     return b"/".join(part for part in parts if part not in (b"", b"."))
+
+
+def folders_to_list(asked: Sequence[str], selection: Selection) -> list[SourcePath]:
+    """The folders to look at: those asked for, else the configured ones; empty = everything. Raises BadPath."""
+    paths = [folder_path(folder) for folder in asked or selection.folders]
+    return [] if b"" in paths else [source_path(path) for path in paths]
 
 
 class _Patterns:

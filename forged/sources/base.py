@@ -53,6 +53,11 @@ class Notices:
     unwatched: int = 0
     """Folders that cannot be watched, because a limit of the box is reached."""
 
+    @property
+    def names(self) -> int:
+        """How many are told."""
+        return len(self.entries) + len(self.found) + len(self.gone)
+
 
 class Source(Protocol):
     """A place where media is made, seen from its root folder.

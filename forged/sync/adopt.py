@@ -1,5 +1,8 @@
-"""Adoption: where equal content already lies at home under the wanted name (an old rsync library, a crash between landing and
-remembering, a memory that was lost), nothing is moved. Both ends hash their own bytes, so adopting proves as much as copying."""
+"""Adopt, the third step: where equal content already lies at home under the wanted name, nothing is moved.
+
+It may be of an old rsync library, of a crash between landing and remembering, or of a memory that was lost. Both ends hash their
+own bytes, so adopting proves as much as copying.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,7 @@ class Adoption:
             candidates = await self._candidates(worth_it) if worth_it else []
             if candidates:
                 adopted = await self._adopt(candidates)
-                self._looks.release(map(SourcePath, adopted))
+                self._looks.underway.release(map(SourcePath, adopted))
             for batch in batches([entry for entry in entries if entry.path not in adopted]):
                 yield batch
 

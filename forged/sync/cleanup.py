@@ -1,4 +1,7 @@
-"""Step 10: free the rented disk. Rows old enough are looked at on both ends once more, and only what is proven is removed."""
+"""Cleanup, beside the rounds: frees the rented disk.
+
+Rows old enough are looked at on both ends once more, and only what is proven is removed.
+"""
 
 from __future__ import annotations
 

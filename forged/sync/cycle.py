@@ -124,7 +124,7 @@ async def bring_noticed(
 
 
 async def _look_and_bring(doors: Doors, looks: Looks, folders: Sequence[SourcePath]) -> Waiting:
-    """Steps 2 to 7, and what follows from having seen everything."""
+    """All steps, and what follows from having seen everything."""
     scan, sift = Scan(doors, folders, looks.known), Sift(doors, looks)
     unlanded = await _bring(doors, looks, scan.changes(), sift)
     await _close_the_books(doors, scan, unlanded, looks, bool(folders))
@@ -138,7 +138,7 @@ async def _look_and_bring(doors: Doors, looks: Looks, folders: Sequence[SourcePa
 async def _after_the_others(doors: Doors, looks: Looks, before: Sift) -> Sift:
     """What notices were bringing when the listing passed by is part of this round's work: it is home, or it is brought now."""
     paths = [entry.path for entry in before.elsewhere]
-    await looks.freed(paths)
+    await looks.underway.freed(paths)
     seen = zip(paths, await doors.source.look(paths), strict=True)
     entries = [Entry(path, look) for path, look in seen if isinstance(look, Stat)]
     sift = Sift(doors, looks)
@@ -179,7 +179,7 @@ async def _close_the_books(doors: Doors, scan: Scan, unlanded: set[str], looks: 
     everything = scan.summary.complete and not partly
     looks.turn(everything)
     if everything:
-        await doors.destination.sweep(unlanded | looks.staging)
+        await doors.destination.sweep(unlanded | looks.underway.staging)
         await _forget_vanished(doors, scan, looks)
 
 

@@ -1,9 +1,7 @@
-"""What a round works with, handed over as one value: the four doors, one target, and what is remembered between rounds."""
+"""What a round works with: one target and its doors to the world, as one value; and what is kept in mind between rounds."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from forged.destination.base import Destination
@@ -17,6 +15,7 @@ from forged.rules.selection import Selector
 from forged.sources.base import Source
 from forged.store.base import Store
 from forged.sync.known import Known
+from forged.sync.underway import Underway
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,40 +53,11 @@ class Looks:
     """How much the source's clock is ahead of ours, as last measured."""
     believe_next: bool = False
     """A person released a hold: what the next complete look does not see is gone, however much it is."""
-    staging: set[str] = field(default_factory=set)
-    """What the lines of this target are staging now: a round that sweeps must leave alone what a notice is bringing beside it."""
+    underway: Underway = field(default_factory=Underway)
     known: Known = field(default_factory=Known)
     """Of rounds, which come one after the other."""
     _kept_bytes: int = 0
     """Of the looks of this round."""
-    _claimed: dict[SourcePath, object] = field(default_factory=dict)
-    """What is being brought, and by which line."""
-    _released: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def is_claimed(self, path: SourcePath) -> bool:
-        """Whether a line is bringing this file: a round and a notice must not bring the same one side by side."""
-        return path in self._claimed
-
-    def claim(self, path: SourcePath, line: object) -> None:
-        """From now on it is this line's to bring, until it is released."""
-        self._claimed[path] = line
-
-    def release(self, paths: Iterable[SourcePath]) -> None:
-        """They are home, or not to be had now."""
-        for path in paths:
-            self._claimed.pop(path, None)
-        self._released.set()
-
-    def release_all(self, line: object) -> None:
-        """The line has ended."""
-        self.release([path for path, whose in self._claimed.items() if whose is line])
-
-    async def freed(self, paths: Iterable[SourcePath]) -> None:
-        """Returns when nobody is bringing any of these."""
-        awaited = set(paths)
-        while awaited & self._claimed.keys():
-            self._released.clear()
-            await self._released.wait()
 
     def earlier(self, path: SourcePath) -> settle.Look | None:
         return self._fresh.get(path) or self._seen.get(path)

@@ -1,4 +1,4 @@
-"""Home, as every step sees it: is it there (step 0), and where in it does a file belong?"""
+"""Home, as every step sees it: is it there (asked before all else), and where in it does a file belong?"""
 
 from __future__ import annotations
 

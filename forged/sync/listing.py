@@ -1,4 +1,4 @@
-"""Step 2: what a source shows, as stretches of paths, in order and counted. What could not be looked at is kept, within bounds."""
+"""What a source shows, as stretches of paths, in order and counted. What could not be looked at is kept, within bounds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Step 7: remember what landed. The only way from a Landed into the manifest, for landed and adopted files alike."""
+"""Remember, the sixth step. The only way from a Landed into the manifest, for landed and adopted files alike."""
 
 from __future__ import annotations
 

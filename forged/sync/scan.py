@@ -1,4 +1,4 @@
-"""Step 4, on step 2: compares what the source shows with the manifest, a window at a time."""
+"""Scan, the first step: compares what the source shows (`listing`) with the manifest, a window at a time."""
 
 from __future__ import annotations
 

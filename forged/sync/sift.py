@@ -1,4 +1,4 @@
-"""Step 3, and what needs no transfer: which changes are wanted, which are settled, which are the same content after all."""
+"""Sift, the second step: which changes are wanted, which are settled, which are the same content after all."""
 
 from __future__ import annotations
 
@@ -70,12 +70,12 @@ class Sift:
 
     def _claim(self, entry: Entry, moment: settle.Moment) -> bool:
         """Only what goes on is claimed, and not what is still being written: its writer may close it while this line goes on."""
-        if self._looks.is_claimed(entry.path):
+        if self._looks.underway.is_claimed(entry.path):
             self._leave_to_the_other(entry)
             return False
         if not self._settled(entry, moment):
             return False
-        self._looks.claim(entry.path, self)
+        self._looks.underway.claim(entry.path, self)
         return True
 
     def _leave_to_the_other(self, entry: Entry) -> None:
@@ -91,11 +91,11 @@ class Sift:
 
     def release(self, paths: Sequence[SourcePath]) -> None:
         """They are home: another line may bring what becomes of them. What is not to be had now was released before."""
-        self._looks.release(paths)
+        self._looks.underway.release(paths)
 
     def end(self) -> None:
         """This line brings nothing any more."""
-        self._looks.release_all(self)
+        self._looks.underway.release_all(self)
 
     def _settled(self, entry: Entry, moment: settle.Moment) -> bool:
         if not self.settles:

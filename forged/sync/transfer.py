@@ -1,4 +1,4 @@
-"""Step 5: bring the bytes. Batches of requests go to the source, receipts come out, and nothing without proof."""
+"""Transfer, the fourth step: brings the bytes. Requests go to the source in batches, receipts come out, nothing without proof."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ class Transfer:
         """These have their final names: nothing of them is left in staging."""
         stagings = [self._stagings.pop(one.entry.path) for one in landed]
         self.unlanded.difference_update(stagings)
-        self._looks.staging.difference_update(stagings)
+        self._looks.underway.staging.difference_update(stagings)
 
     def end(self) -> None:
         """Nothing is staged by this line any more."""
-        self._looks.staging.difference_update(self._stagings.values())
+        self._looks.underway.staging.difference_update(self._stagings.values())
 
     async def _bring(self, entries: Sequence[Entry]) -> AsyncGenerator[list[Receipt], None]:
         """One batch; what was hashed differently at both ends is fetched again from the start, `retry_attempts` times at most."""
@@ -84,7 +84,7 @@ class Transfer:
         """From now on these are being staged: a sweep that comes after this knows them."""
         stagings = {entry.path: resume.staging_name(entry) for entry in entries}
         self._stagings.update(stagings)
-        self._looks.staging.update(stagings.values())
+        self._looks.underway.staging.update(stagings.values())
 
     def _requests_of_nothing(self, empty: Sequence[Entry]) -> list[Request]:
         """Nothing of them can be staged already, and they fit into any room."""
@@ -133,10 +133,10 @@ class Transfer:
     def _trouble(self, problem: Problem) -> None:
         """It does not come this time. Nothing more is kept of it than a beginning, so that any number of files may fail."""
         staging = self._stagings.pop(SourcePath(problem.path))
-        self._looks.staging.discard(staging)
+        self._looks.underway.staging.discard(staging)
         if len(self.unlanded) > MOST_BEGINNINGS:
             self.unlanded.discard(staging)
-        self._looks.release([SourcePath(problem.path)])
+        self._looks.underway.release([SourcePath(problem.path)])
         self._doors.observer.notice(FileTrouble(self._doors.target.name, problem))
 
     def _proven(self, answer: Fetched, moment: settle.Moment | None) -> Receipt | Problem:

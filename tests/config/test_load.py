@@ -10,6 +10,7 @@ import pytest
 from forged.config.load import MAX_FILE_BYTES, load
 from forged.config.secrets import reveal
 from forged.model.errors import ConfigError
+from forged.model.events import EventKind
 from forged.model.settings import (
     CommandDiscovery,
     CommandIngest,
@@ -23,6 +24,7 @@ from forged.model.settings import (
     SqliteIngest,
     TransferSettings,
     VastaiDiscovery,
+    WebhookFormat,
     WebhookIngest,
 )
 from forged.model.target import (
@@ -192,6 +194,8 @@ def test_each_type_of_ingest_has_its_own_keys(tmp_path: Path) -> None:
     secret_file = "secret"
     timeout = "3s"
     targets = ["studio"]
+    format = "ntfy"
+    events = ["target_lost", "sync_failed"]
     [[ingest]]
     type = "command"
     name = "program"
@@ -207,12 +211,13 @@ def test_each_type_of_ingest_has_its_own_keys(tmp_path: Path) -> None:
     assert [ingest.handler for ingest in config.ingests] == [
         SqliteIngest(Path("/home/user/.local/state/forged/catalog.db")),
         PostgresIngest(secret),
-        WebhookIngest(Secret("https://example.org/x?token=hunter2"), secret, 3.0),
+        WebhookIngest(Secret("https://example.org/x?token=hunter2"), secret, 3.0, WebhookFormat.NTFY),
         CommandIngest(("/bin/cat", "-u"), 60.0),
         PythonIngest("studio.events:Handler"),
     ]
     assert [ingest.required for ingest in config.ingests] == [False, True, False, False, False]
     assert config.ingests[2].targets == ("studio",)
+    assert [ingest.events for ingest in config.ingests] == [(), (), (EventKind.TARGET_LOST, EventKind.SYNC_FAILED), (), ()]
     assert reveal(secret) == "s3cret"
     assert "hunter2" not in repr(config)
 

@@ -259,6 +259,7 @@ def test_credentials_in_a_source_are_refused_and_not_repeated(line: str, tmp_pat
         f"[state]\nurl = 'postgres:{SECRET}@db'",
         f"[[ingest]]\ntype = 'postgres'\nname = 'p'\ndsn = 'mysql://u:{SECRET}@h/d'",
         f"[[ingest]]\ntype = 'webhook'\nname = 'p'\nurl = 'ftp://h/?token={SECRET}'",
+        f"[[ingest]]\ntype = 'webhook'\nname = 'p'\nformat = 'ntfy'\nurl = 'https://[{SECRET}/?token={SECRET}'",
         f"[[discovery]]\ntype = 'vastai'\nname = 'p'\napi_key = '{SECRET}'\napi_key_file = 3",
         f"[state]\nurl = 'postgresql://u:{SECRET}@db'\nurl = 'x'",
         f"[state]\nurl = 'postgresql://u:{SECRET}@db",
@@ -266,6 +267,21 @@ def test_credentials_in_a_source_are_refused_and_not_repeated(line: str, tmp_pat
 )
 def test_no_mistake_repeats_a_secret(text: str, tmp_path: Path) -> None:
     assert SECRET not in "\n".join(mistakes(text, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("lines", "key", "told"),
+    [
+        ("format = 'ntfi'", "format", "did you mean 'ntfy'?"),
+        ("events = ['target_los']", "events", "did you mean 'target_lost'?"),
+        ("events = 'target_lost'", "events", 'a list of texts is needed, such as ["file_synced"]'),
+        ("format = 'ntfy'", "url", "ntfy needs a topic in its address"),
+    ],
+)
+def test_a_webhook_says_what_is_wrong(lines: str, key: str, told: str, tmp_path: Path) -> None:
+    text = f"{TARGET}\n[[ingest]]\ntype = 'webhook'\nname = 'p'\nurl = 'https://ntfy.sh/'\n{lines}"
+    [mistake] = mistakes(text, tmp_path)
+    assert f"{key}: {told}" in mistake
 
 
 VALUES = st.one_of(

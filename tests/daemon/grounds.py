@@ -75,6 +75,10 @@ class Heard:
     def said(self) -> list[str]:
         return [event for _, event, _ in self.lines]
 
+    @property
+    def levels(self) -> list[str]:
+        return [level for level, _, _ in self.lines]
+
 
 def target(name: str = "box", **changes: Any) -> Target:
     """A target of a memory box that is looked at every 30 s, and not watched unless asked."""

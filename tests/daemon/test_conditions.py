@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,29 +9,7 @@ from hypothesis import strategies as st
 from forged.daemon.conditions import Conditions
 from forged.kit.clock import HandClock
 from forged.model.errors import AuthRefused, DiskFull, ForgedError, Scope, SourceUnreachable
-
-
-@dataclass(slots=True)
-class Heard:
-    """A logger that remembers what was said."""
-
-    lines: list[tuple[str, str, dict[str, object]]] = field(default_factory=list)
-
-    def debug(self, event: str, **fields: object) -> None:
-        self.lines.append(("debug", event, fields))
-
-    def info(self, event: str, **fields: object) -> None:
-        self.lines.append(("info", event, fields))
-
-    def warning(self, event: str, **fields: object) -> None:
-        self.lines.append(("warning", event, fields))
-
-    def error(self, event: str, **fields: object) -> None:
-        self.lines.append(("error", event, fields))
-
-    @property
-    def said(self) -> list[tuple[str, str]]:
-        return [(level, event) for level, event, _ in self.lines]
+from tests.daemon.grounds import Heard
 
 
 @pytest.fixture
@@ -85,14 +61,14 @@ def test_what_is_wrong_is_listed_since_it_began(conditions: Conditions, clock: H
 def test_other_words_for_the_same_are_no_news(conditions: Conditions, heard: Heard) -> None:
     conditions.broken("unreachable", "no answer after 5 s")
     conditions.broken("unreachable", "no answer after 6 s")
-    assert heard.said == [("warning", "no answer after 5 s")]
+    assert [(level, event) for level, event, _ in heard.lines] == [("warning", "no answer after 5 s")]
 
 
 def test_what_breaks_again_is_news_again(conditions: Conditions, heard: Heard) -> None:
     for _ in range(2):
         conditions.broken("unreachable", "no answer")
         conditions.healed("unreachable")
-    assert [level for level, _ in heard.said] == ["warning", "info"] * 2
+    assert heard.levels == ["warning", "info"] * 2
 
 
 def test_an_error_brings_its_kind_and_its_hint(conditions: Conditions, heard: Heard) -> None:
@@ -110,7 +86,7 @@ def test_another_error_of_the_same_scope_takes_the_place_of_the_first(conditions
     conditions.failed(DiskFull())
     conditions.failed(AuthRefused())
     assert [problem.kind for problem in conditions.problems] == ["disk_full", "auth_refused"]
-    assert [level for level, _ in heard.said] == ["warning"] * 3
+    assert heard.levels == ["warning"] * 3
 
 
 def test_a_scope_that_works_again_heals_its_errors_and_no_others(conditions: Conditions, heard: Heard) -> None:
@@ -120,7 +96,7 @@ def test_a_scope_that_works_again_heals_its_errors_and_no_others(conditions: Con
     conditions.well(Scope.SOURCE)
     conditions.well(Scope.SOURCE)
     assert [problem.kind for problem in conditions.problems] == ["disk_full", "held"]
-    assert [event for level, event in heard.said if level == "info"] == ["well again: The source does not answer."]
+    assert [event for level, event, _ in heard.lines if level == "info"] == ["well again: The source does not answer."]
 
 
 def test_what_was_met_after_a_look_began_is_not_disproved_by_it(conditions: Conditions, heard: Heard, clock: HandClock) -> None:
@@ -130,9 +106,9 @@ def test_what_was_met_after_a_look_began_is_not_disproved_by_it(conditions: Cond
     clock.advance(1)
     conditions.failed(DiskFull())
     conditions.well(Scope.DESTINATION, began_s)
-    assert [level for level, _ in heard.said] == ["warning"]
+    assert heard.levels == ["warning"]
     conditions.well(Scope.DESTINATION, clock.monotonic_s())
-    assert [level for level, _ in heard.said] == ["warning", "info"]
+    assert heard.levels == ["warning", "info"]
 
 
 def test_a_clock_set_back_does_not_make_a_time_below_nothing(conditions: Conditions, heard: Heard, clock: HandClock) -> None:

@@ -1,4 +1,4 @@
-"""The control socket of a real `forged run`: the methods that DESIGN section 6 fixes are there, with their parameters and keys."""
+"""The control socket of a real `forged run`: the methods that are fixed are there, with their parameters and keys."""
 
 from __future__ import annotations
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from forged.daemon.jobbook import ROUNDS_KEPT, TELL_EVERY_S, ActiveJob, JobBook
+from forged.daemon.jobbook import TELL_EVERY_S, ActiveJob, JobBook
 from forged.kit.clock import HandClock
 from forged.model.jobs import Job, JobResult, JobStatus
 from forged.model.observer import FilesWanted
 from forged.store.memory import MemoryStore
-from forged.sync.cycle import NOTHING_WAITS, RoundResult
-from forged.sync.tally import Tally
 from tests.support.virtual import virtual
 
 
@@ -77,14 +75,3 @@ async def test_progress_is_told_at_most_four_times_a_second_and_only_while_there
     await asyncio.sleep(10)
     assert len(book.progressed) == told
     telling.cancel()
-
-
-async def test_whole_results_are_known_for_a_while() -> None:
-    book = Book()
-    jobs = [book.open("box") for _ in range(ROUNDS_KEPT + 1)]
-    for active in jobs:
-        result = RoundResult(ended(active), Tally(listed=7), None, NOTHING_WAITS)
-        await book.end(active, result.job, keep=False, result=result)
-    assert book.round_of(jobs[0].job.id) is None
-    last = book.round_of(jobs[-1].job.id)
-    assert last is not None and last.tally.listed == 7

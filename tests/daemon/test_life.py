@@ -18,7 +18,7 @@ from tests.support.site import staged, tree
 from tests.support.sshd import Sshd, sshd
 
 ORDERLY_S = 10.0
-"""Within that a stop must be over (DESIGN: first SIGTERM)."""
+"""Within that a stop must be over (daemon/main, STOP_LIMIT_S, and something for the machine)."""
 
 FILM_BYTES = 24_000_000
 

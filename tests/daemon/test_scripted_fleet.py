@@ -1,4 +1,4 @@
-"""Fifty instances over ten minutes: they start, move, lose their key, lose their API and vanish. All comes home, and alarms ring."""
+"""Fifty instances over ten minutes: they start, move, lose their key, lose their API and vanish. All comes home; alarms ring."""
 
 from __future__ import annotations
 

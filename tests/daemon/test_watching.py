@@ -21,7 +21,7 @@ from forged.sources.base import Notices
 from forged.sources.memory import MemorySource
 from forged.sources.memory_box import MemoryBox
 from forged.sources.memory_faults import CutListing, CutWatch, DuringFetch, Fault, MissNotices, RefuseConnections
-from tests.daemon.grounds import Gate, grounds, target
+from tests.daemon.grounds import Gate, Grounds, grounds, target
 from tests.support.virtual import virtual
 
 AT_ONCE_S = 0.1
@@ -185,6 +185,24 @@ async def test_missed_notices_are_made_good_by_a_look_at_everything() -> None:
         assert world.at_home() == {b"a.png": b"A"}
 
 
+def _looks(world: Grounds) -> float:
+    """At everything, so far."""
+    return world.metrics.registry.get_sample_value("forged_scan_duration_seconds_count", {"target": "box"}) or 0.0
+
+
+@virtual
+async def test_who_misses_something_with_each_breath_is_not_looked_at_without_end() -> None:
+    async with grounds(watched(), faults=(MissNotices(1_000),)) as world:
+        await asyncio.sleep(10)
+        looks = _looks(world)
+        for n in range(100):
+            world.box().write(b"%d.png" % n, b"A")
+            await asyncio.sleep(0.2)
+        assert 3 <= _looks(world) - looks <= 26
+        await asyncio.sleep(10)
+        assert len(world.at_home()) == 100, "the last one is found, too"
+
+
 @virtual
 async def test_after_a_cut_connection_nothing_is_missed_though_a_look_was_taken_a_second_ago() -> None:
     cut = CutWatch()
@@ -227,7 +245,7 @@ async def test_a_round_does_not_sweep_away_what_a_notice_is_bringing() -> None:
         world.box().write(b"film.mp4", b"F" * 300_000)
         await gate.reached.wait()
         world.home().parts["the beginning of something that nobody wants any more"] = bytearray(b"x")
-        begun = set(world.member().runner.looks.staging)
+        begun = set(world.member().runner.looks.underway.staging)
         assert len(begun) == 1
         for name in begun:
             world.home().parts[name] = bytearray(b"F" * 10)
@@ -237,7 +255,7 @@ async def test_a_round_does_not_sweep_away_what_a_notice_is_bringing() -> None:
         gate.open.set()
         await sync.ended.wait()
         assert len(world.at_home()[b"film.mp4"]) == 300_000
-        assert world.member().runner.looks.staging == set()
+        assert world.member().runner.looks.underway.staging == set()
 
 
 @virtual

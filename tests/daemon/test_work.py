@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from forged.daemon.standing import State
-from forged.daemon.work import STRETCH, TargetPaused
+from forged.daemon.work import MOST_WAITING, POLLS_A_LOOK, TargetPaused, TooManySyncs
 from forged.model.errors import Cancelled, DestinationMissing, ForgedError, StoreError
 from forged.model.jobs import Job, JobStatus
 from forged.model.manifest import AtSource, Hold, ManifestName, Pause
@@ -88,7 +88,7 @@ async def test_while_a_watch_lives_only_every_tenth_poll_looks_at_everything() -
     async with grounds(target(timing=WATCHED)) as world:
         await asyncio.sleep(1)
         looked = 0
-        for _ in range(5 * STRETCH):
+        for _ in range(5 * POLLS_A_LOOK):
             await asyncio.sleep(30)
             looked += world.member().work.poll()
         assert looked in (4, 5)
@@ -105,7 +105,7 @@ async def test_a_watch_that_does_not_see_everything_stretches_no_poll() -> None:
 @virtual
 async def test_a_sync_of_one_folder_is_no_look_at_everything() -> None:
     async with grounds(target(timing=WATCHED)) as world:
-        await asyncio.sleep(STRETCH * 30.0 - 1)
+        await asyncio.sleep(POLLS_A_LOOK * 30.0 - 1)
         await world.put(b"a/1.png", b"1")
         await world.member().work.start_sync(["a"]).ended.wait()
         await asyncio.sleep(2)
@@ -191,6 +191,18 @@ async def test_a_change_of_its_configuration_closes_the_books_of_a_running_job()
         await world.apply(target(timing=Timing(poll_s=60.0, watch=False)))
         assert active.job.status is JobStatus.CANCELLED
         assert active.job.result is not None and "configuration" in active.job.result.errors[0]
+
+
+@virtual
+async def test_who_asks_in_a_loop_is_told_to_wait_for_what_he_has_asked_for() -> None:
+    async with grounds(target()) as world:
+        await asyncio.sleep(5)
+        work = world.member().work
+        asked = [work.start_sync() for _ in range(MOST_WAITING)]
+        with pytest.raises(TooManySyncs):
+            work.start_sync()
+        await asked[0].ended.wait()
+        work.start_sync()
 
 
 @virtual

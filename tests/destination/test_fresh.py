@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
 
@@ -17,19 +16,6 @@ from forged.model.files import Problem
 from forged.model.transfer import Landed, Receipt, Request
 from tests.destination.places import MTIME_NS, landing, pieces, posix, request, tree
 from tests.destination.test_staging import open_below, open_files
-
-
-@pytest.fixture
-def dest(tmp_path: Path) -> Path:
-    return tmp_path / "home"
-
-
-@pytest.fixture
-async def home(dest: Path) -> AsyncIterator[PosixDestination]:
-    home = posix(dest)
-    await home.ready(None)
-    yield home
-    await home.aclose()
 
 
 async def poured(sink: StagingSink, wanted: Request, data: bytes, size: int = 1 << 20) -> Receipt:

@@ -7,7 +7,7 @@ import hashlib
 import os
 import stat
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,19 +28,6 @@ from tests.destination.test_posix import without
 
 NOBODY = 65534
 """The user and group that own nothing (Debian, Fedora and Alpine agree on the number)."""
-
-
-@pytest.fixture
-def dest(tmp_path: Path) -> Path:
-    return tmp_path / "home"
-
-
-@pytest.fixture
-async def home(dest: Path) -> AsyncIterator[PosixDestination]:
-    home = posix(dest)
-    await home.ready(None)
-    yield home
-    await home.aclose()
 
 
 async def land_one(home: PosixDestination, path: bytes, data: bytes = b"pixels", at: bytes | None = None) -> Landed | Problem:

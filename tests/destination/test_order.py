@@ -71,11 +71,6 @@ def _is_ascending(places: Sequence[int]) -> bool:
     return sorted(set(places)) == list(places)
 
 
-@pytest.fixture
-def dest(tmp_path: Path) -> Path:
-    return tmp_path / "home"
-
-
 @pytest.mark.parametrize("level", list(NoReplace), ids=lambda level: level.value)
 async def test_a_file_is_on_disk_before_its_name_and_the_name_before_the_answer(
     dest: Path, monkeypatch: pytest.MonkeyPatch, level: NoReplace

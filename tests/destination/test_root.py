@@ -22,11 +22,6 @@ from forged.model.transfer import Landed, Piece
 from tests.destination.places import landing, needs_root, pieces, posix, pour, request, tmpfs, tree
 
 
-@pytest.fixture
-def dest(tmp_path: Path) -> Path:
-    return tmp_path / "home"
-
-
 class TestFirstUse:
     async def test_the_folder_and_its_marker_are_made(self, dest: Path) -> None:
         home = posix(dest / "deep/er", dir_mode=0o750)

@@ -8,7 +8,6 @@ import itertools
 import os
 import random
 import subprocess
-from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
 
@@ -23,19 +22,6 @@ from forged.destination.staging import MOST_OPEN, STEP_BYTES
 from forged.model.errors import DestinationError, MarkerMissing, SourceBroken
 from forged.model.transfer import Piece, Wholeness
 from tests.destination.places import landing, needs_root, pieces, posix, pour, request, tmpfs, tree
-
-
-@pytest.fixture
-def dest(tmp_path: Path) -> Path:
-    return tmp_path / "home"
-
-
-@pytest.fixture
-async def home(dest: Path) -> AsyncIterator[PosixDestination]:
-    home = posix(dest)
-    await home.ready(None)
-    yield home
-    await home.aclose()
 
 
 def open_below(dest: Path) -> list[str]:

@@ -19,6 +19,8 @@ BREACHES = {
     "a second room that speaks SSH": ("sync/impolite.py", "import asyncssh", "forged.sync.impolite -> asyncssh"),
     "a second room that speaks SQL": ("sync/impolite.py", "import sqlalchemy", "forged.sync.impolite -> sqlalchemy"),
     "a second room with a database driver": ("daemon/impolite.py", "import aiosqlite", "forged.daemon.impolite -> aiosqlite"),
+    "a second way out over HTTP": ("daemon/impolite.py", "import httpx", "forged.daemon.impolite -> httpx"),
+    "a source that asks over HTTP": ("sources/impolite.py", "import forged.kit.http", "forged.sources.impolite -> forged.kit.http"),
     "a second timetable": ("daemon/impolite.py", "import apscheduler", "forged.daemon.impolite -> apscheduler"),
     "a second place that knows the order": ("daemon/impolite.py", "import forged.sync.land", "daemon.impolite -> forged.sync.land"),
     "a second place that picks": ("demo/impolite.py", "import forged.sources.ssh", "forged.demo.impolite -> forged.sources.ssh"),

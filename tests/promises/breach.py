@@ -30,7 +30,7 @@ class CannotBreak(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Breach:
-    """One way of breaking one promise of DESIGN section 3."""
+    """One way of breaking one promise; README numbers them."""
 
     promise: int
     breaks: str

@@ -1,4 +1,4 @@
-"""All ways in which the promises of DESIGN section 3 are broken on purpose, and what cannot be broken yet."""
+"""All ways in which the promises (README numbers them) are broken on purpose, and what cannot be broken yet."""
 
 from __future__ import annotations
 

@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pathspec import GitIgnoreSpec
 
+from forged.model.errors import BadPath
 from forged.model.files import Entry, Stat
 from forged.model.paths import source_path
 from forged.model.target import Selection
-from forged.rules.selection import Selector, check_patterns
+from forged.rules.selection import Selector, check_patterns, folders_to_list
 
 
 def wants(path: bytes, size_bytes: int = 1, **selection: object) -> bool:
@@ -97,6 +98,27 @@ def test_folders_are_folders_not_patterns(path: bytes, wanted: bool) -> None:
 
 def test_the_source_path_itself_as_a_folder_is_everything() -> None:
     assert wants(b"x", folders=(".",))
+
+
+@pytest.mark.parametrize(
+    ("asked", "configured", "listed"),
+    [
+        ((), (), []),
+        ((), ("one", "two"), [b"one", b"two"]),
+        (("/two/",), ("one",), [b"two"]),
+        ((".",), ("one",), []),
+        (("two", "./"), (), []),
+    ],
+)
+def test_the_folders_asked_for_are_listed_else_the_configured_ones(
+    asked: tuple[str, ...], configured: tuple[str, ...], listed: list[bytes]
+) -> None:
+    assert folders_to_list(asked, Selection(folders=configured)) == listed
+
+
+def test_a_folder_that_leads_out_of_the_source_is_refused() -> None:
+    with pytest.raises(BadPath):
+        folders_to_list(["../up"], Selection())
 
 
 def test_a_folder_that_is_not_utf_8_can_be_named_as_python_shows_it() -> None:

@@ -67,6 +67,8 @@ class Chronicle:
     """(path, sha256) that the owner has deleted or changed at home: whether that is there, is no longer forged's business."""
     unseen: set[tuple[bytes, bytes]] = field(default_factory=set)
     """Of these, what forged could not see in time: done between two of its steps, or of equal size."""
+    only_at_home: set[tuple[bytes, bytes]] = field(default_factory=set)
+    """(path, sha256) that forged has removed at the box, which has not had it since."""
     may_remove: bool = False
     his_own: set[tuple[bytes, bytes]] = field(default_factory=set)
     """(path, sha256) that the owner put at home himself."""
@@ -95,6 +97,7 @@ class Chronicle:
     def _wrote(self, path: SourcePath) -> None:
         self.now[path] = sha256(self.box.files[path].data)
         self.ever[path].add(self.now[path])
+        self.only_at_home.discard((bytes(path), self.now[path]))
         if self.buried.get(path) != self.now[path]:
             self.buried.pop(path, None)
 
@@ -211,6 +214,7 @@ class Chronicle:
         assert not path.endswith(b".important"), f"{path!r} was removed, and is to be preserved"
         assert what in self.came() or what in self.unseen, f"LOST: {path!r} is not home, and was removed at the box"
         del self.now[path]
+        self.only_at_home.add(what)
         self.removals += 1
 
     def came(self) -> Counter[tuple[bytes, bytes]]:
@@ -223,7 +227,8 @@ class Chronicle:
             there = self.home.files.get(name)
             assert there is not None, f"{name!r} is not at home any more"
             path = origin(name)
-            replaceable = path.endswith(b".html") and sha256(data) in self.ever[path]
+            is_home_alone = (bytes(path), sha256(data)) in self.only_at_home
+            replaceable = path.endswith(b".html") and sha256(data) in self.ever[path] and not is_home_alone
             assert there.data == data or replaceable, f"{name!r} was overwritten at home"
         for name in self.home.files.keys() - self.at_home.keys():
             path, hash = origin(name), sha256(self.home.files[name].data)

@@ -52,9 +52,12 @@ class Keeper:
             self._came(path, self.files[path].sha256)
 
     def has(self, path: str, sha256: str) -> bool:
-        """Whether this content of this path of the box is at home, under its name or beside it."""
-        beside = version(path, sha256)
-        return any(name in self.files and self.files[name].sha256 == sha256 for name in (path, beside))
+        """Whether this content of this path of the box is at home, under its name or beside it.
+
+        A log that goes on beside itself keeps the mark of what it held when it began to.
+        """
+        names = filter(is_log, self.files) if path == MUTABLE else (path, version(path, sha256))
+        return any(name in self.files and self.files[name].sha256 == sha256 for name in names)
 
     # --- home -------------------------------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -80,6 +81,11 @@ class Meter(threading.Thread):
     def now(self) -> tuple[int, int]:
         """Memory in bytes, open files."""
         return self._process.memory_info().rss, self._process.num_fds()
+
+    def kinds(self) -> Counter[str]:
+        """Open files by what they are: `socket`, `anon_inode`, a path."""
+        folder = Path(f"/proc/{self._process.pid}/fd")
+        return Counter(os.readlink(fd).partition(":")[0] for fd in folder.iterdir() if fd.is_symlink())
 
     def run(self) -> None:
         while not self._ended.wait(0.2):
@@ -146,6 +152,8 @@ class Figures:
     most_open_files: int = 0
     open_files_after: int = 0
     log_bytes: int = 0
+    more_open: dict[str, int] = field(default_factory=dict)
+    """What is open in the end, and was not in the beginning, by kind."""
     seen: dict[str, int] = field(default_factory=dict)
     """Problems of targets by their kind, added up over all looks."""
 
@@ -166,6 +174,7 @@ class Campaign:
         meter, maker = Meter(house.process.pid), Maker(house)
         _until(lambda: house.standing("honest")["state"] == "idle")
         before_bytes, figures.open_files_before = meter.now()
+        kinds = meter.kinds()
         figures.memory_before_mb = before_bytes >> 20
         began_s = time.monotonic()
         meter.start()
@@ -186,6 +195,7 @@ class Campaign:
         self._note(began_s, meter, maker)
         after_bytes, figures.open_files_after = meter.now()
         figures.memory_after_mb = after_bytes >> 20
+        figures.more_open = dict(meter.kinds() - kinds)
         assert maker.differing() == []
         assert all(line.isprintable() for line in house.log().split("\n")), "the log holds what a terminal would obey"
         house.stop(within_s=PATIENCE_S)

@@ -17,7 +17,7 @@ from forged.model.manifest import AtSource, Hold, ManifestName, ManifestRow
 from forged.model.paths import home_path, source_path
 from forged.store.sqlite import open_store
 from tests.soak.keeper import Keeper
-from tests.soak.ledger import Ledger
+from tests.soak.ledger import MUTABLE, Ledger
 from tests.soak.proof import Proof
 from tests.soak.remembered import Memory
 from tests.soak.verdict import ANOTHER, Verdict
@@ -225,6 +225,17 @@ def test_a_memory_that_is_not_true(scene: Scene) -> None:
 def test_a_hold_without_a_reason(scene: Scene) -> None:
     scene.hold()
     assert scene.broken() == ["promise 4: held, though nothing was wrong: nothing is there"]
+
+
+def test_a_log_goes_on_beside_itself_and_keeps_the_mark_of_what_it_held_then(scene: Scene) -> None:
+    scene.write(MUTABLE, PICTURE)
+    for name, data in ((MUTABLE, b"older"), ("log~0123abcd.csv", PICTURE)):
+        (scene.home / name).write_bytes(data)
+    scene.keeper.look_at_home()
+    assert scene.verdict.lost([]) == []
+    (scene.home / "log~0123abcd.csv").write_bytes(PICTURE[:4])
+    scene.keeper.look_at_home()
+    assert scene.verdict.lost([]) == [f"{MUTABLE} {hashlib.sha256(PICTURE).hexdigest()[:8]}"]
 
 
 def test_the_comparison_in_the_end(scene: Scene) -> None:

@@ -81,9 +81,11 @@ class Writer(threading.Thread):
         self._write(path, self.chance.randbytes(size if self.chance.random() < 0.5 else size + 7))
 
     def log(self) -> None:
-        """One line more in a file that grows for ever."""
-        self._log += self.chance.randbytes(20).hex().encode() + b"\n"
-        self._write(MUTABLE, self._log, "ab", self._log[-41:])
+        """One line more in a file that grows for ever; anew where forged has removed it."""
+        there = self._at(MUTABLE).exists()
+        data = (self._log if there else b"") + self.chance.randbytes(20).hex().encode() + b"\n"
+        self._write(MUTABLE, data, "r+b" if there else "xb")
+        self._log = data
 
     def replace(self) -> None:
         """By a rename over an old name, as careful programs do: at any age of the file. Of equal size and time now and then."""
@@ -126,14 +128,13 @@ class Writer(threading.Thread):
 
     # ----------------------------------------------------------------------------------------------------------------------
 
-    def _write(self, path: str, data: bytes, how: str = "wb", put: bytes | None = None) -> None:
-        """`put`: what is written, where that is not all that the file then holds."""
+    def _write(self, path: str, data: bytes, how: str = "wb") -> None:
         before = self.ledger.now.get(path)
         self.ledger.may_show(path, b"")
         with self._at(path).open(how) as file:
             self.ledger.note(path, data)
             self.witness.watch(path)
-            file.write(data if put is None else put)
+            file.write(data)
             file.flush()
             if before is not None and not os.fstat(file.fileno()).st_nlink:
                 self.ledger.now[path] = before  # the machine stood still: forged has removed it since it was opened

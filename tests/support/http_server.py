@@ -177,7 +177,7 @@ class HttpServer:
 
 @asynccontextmanager
 async def http_server(answer: Answering, *, certificate: tuple[Path, Path] | None = None) -> AsyncIterator[HttpServer]:
-    """A server that answers so, until the end of the block; no connection to it outlives it. With a certificate and its key: TLS."""
+    """A server that answers so, until the end of the block; no connection outlives it. With a certificate and its key: TLS."""
     server, secure = HttpServer(answer), None
     if certificate:
         secure = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

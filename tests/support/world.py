@@ -106,3 +106,13 @@ class World:
         """The current manifest: path to sha256."""
         rows = await self.store.manifest.between(self.target.manifest, None, None, 100_000)
         return {row.path: row.sha256 for row in rows}
+
+
+async def brought_home(*names: bytes) -> World:
+    """A world in which these files were made, and are home by now."""
+    world = World()
+    for name in names:
+        world.box.write(name, b"content of " + name)
+    world.age()
+    assert (await world.round()).success
+    return world

@@ -15,7 +15,7 @@ from forged.sources.memory_box import MemoryBox
 from forged.sources.memory_faults import CutListing, Fault
 from forged.sync import doors, known, listing, transfer
 from forged.sync.doors import LOOK_BYTES, Looks
-from tests.support.world import Facts, World
+from tests.support.world import Facts, World, brought_home
 
 MOMENT = settle.Moment(0, 0.0)
 FUTURE_NS = 4_000_000_000 * 10**9
@@ -90,8 +90,8 @@ class Claims(Facts):
     def notice(self, fact: Fact) -> None:
         super().notice(fact)
         if isinstance(fact, FileTrouble):
-            self.claimed += self._world.looks.is_claimed(SourcePath(fact.problem.path))
-            self.claimed += len(self._world.looks.staging) > 2_000
+            self.claimed += self._world.looks.underway.is_claimed(SourcePath(fact.problem.path))
+            self.claimed += len(self._world.looks.underway.staging) > 2_000
 
 
 async def test_a_file_that_fails_is_let_go_at_once() -> None:
@@ -123,11 +123,7 @@ async def test_of_what_fails_only_so_many_beginnings_are_kept(monkeypatch: pytes
 
 
 async def test_what_is_adopted_is_let_go_at_once() -> None:
-    world = World()
-    for n in range(6_000):
-        world.box.write(b"%04d" % n, b"same")
-    world.age()
-    await world.round()
+    world = await brought_home(*(b"%04d" % n for n in range(6_000)))
     await world.store.manifest.forget(world.target.manifest)
     world.looks = looks = Looks()
     most = 0
@@ -136,7 +132,7 @@ async def test_what_is_adopted_is_let_go_at_once() -> None:
         def notice(self, fact: Fact) -> None:
             nonlocal most
             if isinstance(fact, FilesLanded):
-                most = max(most, sum(looks.is_claimed(source_path(b"%04d" % n)) for n in range(6_000)))
+                most = max(most, sum(looks.underway.is_claimed(source_path(b"%04d" % n)) for n in range(6_000)))
 
     world.facts = Watches()
     result = await world.round()
@@ -148,11 +144,7 @@ async def test_what_is_adopted_is_let_go_at_once() -> None:
 
 
 async def test_a_listing_without_end_is_ended_with_advice_and_nothing_is_concluded(monkeypatch: pytest.MonkeyPatch) -> None:
-    world = World()
-    for n in range(250):
-        world.box.write(b"%03d" % n, b"x")
-    world.age()
-    assert (await world.round()).success
+    world = await brought_home(*(b"%03d" % n for n in range(250)))
     world.box.delete(b"000")
     world.box.write(b"001", b"another")
     world.age()

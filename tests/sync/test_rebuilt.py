@@ -17,17 +17,13 @@ from forged.store.memory import MemoryStore
 from forged.sync.cleanup import CleanupResult, run_cleanup
 from forged.sync.homecheck import check_home
 from forged.sync.tally import Tally
-from tests.support.world import World
+from tests.support.world import World, brought_home
 
 DAY = 86_400.0
 
 
 async def grown(*names: bytes) -> World:
-    world = World()
-    for name in names:
-        world.box.write(name, b"content of " + name)
-    world.age()
-    await world.round()
+    world = await brought_home(*names)
     world.age(2 * DAY)
     return world
 

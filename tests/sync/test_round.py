@@ -18,7 +18,7 @@ from forged.model.transfer import Wholeness
 from forged.sources.memory_faults import CutListing, DuringFetch, LoseAfterBytes, RefuseConnections
 from forged.sync import listing
 from forged.sync.scan import Scan
-from tests.support.world import TARGET, World
+from tests.support.world import TARGET, World, brought_home
 
 NASTY = [b"new\nline", b"a|b", b"'quoted\"", b"-rf", b"~", b"%41", b"\xff\xfe not utf-8", b"x" * 255, b"deep/er/" + b"y" * 250]
 
@@ -117,6 +117,36 @@ async def test_a_mutable_file_is_replaced_while_home_still_has_what_forged_put_t
     assert b"one, two, three" in world.home().values()
 
 
+async def _a_log() -> World:
+    world = World()
+    world.select(Selection(mutable=("log.html",)))
+    world.box.write(b"log.html", b"one, two")
+    world.age()
+    await world.round()
+    return world
+
+
+async def test_a_mutable_file_that_was_begun_anew_replaces_nothing_and_grows_beside() -> None:
+    world = await _a_log()
+    for data in (b"new", b"new, newer, and longer than before"):
+        world.box.write(b"log.html", data)
+        world.age()
+        await world.round()
+        assert sorted(world.home().values()) == [data, b"one, two"]
+
+
+@pytest.mark.parametrize("how", [AtSource.GONE, AtSource.REMOVED])
+async def test_a_mutable_file_that_is_at_home_alone_is_never_replaced(how: AtSource) -> None:
+    world = await _a_log()
+    world.box.delete(b"log.html")
+    await world.store.manifest.mark(world.target.manifest, [source_path(b"log.html")], how)
+    for data in (b"begun anew, and longer at once", b"begun anew, and longer at once, and then some"):
+        world.box.write(b"log.html", data)
+        world.age()
+        await world.round()
+        assert sorted(world.home().values()) == sorted([data, b"one, two"])
+
+
 async def test_a_file_deleted_at_the_source_stays_at_home() -> None:
     world = World()
     world.box.write(b"a", b"1")
@@ -203,11 +233,7 @@ async def _file() -> object:
 
 
 async def test_a_listing_cut_off_half_way_is_no_success_and_nothing_is_gone() -> None:
-    world = World()
-    for n in range(300):
-        world.box.write(b"%03d" % n, b"x")
-    world.age()
-    await world.round()
+    world = await brought_home(*(b"%03d" % n for n in range(300)))
     world.box.write(b"000-new", b"new")
     world.age()
     world.faults.append(CutListing(100, times=1))
@@ -373,11 +399,7 @@ async def test_another_disk_under_the_same_name_is_never_filled() -> None:
 
 
 async def test_an_emptied_source_holds_the_target_and_forgets_nothing() -> None:
-    world = World()
-    for n in range(20):
-        world.box.write(b"%d" % n, b"x")
-    world.age()
-    await world.round()
+    world = await brought_home(*(b"%d" % n for n in range(20)))
     world.box.files.clear()
     await world.round()
     hold = await world.store.flags.hold(world.target.manifest)
@@ -388,11 +410,7 @@ async def test_an_emptied_source_holds_the_target_and_forgets_nothing() -> None:
 
 
 async def test_a_held_target_still_brings_files_home() -> None:
-    world = World()
-    for n in range(20):
-        world.box.write(b"%d" % n, b"x")
-    world.age()
-    await world.round()
+    world = await brought_home(*(b"%d" % n for n in range(20)))
     world.box.files.clear()
     await world.round()
     world.box.write(b"new", b"new")

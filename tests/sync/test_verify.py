@@ -13,16 +13,7 @@ from forged.model.target import Selection
 from forged.sources.memory_faults import CutListing
 from forged.sync.homecheck import check_home
 from forged.sync.verify import Comparison, Symbol, Verdict, verdict
-from tests.support.world import World
-
-
-async def home_with(*names: bytes) -> World:
-    world = World()
-    for name in names:
-        world.box.write(name, b"content of " + name)
-    world.age()
-    await world.round()
-    return world
+from tests.support.world import World, brought_home
 
 
 async def judged(world: World, *, rehash: bool = False) -> Verdict:
@@ -33,13 +24,13 @@ async def judged(world: World, *, rehash: bool = False) -> Verdict:
 
 
 async def test_when_all_is_home_it_is_safe_to_destroy() -> None:
-    answer = await judged(await home_with(b"a", b"b"))
+    answer = await judged(await brought_home(b"a", b"b"))
     assert answer.safe
     assert (answer.files, answer.counts) == (2, {"home": 2})
 
 
 async def test_what_is_not_home_makes_it_unsafe_and_is_named() -> None:
-    world = await home_with(b"a", b"gone at home", b"cut at home", b"changed")
+    world = await brought_home(b"a", b"gone at home", b"cut at home", b"changed")
     del world.destination.files[home_path(b"gone at home")]
     cut = home_path(b"cut at home")
     world.destination.files[cut] = replace(world.destination.files[cut], data=b"")
@@ -60,7 +51,7 @@ async def test_what_is_not_home_makes_it_unsafe_and_is_named() -> None:
 
 
 async def test_a_file_that_settled_and_never_came_home_makes_it_unsafe() -> None:
-    world = await home_with(b"a")
+    world = await brought_home(b"a")
     world.box.write(b"b", b"nobody has this")
     world.age()
     answer = await judged(world)
@@ -69,7 +60,7 @@ async def test_a_file_that_settled_and_never_came_home_makes_it_unsafe() -> None
 
 
 async def test_half_a_listing_is_no_verdict() -> None:
-    world = await home_with(*(b"%03d" % n for n in range(300)))
+    world = await brought_home(*(b"%03d" % n for n in range(300)))
     world.faults.append(CutListing(100))
     with pytest.raises(SourceLost):
         await judged(world)
@@ -96,7 +87,7 @@ async def test_what_stays_behind_knowingly_is_listed_and_is_no_danger() -> None:
 
 
 async def test_rot_is_found_with_rehash_only() -> None:
-    world = await home_with(b"a")
+    world = await brought_home(b"a")
     name = home_path(b"a")
     world.destination.files[name] = replace(world.destination.files[name], data=b"CONTENT of a")
     assert (await judged(world)).safe
@@ -104,7 +95,7 @@ async def test_rot_is_found_with_rehash_only() -> None:
 
 
 async def test_a_comparison_goes_on_behind_a_path_and_shows_what_is_only_home() -> None:
-    world = await home_with(b"a", b"b", b"c")
+    world = await brought_home(b"a", b"b", b"c")
     world.box.delete(b"c")
     doors = world.doors()
     async with doors.source:
@@ -113,7 +104,7 @@ async def test_a_comparison_goes_on_behind_a_path_and_shows_what_is_only_home() 
 
 
 async def test_a_file_deleted_at_home_is_not_brought_back() -> None:
-    world = await home_with(b"a", b"b")
+    world = await brought_home(b"a", b"b")
     del world.destination.files[home_path(b"a")]
     assert await check_home(world.doors()) == 1
     world.box.touch(b"a")
@@ -123,7 +114,7 @@ async def test_a_file_deleted_at_home_is_not_brought_back() -> None:
 
 
 async def test_with_redownload_deleted_it_comes_back() -> None:
-    world = await home_with(b"a", b"b")
+    world = await brought_home(b"a", b"b")
     world.target = replace(world.target, home=replace(world.target.home, redownload_deleted=True))
     del world.destination.files[home_path(b"a")]
     await check_home(world.doors())
@@ -132,7 +123,7 @@ async def test_with_redownload_deleted_it_comes_back() -> None:
 
 
 async def test_many_gone_at_home_at_once_hold_the_target_and_nothing_becomes_a_tombstone() -> None:
-    world = await home_with(*(b"%d" % n for n in range(20)))
+    world = await brought_home(*(b"%d" % n for n in range(20)))
     world.destination.files.clear()
     assert await check_home(world.doors()) == 0
     hold = await world.store.flags.hold(world.target.manifest)
@@ -143,7 +134,7 @@ async def test_many_gone_at_home_at_once_hold_the_target_and_nothing_becomes_a_t
 
 
 async def test_while_a_target_is_held_nothing_becomes_a_tombstone() -> None:
-    world = await home_with(*(b"%d" % n for n in range(20)))
+    world = await brought_home(*(b"%d" % n for n in range(20)))
     del world.destination.files[home_path(b"3")]
     await world.store.flags.set_hold(world.target.manifest, Hold("emptied", "a person has to look", 0))
     assert await check_home(world.doors()) == 0
@@ -154,7 +145,7 @@ async def test_while_a_target_is_held_nothing_becomes_a_tombstone() -> None:
 
 
 async def test_a_folder_that_is_closed_at_home_is_neither_deleted_by_the_owner_nor_safe() -> None:
-    world = await home_with(b"a", b"closed/b")
+    world = await brought_home(b"a", b"closed/b")
     world.destination.closed.add(b"closed")
     assert await check_home(world.doors()) == 0
     answer = await judged(world)

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.root
 UNITS = CHECKOUT / "systemd"
 
 QUICKER = "[Service]\nRestartSec=0\nTimeoutStopSec=10s\n"
-"""DESIGN: a stop takes at most 10 s. Where it does not, systemd kills, and the unit's result is `timeout`."""
+"""A stop takes at most 10 s. Where it does not, systemd kills, and the unit's result is `timeout`."""
 
 WATCHED_CLOSELY = "[Service]\nWatchdogSec=3s\nTimeoutAbortSec=2s\n"
 

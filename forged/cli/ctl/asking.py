@@ -17,7 +17,7 @@ from forged.control.client import TIMEOUT_S, CallFailed, Client, NoAnswer, NoDae
 from forged.model.errors import ForgedError
 
 WELL, FAILED, WRONG_USE, NO_DAEMON = 0, 1, 2, 3
-"""DESIGN section 4."""
+"""Exit statuses, fixed for scripts."""
 
 INTERRUPTED = 130
 """128 + SIGINT, as shells count."""

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from forged.model import rpc
 
 RECENT = 20
+"""What fits on a terminal of 24 lines, with the heading."""
+
 MB = 1_000_000
+"""`transfer_rate_mbps` is in 10^6 bytes a second (daemon/answers)."""
+
 RIGHT = frozenset({4, 5, 6})
 TONES = {"complete": Tone.GOOD, "failed": Tone.BAD, "cancelled": Tone.WARN}
 

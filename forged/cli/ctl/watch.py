@@ -18,7 +18,7 @@ LOOK_EVERY_S = 1.0
 """How often everything is asked anew; what happens in between comes as a notification."""
 
 FRAME_S = 0.25
-"""Progress comes at most four times a second and job (DESIGN section 6): drawing more often would show nothing new."""
+"""Progress comes at most four times a second and job (daemon/jobbook): drawing more often would show nothing new."""
 
 
 @click.command()

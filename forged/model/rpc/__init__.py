@@ -1,4 +1,4 @@
-"""What the methods of the control socket answer (DESIGN section 6), as the JSON objects they are. Keys are only ever added.
+"""What the methods of the control socket answer, as the JSON objects they are. Fixed: keys are only ever added.
 
 Conventions. Times are RFC 3339 with a zone; durations are in seconds, sizes in bytes, unless a key's note says otherwise. `path` is
 text that is safe to show; where the name is not UTF-8, `path_b64` holds the exact bytes. A paged method takes `limit` and `cursor`

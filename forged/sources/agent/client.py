@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Collection, Iterable, Sequence
 from contextlib import aclosing
@@ -19,7 +20,7 @@ from forged.sources.agent.lane import OpenChannel
 from forged.sources.agent.lanes import Lanes
 from forged.sources.agent.listing import ListingCall, askable, outermost
 from forged.sources.agent.pulse import PATIENCE_S, Desk, hash_patience_s
-from forged.sources.agent.watching import LIMIT_HINT, WatchCall
+from forged.sources.agent.watching import LIMIT_HINT, Pace, WatchCall
 from forged.sources.agent.watching import WINDOW_BLOCKS as WATCH_WINDOW_BLOCKS
 from forged.sources.agent.wire import (
     Kind,
@@ -144,14 +145,16 @@ class AgentSource:
         if not self.capabilities.watching:
             raise NotSupported("the box does not let the agent watch (inotify)", hint=LIMIT_HINT)
         lane, wanted = self._lanes.first, outermost(folders)
-        call = WatchCall(wanted, self._root)
+        call, pace = WatchCall(wanted, self._root), Pace(time.monotonic())
         number = lane.ask(call, Kind.WATCH, folders_payload(wanted))
         try:
             amount = WATCH_WINDOW_BLOCKS
             while True:
                 call.granted(amount)
                 lane.grant(number, amount)
-                yield await call.next()
+                notices = await call.next()
+                yield notices
+                await asyncio.sleep(pace.told(1 + notices.names, time.monotonic()))
                 amount = 1
         finally:
             call.close()

@@ -17,6 +17,11 @@ WINDOW_BLOCKS = 16
 """Blocks that the agent may be ahead of whoever listens: about 3,000 files, 1 MiB of Python objects. While it may not send, the
 agent joins what happens, and in the end it tells an overflow."""
 
+NAMES_PER_S, SAVED_NAMES = 500.0, 20_000.0
+"""How many names a watch may tell all the time, and at once after a quiet time. Programs that make pictures tell a few a second, an
+unpacker thousands for some seconds; who tells more for longer is heard later, and joins what happens meanwhile. Among a hundred
+hostile boxes those that made up news without end took half of the loop, and an answer to `forgectl status` 16 s."""
+
 LIMIT_HINT = "raise fs.inotify.max_user_instances on the box; until then new files are found by polling"
 
 _NEWS = struct.Struct(">?I")
@@ -64,6 +69,19 @@ class NewsReader:
         if not path.startswith(self._prefixes):
             raise SourceBroken("the agent told of a folder that was not asked for")
         return path
+
+
+class Pace:
+    """When the next block of news may be asked for: a token bucket of names."""
+
+    def __init__(self, now_s: float) -> None:
+        self._saved, self._seen_s = SAVED_NAMES, now_s
+
+    def told(self, names: int, now_s: float) -> float:
+        """So many were told; answers for how many seconds nothing should be asked for."""
+        self._saved = min(SAVED_NAMES, self._saved + (now_s - self._seen_s) * NAMES_PER_S) - names
+        self._seen_s = now_s
+        return max(0.0, -self._saved / NAMES_PER_S)
 
 
 class WatchCall:

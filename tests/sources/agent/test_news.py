@@ -23,7 +23,7 @@ from forged.sources.agent.program.line import CLOSED, FACTS, FOUND, GONE, NEWS, 
 from forged.sources.agent.program.news import News
 from forged.sources.agent.program.tree import Tree
 from forged.sources.agent.program.watching import Scope
-from forged.sources.agent.watching import WINDOW_BLOCKS, NewsReader
+from forged.sources.agent.watching import NAMES_PER_S, SAVED_NAMES, WINDOW_BLOCKS, NewsReader, Pace
 from forged.sources.agent.wire import MAX_NEWS_BYTES, Kind, grant_payload, packed
 from forged.sources.base import Notices
 from tests.sources.agent.agents import GOOD_HELLO, IN_MEMORY, Command, Impostor, pretending
@@ -273,3 +273,19 @@ async def test_folders_that_the_agent_keeps_are_not_called_removed() -> None:
     ) as source:
         with pytest.raises(SourceBroken):
             await source.remove_empty_folders([source_path(b"a")])
+
+
+@given(st.lists(st.integers(1, 5_000), min_size=1, max_size=200))
+def test_who_tells_without_end_is_heard_at_a_rate(blocks: list[int]) -> None:
+    now_s, pace = 100.0, Pace(100.0)
+    for names in blocks:
+        now_s += pace.told(names, now_s)
+    told_before_s = (sum(blocks) - SAVED_NAMES) / NAMES_PER_S
+    assert now_s - 100.0 == pytest.approx(max(0.0, told_before_s))
+
+
+def test_a_burst_is_heard_at_once_and_quiet_earns_another() -> None:
+    pace = Pace(0.0)
+    assert pace.told(int(SAVED_NAMES), 0.0) == 0
+    assert pace.told(int(NAMES_PER_S), 0.0) == 1
+    assert pace.told(int(SAVED_NAMES), 1_000.0) == 0
