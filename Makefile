@@ -11,7 +11,7 @@ pip := $(python) -m pip install -qq --no-input --disable-pip-version-check --no-
 pytest := $(python) -m pytest
 
 # The real programs that the tests run against: package=program.
-packages := openssh-server=sshd openssh-client=ssh rsync=rsync busybox-static=busybox prometheus=promtool \
+packages := openssh-server=sshd openssh-client=ssh rsync=rsync busybox-static=busybox dropbear-bin=dropbear prometheus=promtool \
 	socat=socat netcat-openbsd=nc.openbsd zsh=zsh fish=fish mksh=mksh tcsh=tcsh xfsprogs=mkfs.xfs btrfs-progs=mkfs.btrfs
 
 # What forged is raced against, and what the links need.

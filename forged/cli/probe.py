@@ -45,7 +45,7 @@ def report(findings: Findings) -> list[Line]:
     ]
     if not findings.folders:
         return [*lines, *nothing(findings)]
-    rows = [(one.path, count(one), human_size(one.size_bytes), f"{human_size(one.free_bytes)} free") for one in findings.folders]
+    rows = [(one.path, count(one), human_size(one.size_bytes), room(one)) for one in findings.folders]
     found = columns(rows, right=frozenset({1, 2}))
     lines += [line(f"  {'' if i else 'found':<9}  {text}") for i, text in enumerate(found)]
     return [*lines, line(""), line("Put this into your forged.toml:", Tone.TITLE), line(""), *block(findings)]
@@ -55,6 +55,11 @@ def clock(skew_s: float) -> str:
     if abs(skew_s) < SKEW_WORTH_A_WORD_S:
         return "agrees with ours"
     return f"{human_duration(abs(skew_s))} {'ahead of' if skew_s > 0 else 'behind'} ours (harmless: ages are measured by its own)"
+
+
+def room(one: Found) -> str:
+    """How much its disk has left, where the box tells."""
+    return "" if one.free_bytes is None else f"{human_size(one.free_bytes)} free"
 
 
 def count(found: Found) -> str:

@@ -115,7 +115,9 @@ class CleanupTable(Table):
     dry_run: bool = key(False, "only say what would be removed")
     rehash: bool = key(False, "read and hash the copy at home again before each removal")
     remove_empty_dirs: bool = key(False, "also remove folders that cleanup has emptied; some programs want theirs to stay")
-    unguarded: bool = key(False, "allow removal where the source cannot compare and remove in one step (SFTP)")
+    unguarded: bool = key(
+        False, "allow removal where the source cannot compare and remove in one step; its times are seconds (SFTP)"
+    )
 
 
 class TargetKeys(Table):

@@ -158,7 +158,7 @@ def last_progress(one: Job) -> rpc.Progress:
 
 def target(standing: Standing) -> rpc.Target:
     """A row of `forgectl status`."""
-    one, files_bytes = standing.target, standing.backlog
+    one, can, files_bytes = standing.target, standing.capabilities, standing.backlog
     instance = standing.instance
     box = instance.known.box if instance else None
     return {
@@ -170,7 +170,9 @@ def target(standing: Standing) -> rpc.Target:
         "held": standing.hold is not None,
         "paused": standing.pause is not None,
         "watch": standing.watching,
-        "guarded_removal": standing.capabilities.guarded_removal if standing.capabilities else None,
+        "guarded_removal": can.guarded_removal if can else None,
+        "transport": clipped(can.transport) if can else None,
+        "missing": list(can.missing) if can else [],
         "last_sync": None if standing.last_sync_ns is None else time_text(standing.last_sync_ns),
         "backlog_files": files_bytes[0],
         "backlog_bytes": files_bytes[1],

@@ -37,7 +37,7 @@ from forged.model.errors import (
     StoreError,
 )
 from forged.model.jobs import Job, JobStatus, new_job_id
-from forged.model.manifest import Hold, HostKeyPin
+from forged.model.manifest import Hold, HostKeyPin, PinKeeper
 from forged.model.observer import Nobody, Observer
 from forged.model.paths import SourcePath, source_path
 from forged.model.settings import (
@@ -49,7 +49,7 @@ from forged.model.settings import (
     VastaiDiscovery,
     WebhookIngest,
 )
-from forged.model.target import SourceKind, Target
+from forged.model.target import SourceAddress, SourceKind, Target
 from forged.rules.safety import EXPLAIN_REBUILT, Doubt
 from forged.rules.selection import Selector, folder_path
 from forged.sources.base import Source
@@ -57,7 +57,9 @@ from forged.sources.hostkeys import ForgetfulPins
 from forged.sources.local import LocalSource
 from forged.sources.retrying import Retrying, RetryPolicy
 from forged.sources.routed import Route, Routed
+from forged.sources.sftp import sftp_source
 from forged.sources.ssh import ssh_source
+from forged.sources.ways import Memory
 from forged.store.base import Store
 from forged.store.sqlite import begin_anew, open_store
 from forged.sync.cycle import RoundResult, never_began, sync_once
@@ -225,15 +227,20 @@ class App:
     async def _shown(self, target: Target) -> HostKeyPin:
         """The host key that the box shows to somebody who knows none. Raises SourceError."""
         shown = ForgetfulPins()
-        async with ssh_source(target, shown, Nobody(), self._ssh_home):
+        async with self._far_source(target, shown, Nobody(), Memory()):
             return shown.pins[target.manifest]
 
     def _maker(self, target: Target, observer: Observer, route: Route | None) -> Callable[[], Source]:
         """Makes closed sources: at the target's own address, or at those of a route."""
+        memory = Memory()
         if route is None:
-            return lambda: self._bare_source(target, observer)
-        path = target.source.path
-        return lambda: Routed(route, lambda at: self._bare_source(replace(target, source=replace(at, path=path)), observer))
+            return lambda: self._bare_source(target, observer, memory)
+
+        def at(address: SourceAddress) -> Source:
+            there = replace(target, source=replace(address, path=target.source.path))
+            return self._bare_source(there, observer, memory)
+
+        return lambda: Routed(route, at)
 
     def discovery(self, settings: DiscoverySettings) -> Discovery:
         """The body for its type. Opens nothing yet."""
@@ -271,16 +278,21 @@ class App:
             resume_points=destination.resume_points,
         )
 
-    def _bare_source(self, target: Target, observer: Observer) -> Source:
+    def _bare_source(self, target: Target, observer: Observer, memory: Memory) -> Source:
         if target.source.kind is SourceKind.LOCAL:
             homes = [*self.config.targets, *(each.template for each in self.config.discoveries)]
             return LocalSource(os.fsencode(target.source.path), [each.home.dest for each in homes])
-        if target.source.kind is not SourceKind.SSH:
-            raise NotSupported(
-                f"{target.source}: this version of forged reads ssh:// sources and local folders",
-                hint="reach the box by ssh://user@host/path; other kinds of source come with later versions",
-            )
-        return ssh_source(target, self.store.pins, observer, self._ssh_home)
+        return self._far_source(target, self.store.pins, observer, memory)
+
+    def _far_source(self, target: Target, pins: PinKeeper, observer: Observer, memory: Memory) -> Source:
+        if target.source.kind is SourceKind.SSH:
+            return ssh_source(target, pins, observer, self._ssh_home, memory=memory)
+        if target.source.kind is SourceKind.SFTP:
+            return sftp_source(target, pins, observer, self._ssh_home)
+        raise NotSupported(
+            f"{target.source}: this version of forged reads ssh:// and sftp:// sources and local folders",
+            hint="reach the box by ssh://user@host/path; other kinds of source come with later versions",
+        )
 
 
 async def _begin_anew(config: Config, damage: StoreDamaged, clock: Clock) -> Rebuilt:

@@ -16,8 +16,9 @@ from forged.model.manifest import HostKeyPin, ManifestName
 from forged.model.observer import Nobody
 from forged.model.paths import SourcePath, source_path
 from forged.model.target import HomePolicy, SourceAddress, SourceKind, SshOptions, Target, TargetName, TargetType
-from forged.sources.agent.client import AgentSource
+from forged.sources.base import Source
 from forged.sources.ssh import ssh_source
+from forged.sources.ways import BestWay, Memory
 
 MOST_FILES = 200_000
 """Counted in one folder. Enough to tell a busy box from a quiet one; a tree of millions is no reason to wait."""
@@ -34,8 +35,8 @@ class Found:
     path: str
     files: int
     size_bytes: int
-    free_bytes: int
-    """Of the disk it is on."""
+    free_bytes: int | None
+    """Of the disk it is on; None where the box does not tell."""
     cut: bool = False
 
 
@@ -86,6 +87,7 @@ class Probe:
         self._known = known_folders() if known is None else known
         self._clock = clock or SystemClock()
         self._pins = FirstUse()
+        self._memory = Memory()
 
     async def look(self) -> Findings:
         """Raises SourceError: unreachable, refused, or (NotSupported) not reached by SSH at all."""
@@ -105,13 +107,13 @@ class Probe:
             tuple(path for _, path in candidates),
         )
 
-    def _source(self, path: str) -> AgentSource:
+    def _source(self, path: str) -> BestWay:
         """The box, seen from a folder of its own. Its root is resolved, so a folder that is a link is found, too."""
         address = SourceAddress(SourceKind.SSH, path, self._address.host, self._address.user, self._address.port)
         target = Target(TargetName("probe"), TargetType.GENERIC, address, HomePolicy(Path("/nowhere")), self._ssh)
-        return ssh_source(target, self._pins, Nobody(), self._ssh_home)
+        return ssh_source(target, self._pins, Nobody(), self._ssh_home, memory=self._memory)
 
-    async def _skew_s(self, source: AgentSource) -> float:
+    async def _skew_s(self, source: Source) -> float:
         before_ns = self._clock.now_ns()
         theirs_ns = await source.clock_ns()
         return (theirs_ns - (before_ns + self._clock.now_ns()) / 2) / 1e9
@@ -143,10 +145,11 @@ class Probe:
 
     async def _count(self, kind: TargetType, path: str) -> Found | None:
         """Its files and their size, as far as patience goes; None when it is no folder after all."""
-        files = size_bytes = free_bytes = 0
+        files = size_bytes = 0
+        free_bytes: int | None = None
         try:
             async with self._source(path) as source, asyncio.timeout(COUNT_S):
-                free_bytes = (await source.space()).free_bytes
+                free_bytes = await _free_bytes(source)
                 async with aclosing(source.list()) as parts:
                     async for part in parts:
                         if isinstance(part, ListingEnd):
@@ -161,6 +164,13 @@ class Probe:
         except TimeoutError:
             pass
         return Found(kind, path, files, size_bytes, free_bytes, cut=True)
+
+
+async def _free_bytes(source: BestWay) -> int | None:
+    try:
+        return (await source.space()).free_bytes
+    except NotSupported:
+        return None
 
 
 def expanded(path: str, home: str | None) -> Iterator[str]:

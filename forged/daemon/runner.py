@@ -163,11 +163,14 @@ class Runner:
         return hurried
 
     async def _serve(self) -> None:
-        """While the source is open: wishes in turn, the watch beside them. Ends with the SourceError that ended the connection."""
+        """While the source is open and can do what it could: wishes in turn, the watch beside them.
+
+        Raises the SourceError that ended the connection.
+        """
         watch = asyncio.create_task(self.watching.run(), name=f"watch {self.doors.target.name}")
         watch.add_done_callback(lambda _: self._news.set())
         try:
-            while True:
+            while self.doors.source.capabilities == self.standing.capabilities:
                 if watch.done():
                     watch.result()  # raises what ended it, if anything did
                 await self._next()

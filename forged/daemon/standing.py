@@ -104,6 +104,11 @@ class Standing:
         self.capabilities, self._unreached, self.silent_since_s = capabilities, None, None
         self.metrics.target_up(self.target.name, True)
         self.conditions.well(Scope.SOURCE)
+        if capabilities.remedy:
+            lost = f"{self.target.name} is reached by {capabilities.transport}: no {' and no '.join(capabilities.missing)}"
+            self.conditions.broken("limited", lost, capabilities.remedy)
+        else:
+            self.conditions.healed("limited")
 
     def lost(self, error: SourceError) -> None:
         """There is no connection, and why. A box without the folder can be reached: the folder is waited for."""

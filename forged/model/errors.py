@@ -129,6 +129,17 @@ class NotSupported(SourceError):
     """This kind of source cannot do that."""
 
 
+class Lacking(NotSupported):
+    """The source has said clearly that it has not what this way to it takes."""
+
+    default_hint = "install python3 (3.6 or newer) on the box: forged's agent needs nothing else"
+
+    def __init__(self, message: str = "", *, hint: str = "", lacks: str) -> None:
+        super().__init__(message, hint=hint)
+        self.lacks = lacks
+        """In two or three words, after which `on the box` can stand: `no python3`."""
+
+
 # --- discovery ------------------------------------------------------------------------------------------------------------
 
 

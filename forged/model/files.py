@@ -9,18 +9,31 @@ from msgspec import Struct
 
 from forged.model.paths import SourcePath, shown
 
+SECOND_NS = 1_000_000_000
+
 
 class Stat(Struct, frozen=True, gc=False):
-    """A file's outside at one moment, by the source's own clock. `inode` and `ctime_ns` are None where a source has none (SFTP)."""
+    """A file's outside at one moment, by the source's own clock. `inode` and `ctime_ns` are None where a source has none (SFTP).
+
+    Without an inode it is a coarse look, and its mtime may be in whole seconds, rounded down: then seconds are compared.
+    """
 
     size_bytes: int
     mtime_ns: int
     inode: int | None = None
     ctime_ns: int | None = None
 
+    @property
+    def is_coarse(self) -> bool:
+        """It does not tell one file from another of equal size and second."""
+        return self.inode is None
+
     def same_outside(self, other: Stat) -> bool:
-        """Equal size and mtime: what a copy can keep. Says nothing about inode and ctime."""
-        return self.size_bytes == other.size_bytes and self.mtime_ns == other.mtime_ns
+        """Equal size and mtime, as exactly as both know it: what a copy can keep. Says nothing about inode and ctime."""
+        return self.size_bytes == other.size_bytes and (
+            self.mtime_ns == other.mtime_ns
+            or (None in (self.inode, other.inode) and self.mtime_ns // SECOND_NS == other.mtime_ns // SECOND_NS)
+        )
 
     def same_file(self, other: Stat) -> bool:
         """Nothing moved at all, as far as both know: not even inode or ctime."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from forged.model.files import Entry, Outline
+from forged.model.files import Entry, Outline, Stat
 from forged.model.manifest import AtSource, ManifestRow
 from forged.model.paths import SourcePath
 from forged.model.plan import Change, ChangeKind
@@ -20,8 +20,22 @@ def unlike(entries: Sequence[Entry], present: Sequence[Outline]) -> tuple[list[E
         return [], []
     alike = set(present).intersection(listed)
     others = [entry for entry, outline in zip(entries, listed, strict=True) if outline not in alike]
-    paths = {outline[0] for outline in present if outline not in alike}
-    return others, sorted(paths.union(entry.path for entry in others))
+    left = [outline for outline in present if outline not in alike]
+    if others and left and any(entry.stat.is_coarse for entry in others):
+        others, left = _apart(others, left)
+    return others, sorted({outline[0] for outline in left}.union(entry.path for entry in others))
+
+
+def _apart(entries: Sequence[Entry], present: Sequence[Outline]) -> tuple[list[Entry], list[Outline]]:
+    """Puts aside what a source without inodes shows as it was, to the second: what is remembered may be known better (an agent was
+    there before), and stays as it is."""
+    looks = {entry.path: entry.stat for entry in entries if entry.stat.is_coarse}
+    alike = {
+        path
+        for path, size_bytes, mtime_ns, inode, ctime_ns in present
+        if (stat := looks.get(path)) and stat.same_file(Stat(size_bytes, mtime_ns, inode, ctime_ns))
+    }
+    return [entry for entry in entries if entry.path not in alike], [outline for outline in present if outline[0] not in alike]
 
 
 def window(entries: Sequence[Entry], rows: Sequence[ManifestRow]) -> Iterator[Change]:
@@ -50,10 +64,12 @@ def _missing(row: ManifestRow) -> Iterator[Change]:
 
 
 def _both(entry: Entry, row: ManifestRow) -> Iterator[Change]:
-    """Listed and remembered: the four ways in which they can compare."""
+    """Listed and remembered: the five ways in which they can compare."""
     if entry.stat.size_bytes != row.stat.size_bytes:
         yield Change(ChangeKind.MODIFIED, entry, row)  # other size, other content
     elif not entry.stat.same_file(row.stat):
         yield Change(ChangeKind.DOUBTFUL, entry, row)  # touched, restored, or replaced by equal size: only its hash can tell
     elif row.at_source is not AtSource.PRESENT:
         yield Change(ChangeKind.BACK, entry, row)  # a folder came back, or a removal did not happen
+    elif row.stat.is_coarse and not entry.stat.is_coarse:
+        yield Change(ChangeKind.DOUBTFUL, entry, row)  # it came without its inode: once its hash is known, this look is, too

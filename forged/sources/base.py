@@ -27,6 +27,15 @@ class Capabilities:
     unguarded_removal: bool = False
     """`remove_unguarded` works: for sources that have no guard, and whose owner wrote `unguarded = true`."""
 
+    remedy: str = ""
+    """What the owner can do about what is missing; empty where nothing."""
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What it cannot do, in words for people."""
+        able = {"hashing": self.hashing, "watching": self.watching, "guarded removal": self.guarded_removal}
+        return tuple(what for what, is_so in able.items() if not is_so)
+
 
 @dataclass(frozen=True, slots=True)
 class Hashed:

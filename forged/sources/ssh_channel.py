@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 import asyncssh
 
-from forged.model.errors import NotSupported, SourceBroken, SourceError, SourceLost
+from forged.model.errors import Lacking, SourceBroken, SourceError, SourceLost
 from forged.model.paths import shown
+from forged.sources.agent.launch import TOO_OLD
 
 PAUSE_BYTES = 8 << 20
 """Unread bytes from which on no more is taken from asyncssh. An honest agent sends no more than it was granted, and the client
@@ -33,8 +35,15 @@ HEAD_BYTES = 512
 LAST_WORDS_S = 5.0
 """How long the end of the session is awaited after its output ended. A guess: OpenSSH sends both in the same moment."""
 
-NO_PYTHON_HINT = "install python3 (>= 3.6) on the box, or use sftp://"
+NO_PYTHON_HINT = "install python3 (>= 3.6) on the box"
 NO_SHELL_HINT = "this account may not run commands; use another one, or sftp://"
+
+NOT_EXECUTABLE, NOT_FOUND = 126, 127
+"""Exit statuses of every POSIX shell for a command that it could not run."""
+
+Refusal = Callable[[str, int | None, str], SourceError | None]
+"""Of a session that ended: place, exit status, and what it said. Why the command did not come to run, where the box has said so
+clearly; None where it has not."""
 
 
 class AgentSession(asyncssh.SSHClientSession[bytes]):
@@ -159,15 +168,23 @@ class AgentSession(asyncssh.SSHClientSession[bytes]):
 class SshChannel:
     """A Channel over one SSH session. It owns what it was opened with (`closing`), and ends all of it."""
 
-    def __init__(self, place: str, chan: asyncssh.SSHClientChannel[bytes], session: AgentSession, closing: AsyncExitStack) -> None:
+    def __init__(
+        self,
+        place: str,
+        chan: asyncssh.SSHClientChannel[bytes],
+        session: AgentSession,
+        closing: AsyncExitStack,
+        why_refused: Refusal,
+    ) -> None:
         self._place = place
+        self._why_refused = why_refused
         self._chan = chan
         self._session = session
         self._closing = closing
         self._closed = False
 
     async def read(self) -> bytes:
-        """See Channel. Raises NotSupported when the box could not run an agent at all, SourceBroken for a flood of complaints."""
+        """See Channel. Raises Lacking when the box could not run the command, SourceBroken for a flood of complaints."""
         data = await self._session.take()
         if data:
             return data
@@ -204,10 +221,30 @@ class SshChannel:
         return SourceLost(f"the connection to {self._place} ended" + (f": {reason}" if reason else ""))
 
     def _refusal(self) -> SourceError | None:
-        """Why no agent came to run, where the box has said so by the customs of its shell."""
-        if self._session.status == 127:
-            return NotSupported(f"{self._place} has no python3", hint=NO_PYTHON_HINT)
+        """Why what was to run did not, where the box has said so."""
         said = shown((self._session.head + self._session.stderr).strip())
-        if "sftp connections only" in said or "account is currently not available" in said:
-            return NotSupported(f"{self._place} runs no commands: {said}", hint=NO_SHELL_HINT)
-        return None
+        return self._why_refused(self._place, self._session.status, said)
+
+
+def why_no_agent(place: str, status: int | None, said: str) -> SourceError | None:
+    """A Refusal: no Python, too old a one, or no commands for this account, by the customs of shells, OpenSSH and nologin."""
+    if status == NOT_FOUND:
+        return Lacking(f"{place} has no python3", hint=NO_PYTHON_HINT, lacks="no python3")
+    if (status == 1 and TOO_OLD in said) or (status == 2 and "nknown option: -I" in said):
+        return Lacking(f"{place} has too old a Python", hint=NO_PYTHON_HINT, lacks="no python3 from 3.6 on")
+    if _runs_no_commands(said):
+        return Lacking(f"{place} runs no commands: {said}", hint=NO_SHELL_HINT, lacks="no commands allowed")
+    return None
+
+
+def why_no_shell(place: str, status: int | None, said: str) -> SourceError | None:
+    """A Refusal: no `sh`, or no commands for this account."""
+    if status in (NOT_FOUND, NOT_EXECUTABLE):
+        return Lacking(f"{place} has no sh", hint=NO_PYTHON_HINT, lacks="no shell")
+    if _runs_no_commands(said):
+        return Lacking(f"{place} runs no commands: {said}", hint=NO_SHELL_HINT, lacks="no commands allowed")
+    return None
+
+
+def _runs_no_commands(said: str) -> bool:
+    return "sftp connections only" in said or "account is currently not available" in said

@@ -15,14 +15,14 @@ from typing import Any
 import asyncssh
 
 from forged.kit.clock import Clock, SystemClock
-from forged.model.errors import AuthRefused, NotSupported, SourceBroken, SourceError, SourceUnreachable
+from forged.model.errors import AuthRefused, Lacking, NotSupported, SourceBroken, SourceError, SourceUnreachable
 from forged.model.manifest import ManifestName, PinKeeper
 from forged.model.observer import ConnectionClosed, ConnectionOpened, HostKeyPinned, Observer
 from forged.model.target import SourceAddress, SshOptions
 from forged.sources.agent import launch
 from forged.sources.hostkeys import HostKeyRule, Pinned, new_pin, rule_for
 from forged.sources.login import CONFIG_HINT, NO_X509, Surroundings, Whereto, keyring, resolve
-from forged.sources.ssh_channel import NO_SHELL_HINT, AgentSession, SshChannel
+from forged.sources.ssh_channel import NO_SHELL_HINT, AgentSession, Refusal, SshChannel, why_no_agent
 
 CIPHERS = (
     "aes128-gcm@openssh.com",
@@ -33,6 +33,9 @@ CIPHERS = (
     "aes128-ctr",
 )
 """AES-GCM first: with AES instructions it moves 520 MB/s and more, chacha20 about half (measured, DESIGN section 8)."""
+
+OPEN_REQUEST_SESSION_FAILED = 0xFFFFFFFF
+"""asyncssh's own code (2.24, constants.py): the session was opened, and the server refused to run a command in it."""
 
 MOST_JUMPS = 5
 """A chain of ProxyJump hosts that is longer goes in a circle: `Host *` with a ProxyJump also matches the jump host itself."""
@@ -139,9 +142,20 @@ class SshDoor:
         Raises what `open_link` raises, and NotSupported.
         """
         link = await self.open_link()
-        async with self._soon(), link.closing as stack:
-            chan, session = await self._session(link.connection, link.whereto)
-            return SshChannel(str(link.whereto), chan, session, stack.pop_all())
+        async with link.closing as closing:
+            return await self.open_session(link, launch.shell_command(), why_no_agent, closing)
+
+    async def open_session(self, link: Link, command: str, why_refused: Refusal, closing: AsyncExitStack) -> SshChannel:
+        """A command over a connection that stands. What is in `closing` goes over to the channel, which closes it.
+
+        Raises SourceUnreachable, NotSupported (Lacking where the server lets nobody run commands).
+        """
+        async with self._soon():
+            try:
+                chan, session = await self._session(link.connection, link.whereto, command)
+            except Lacking:  # or the box could not start one process more, at that moment
+                chan, session = await self._session(link.connection, link.whereto, command)
+        return SshChannel(str(link.whereto), chan, session, closing.pop_all(), why_refused)
 
     async def open_link(self) -> Link:
         """A fresh connection, logged in, with nothing running at its end.
@@ -250,20 +264,23 @@ class SshDoor:
         return connection
 
     async def _session(
-        self, connection: asyncssh.SSHClientConnection, whereto: Whereto
+        self, connection: asyncssh.SSHClientConnection, whereto: Whereto, command: str
     ) -> tuple[asyncssh.SSHClientChannel[bytes], AgentSession]:
         session = AgentSession()
         try:
             chan, _ = await connection.create_session(
                 lambda: session,
-                launch.shell_command(),
+                command,
                 encoding=None,
                 window=self._settings.window_bytes,
                 max_pktsize=self._settings.packet_bytes,
             )
             return chan, session
         except asyncssh.ChannelOpenError as error:
-            raise NotSupported(f"{whereto} runs no commands: {error.reason}", hint=NO_SHELL_HINT) from error
+            message = f"{whereto} runs no commands: {error.reason}"
+            if error.code == OPEN_REQUEST_SESSION_FAILED:
+                raise Lacking(message, hint=NO_SHELL_HINT, lacks="no commands allowed") from error
+            raise NotSupported(message, hint=NO_SHELL_HINT) from error
         except (asyncssh.Error, OSError) as error:
             raise translated(error, whereto) from error
 

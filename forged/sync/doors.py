@@ -54,6 +54,8 @@ class Looks:
     believe_next: bool = False
     """A person released a hold: what the next complete look does not see is gone, however much it is."""
     underway: Underway = field(default_factory=Underway)
+    begun: set[str] = field(default_factory=set)
+    """What this process has staged the beginnings of (some of it), and nobody before it."""
     known: Known = field(default_factory=Known)
     """Of rounds, which come one after the other."""
     _kept_bytes: int = 0

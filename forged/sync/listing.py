@@ -16,9 +16,11 @@ from forged.sync.known import Known, KnownPart
 MOST_PROBLEMS = 10_000
 """Problems of a listing kept by path: enough for a person, and little enough for a hostile box that has millions."""
 
+MOST_TROUBLED = 1_000_000
+"""Problems of one listing altogether. Each costs more than a file does, and nobody has so many."""
 
 MOST_FILES = 25_000_000
-"""Files and problems of one listing: as large a tree as its digests can be told of (`agent.wire`), and an hour's work. Without a
+"""Files of one listing: as large a tree as its digests can be told of (`agent.wire`), and an hour's work. Without a
 bound a box that invents names could keep its round, and who waits for it, for ever."""
 
 
@@ -57,7 +59,8 @@ class Listing:
     async def stretches(self) -> AsyncGenerator[Stretch | KnownPart, None]:
         """All paths from the first to the last, without a hole: what the source shows, and parts that are known to be the same.
 
-        Raises SourceError when the listing breaks, or is not what an honest source says; SourceEndless beyond MOST_FILES.
+        Raises SourceError when the listing breaks, or is not what an honest source says; SourceEndless beyond MOST_FILES or
+        MOST_TROUBLED.
         """
         doors, known = self._doors, self._known
         digests = frozenset[bytes]() if known is None else await known.begin(doors.store.manifest, doors.target, self._folders)
@@ -65,12 +68,17 @@ class Listing:
             async for part in parts:
                 for stretch in self._taken(part):
                     yield stretch
-                if self.files + self._troubled > MOST_FILES:
-                    raise SourceEndless(f"the source lists more than {MOST_FILES:,} files")
+                self._check_end()
                 if self._complete:
                     break
         if known is not None:
             known.end(self._complete)
+
+    def _check_end(self) -> None:
+        if self.files > MOST_FILES:
+            raise SourceEndless(f"the source lists more than {MOST_FILES:,} files")
+        if self._troubled > MOST_TROUBLED:
+            raise SourceEndless(f"the source lists more than {MOST_TROUBLED:,} files that cannot be looked at")
 
     def _taken(self, part: ListingPart | SamePart | ListingEnd) -> Iterator[Stretch | KnownPart]:
         match part:

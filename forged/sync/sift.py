@@ -119,7 +119,7 @@ class Sift:
         rows = {c.entry.path: c.row for c in doubtful if c.entry and c.row}
         entries = [c.entry for c in doubtful if c.entry]
         if not self._doors.source.capabilities.hashing:
-            return set(rows)
+            return {entry.path for entry in entries if not entry.stat.same_file(rows[entry.path].stat)}
         same: list[tuple[SourcePath, Stat]] = []
         others: set[SourcePath] = set()
         async for answer in self._doors.source.hash(entries):

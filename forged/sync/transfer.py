@@ -43,6 +43,7 @@ class Transfer:
         stagings = [self._stagings.pop(one.entry.path) for one in landed]
         self.unlanded.difference_update(stagings)
         self._looks.underway.staging.difference_update(stagings)
+        self._looks.begun.difference_update(stagings)
 
     def end(self) -> None:
         """Nothing is staged by this line any more."""
@@ -99,14 +100,23 @@ class Transfer:
         hashing, verify = self._doors.source.capabilities.hashing, self._doors.target.transfer.verify
         requests = []
         for entry, staging, staged_bytes in zip(entries, stagings, resume_points, strict=True):
-            offset = resume.offset_bytes(entry, staged_bytes)
+            offset = resume.offset_bytes(entry, staged_bytes) if hashing or staging in self._looks.begun else 0
             if entry.stat.size_bytes - offset > room_bytes:
                 self._too_large(entry, room_bytes)
                 continue
-            # After a power cut the staged beginning may hold zeros: a resumed file is always proven by the source's hash.
+            # After a power cut the staged beginning may hold zeros: a resumed file is always proven by the source's hash, and
+            # where the source has none, only what this process has written itself is a beginning.
             requests.append(Request(entry, staging, offset, hashing and (verify or offset > 0)))
         self.unlanded.update(request.staging for request in requests)
+        if not hashing:
+            self._begin(requests)
         return requests
+
+    def _begin(self, requests: Sequence[Request]) -> None:
+        """From here on their staged beginnings are this process's own; of too many, some are begun again."""
+        if len(self._looks.begun) > MOST_BEGINNINGS:
+            self._looks.begun.clear()
+        self._looks.begun.update(request.staging for request in requests)
 
     def _too_large(self, entry: Entry, room_bytes: int) -> None:
         """Begun nevertheless, it would fill the disk and stop every target on it; a hostile box may claim any size."""

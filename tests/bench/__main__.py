@@ -54,7 +54,9 @@ def parser() -> argparse.ArgumentParser:
     several("--links", "loopback", f"of {', '.join(LINKS)}")
     several("--buffers", "stock", "TCP buffers: stock, large (64 MiB)")
     several("--places", "memory", "where copies go: memory, disk ($FORGED_BENCH_DIR or /var/tmp)")
-    several("--peers", "rsync", "beside forged: once, forged-N (connections), rsync, rsync-list, rclone, lftp")
+    several(
+        "--peers", "rsync", "beside forged: once, forged-N (connections), sftp (forged over it), rsync, rsync-list, rclone, lftp"
+    )
     it.add_argument("--rounds", type=int, default=3, metavar="N")
     it.add_argument("--parallel", type=int, metavar="N", help=f"parallel_transfers; else {PARALLEL}")
     it.add_argument("--patience", type=float, default=200.0, metavar="S", help="a run that takes longer is ended, and not repeated")

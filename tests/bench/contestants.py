@@ -43,13 +43,13 @@ class Contestant:
 
 
 @contextmanager
-def house(course: Course, parallel: int) -> Iterator[Daemon]:
+def house(course: Course, parallel: int, scheme: str = "ssh") -> Iterator[Daemon]:
     """A daemon that is not started yet, with one target. It looks at nothing by itself: only what is asked for is timed."""
     lines = f'poll = "24h"\nwatch = "off"\nsettle = "0s"\nparallel_transfers = {parallel}'
     with folder(course.homes) as root:
         made = Daemon(root, course.sshd, box=lines)
         made.within = course.ends.near
-        made.sources["box"] = course.sshd.url(course.slot)
+        made.sources["box"] = course.sshd.url(course.slot).replace("ssh", scheme, 1)
         made.write()
         try:
             yield made
@@ -57,19 +57,19 @@ def house(course: Course, parallel: int) -> Iterator[Daemon]:
             made.close()
 
 
-def forged(parallel: int, name: str = "forged") -> Contestant:
+def forged(parallel: int, name: str = "forged", scheme: str = "ssh") -> Contestant:
     """As it is used: a daemon runs and has looked at the source before; then it is asked."""
 
     @contextmanager
     def ready(course: Course) -> Iterator[Ready]:
-        with house(course, parallel) as daemon:
+        with house(course, parallel, scheme) as daemon:
             daemon.start()
             until(lambda: daemon.standing()["last_sync"] and daemon.standing()["state"] == "idle", daemon.log)
             assert daemon.process is not None
             argv = [str(SCRIPTS / "forgectl"), "--socket", daemon.control, "sync", "box", "--wait"]
             yield Ready(argv, daemon.home(), daemon.environment, daemon.process.pid, daemon.log)
 
-    return Contestant(name, f"forgectl sync --wait, parallel_transfers = {parallel}", ready)
+    return Contestant(name, f"forgectl sync --wait over {scheme}://, parallel_transfers = {parallel}", ready)
 
 
 def once(parallel: int) -> Contestant:
@@ -158,8 +158,10 @@ def others(far_away: bool) -> list[Contestant]:
 
 
 def named(name: str, parallel: int, far_away: bool) -> Contestant:
-    """Of these names: forged, once, forged-N (with N connections at most), and the others'. KeyError for another."""
+    """Of these names: forged, once, forged-N (with N connections at most), sftp, and the others'. KeyError for another."""
     head, _, count = name.partition("-")
+    if head == "sftp":
+        return forged(int(count or parallel), name, "sftp")
     if head == "forged":
         return forged(int(count or parallel), name)
     return {each.name: each for each in (once(parallel), *others(far_away))}[name]

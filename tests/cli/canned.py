@@ -44,6 +44,8 @@ def target(name: str = "forge", **changes: Any) -> rpc.Target:
         "paused": False,
         "watch": True,
         "guarded_removal": True,
+        "transport": "ssh agent (python 3.10)",
+        "missing": [],
         "last_sync": AT,
         "backlog_files": 0,
         "backlog_bytes": 0,

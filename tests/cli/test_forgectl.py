@@ -51,6 +51,15 @@ def ctl(tmp_path: Path) -> Iterator[Ctl]:
 # --- status ---------------------------------------------------------------------------------------------------------------
 
 
+def test_status_says_how_a_source_is_reached_that_cannot_do_everything(ctl: Ctl) -> None:
+    plain = target("plain", transport=f"sftp {EVIL}", missing=["hashing", "watching"])
+    ctl.canned.answers["target.list"] = {"success": True, "targets": [target(), plain], "next_cursor": None}
+    told = [line for line in ctl.text("status").splitlines() if "is reached by" in line]
+    assert len(told) == 1
+    assert told[0].startswith("plain is reached by sftp evil")
+    assert told[0].endswith("no hashing and no watching")
+
+
 def test_status_is_an_aligned_table_with_the_problems_below(ctl: Ctl) -> None:
     unknown = {"backlog_files": None, "backlog_bytes": None, "lag_seconds": None, "free_bytes": None, "last_sync": None}
     night = target(

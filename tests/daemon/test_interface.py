@@ -71,6 +71,8 @@ TARGET = {
     "paused",
     "watch",
     "guarded_removal",
+    "transport",
+    "missing",
     "last_sync",
     "backlog_files",
     "backlog_bytes",

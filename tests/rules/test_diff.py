@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forged.model.files import Entry, Stat
+from forged.model.files import SECOND_NS, Entry, Stat
 from forged.model.manifest import AtSource, ManifestRow
 from forged.model.paths import home_path, source_path
 from forged.model.plan import ChangeKind
@@ -48,6 +48,44 @@ def test_a_moved_mtime_inode_or_ctime_is_doubtful() -> None:
 
 def test_a_source_without_inodes_is_not_doubted_for_it() -> None:
     assert kinds([entry(b"a", Stat(100, 1_000))], [row(b"a")]) == []
+
+
+SECOND, PART = Stat(100, 5 * SECOND_NS), Stat(100, 5 * SECOND_NS + 123, 7, 2_000)
+
+
+def test_where_one_side_knows_no_inode_seconds_are_compared() -> None:
+    assert kinds([entry(b"a", SECOND)], [row(b"a", PART)]) == []
+    for other in (Stat(100, 4 * SECOND_NS), Stat(100, 6 * SECOND_NS)):
+        assert kinds([entry(b"a", other)], [row(b"a", PART)]) == [ChangeKind.DOUBTFUL]
+    assert kinds([entry(b"a", Stat(101, 5 * SECOND_NS))], [row(b"a", PART)]) == [ChangeKind.MODIFIED]
+
+
+def test_what_came_without_its_inode_is_doubted_once_it_has_one() -> None:
+    assert kinds([entry(b"a", PART)], [row(b"a", SECOND)]) == [ChangeKind.DOUBTFUL]
+    assert kinds([entry(b"a", PART)], [row(b"a", SECOND, AtSource.GONE)]) == [ChangeKind.BACK]
+
+
+def test_where_both_know_inodes_a_part_of_a_second_is_a_change() -> None:
+    assert kinds([entry(b"a", Stat(100, 5 * SECOND_NS + 124, 7, 2_000))], [row(b"a", PART)]) == [ChangeKind.DOUBTFUL]
+
+
+STATS = st.builds(
+    Stat,
+    st.integers(0, 2),
+    st.sampled_from([0, 1, SECOND_NS - 1, SECOND_NS, SECOND_NS + 1]),
+    st.sampled_from([None, 1, 2]),
+    st.sampled_from([None, 3]),
+)
+TREES = st.dictionaries(st.sampled_from([b"a", b"b", b"c", b"d"]), STATS)
+
+
+@given(TREES, TREES)
+def test_what_is_put_aside_would_have_been_no_change(listed: dict[bytes, Stat], remembered: dict[bytes, Stat]) -> None:
+    entries = [entry(path, stat) for path, stat in sorted(listed.items())]
+    rows = [row(path, stat) for path, stat in sorted(remembered.items())]
+    others, paths = diff.unlike(entries, [Entry(one.path, one.stat).outline for one in rows])
+    left = [one for one in rows if one.path in paths]
+    assert list(diff.window(others, left)) == list(diff.window(entries, rows))
 
 
 def test_what_is_missing_is_a_candidate_for_gone_once() -> None:

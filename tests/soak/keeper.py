@@ -84,7 +84,7 @@ class Keeper:
                 self.broken.append(f"promise 2: {path} was touched at home")
 
     def _came(self, path: str, sha256: str) -> None:
-        if path not in self.owners and not self.ledger.had(origin(path, sha256), sha256):
+        if path not in self.owners and not self.ledger.had(came_from(path, sha256), sha256):
             self.broken.append(f"promise 1: {path} came home with a content that it never had ({sha256[:8]})")
         if self.deleted.get(path) == sha256:
             self.broken.append(f"promise 7: {path} was brought back")
@@ -104,6 +104,11 @@ class Keeper:
             return
         if at_home is None or at_home.sha256 != row.sha256:
             self.broken.append(f"promise 5: {row.home} ({row.sha256[:8]}) is remembered, and not at home")
+
+
+def came_from(path: str, sha256: str) -> str:
+    """The path at the box of what lies at home under this one."""
+    return MUTABLE if is_log(path) else origin(path, sha256)
 
 
 def is_log(path: str) -> bool:

@@ -228,11 +228,12 @@ def test_a_hold_without_a_reason(scene: Scene) -> None:
 
 
 def test_a_log_goes_on_beside_itself_and_keeps_the_mark_of_what_it_held_then(scene: Scene) -> None:
+    scene.ledger.may_show(MUTABLE, b"older")
     scene.write(MUTABLE, PICTURE)
     for name, data in ((MUTABLE, b"older"), ("log~0123abcd.csv", PICTURE)):
         (scene.home / name).write_bytes(data)
     scene.keeper.look_at_home()
-    assert scene.verdict.lost([]) == []
+    assert (scene.keeper.broken, scene.verdict.lost([])) == ([], [])
     (scene.home / "log~0123abcd.csv").write_bytes(PICTURE[:4])
     scene.keeper.look_at_home()
     assert scene.verdict.lost([]) == [f"{MUTABLE} {hashlib.sha256(PICTURE).hexdigest()[:8]}"]

@@ -6,8 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.soak.keeper import Keeper
-from tests.soak.versions import origin
+from tests.soak.keeper import Keeper, came_from
 from tests.soak.witness import Gone
 from tests.support.site import contents
 
@@ -43,7 +42,7 @@ class Verdict:
     def twice(self) -> list[str]:
         """What is at home more than once."""
         files = self.keeper.files.items()
-        came = Counter((origin(path, one.sha256), one.sha256) for path, one in files if path not in self.keeper.owners)
+        came = Counter((came_from(path, one.sha256), one.sha256) for path, one in files if path not in self.keeper.owners)
         return [f"{path} {sha256[:8]}" for (path, sha256), times in came.items() if times > 1]
 
     def strays(self, removals: list[Gone]) -> list[str]:

@@ -6,6 +6,8 @@ import asyncio
 import hashlib
 from collections.abc import Sequence
 
+import pytest
+
 from forged.model.files import Entry, ListingEnd, ListingPart, Problem, ProblemKind, SamePart
 from forged.model.manifest import ManifestRow
 from forged.model.paths import HomePath, source_path
@@ -67,6 +69,12 @@ async def still_works(box: Box, source: Source) -> None:
         await fetched(source, requests_of([entry]), sink)
     assert sink.content("0000") == b"yes"
     assert b"still works" in [entry.path for entry in (await listed(source))[0]]
+
+
+def needs(able: bool, what: str) -> None:
+    """Skips a test of what a body says that it cannot do. What it promises instead has tests of its own."""
+    if not able:
+        pytest.skip(f"this source cannot {what}")
 
 
 class Memory:

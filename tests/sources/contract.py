@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 
 import pytest
 
-from forged.model.errors import SourceError, SourceMissing
+from forged.model.errors import NotSupported, SourceError, SourceMissing
 from forged.model.files import Entry, ListingPart, Problem, ProblemKind, Stat
 from forged.model.paths import source_path
 from forged.model.removal import KeptBecause
 from forged.sources.base import MAX_PART_ENTRIES, Hashed, Source
-from tests.sources.asking import Memory, bytes_of, fetched, kind_of, listed, removable, requests_of, still_works
+from tests.sources.asking import Memory, bytes_of, fetched, kind_of, listed, needs, removable, requests_of, still_works
 from tests.sources.boxes import Box
 from tests.sources.contract_fetch import FetchContract
 from tests.sources.contract_watch import WatchContract
@@ -194,6 +194,7 @@ class SourceContract(FetchContract, WatchContract):
     # --- hashing ----------------------------------------------------------------------------------------------------------
 
     async def test_files_are_hashed_where_they_are(self, box: Box, source: Source) -> None:
+        needs(source.capabilities.hashing, "hash")
         datas = {b"empty": b"", b"small": b"x", b"large": bytes_of(3 * MIB + 1)}
         entries = [box.write(path, data) for path, data in datas.items()]
         answers = [answer async for answer in source.hash(entries)]
@@ -204,6 +205,7 @@ class SourceContract(FetchContract, WatchContract):
             assert answer.after.same_file(answer.entry.stat)
 
     async def test_a_file_that_is_not_as_its_entry_says_is_not_hashed(self, box: Box, source: Source) -> None:
+        needs(source.capabilities.hashing, "hash")
         entries = [box.write(path, b"12345678") for path in (b"good", b"touched", b"gone")]
         box.touch(b"touched")
         box.delete(b"gone")
@@ -213,6 +215,7 @@ class SourceContract(FetchContract, WatchContract):
         assert kind_of(answers[b"gone"]) is ProblemKind.VANISHED
 
     async def test_hashing_can_be_left_early(self, box: Box, source: Source) -> None:
+        needs(source.capabilities.hashing, "hash")
         entries = [box.write(b"%d" % number, bytes_of(MIB)) for number in range(10)]
         async with aclosing(source.hash(entries)) as answers:
             async for _ in answers:
@@ -241,6 +244,7 @@ class SourceContract(FetchContract, WatchContract):
         assert list(await source.look([])) == []
 
     async def test_a_file_as_expected_is_removed_and_nothing_else(self, box: Box, source: Source) -> None:
+        needs(source.capabilities.guarded_removal, "remove under guard")
         long_name = b"dir/" + b"n" * 255
         entries = [box.write(path, path) for path in (b"dir/1", b"dir/2", long_name, NASTY_NAMES[0])]
         removed = await source.remove([removable(entry, entry.path) for entry in (entries[3], entries[0], entries[2])])
@@ -252,6 +256,7 @@ class SourceContract(FetchContract, WatchContract):
         assert box.names() == {b"dir/2"}
 
     async def test_a_file_that_is_not_as_expected_is_kept_as_it_is(self, box: Box, source: Source) -> None:
+        needs(source.capabilities.guarded_removal, "remove under guard")
         entries = {path: box.write(path, b"12345678") for path in (b"good", b"grown", b"touched", b"other", b"gone", b"linked")}
         box.write(b"grown", b"123456789")
         box.touch(b"touched")
@@ -270,6 +275,7 @@ class SourceContract(FetchContract, WatchContract):
         assert [box.read(path) for path in (b"grown", b"touched", b"other")] == [b"123456789", b"12345678", b"87654321"]
 
     async def test_where_only_inode_or_ctime_moved_the_bytes_decide(self, box: Box, source: Source) -> None:
+        needs(source.capabilities.guarded_removal, "remove under guard")
         same, other = (box.write(path, b"12345678") for path in (b"same", b"other"))
         box.replace(b"same", b"12345678", same.stat.mtime_ns)
         box.replace(b"other", b"1234567x", other.stat.mtime_ns)
@@ -279,12 +285,60 @@ class SourceContract(FetchContract, WatchContract):
         assert box.read(b"other") == b"1234567x"
 
     async def test_a_kept_file_can_be_removed_once_it_is_as_expected(self, box: Box, source: Source) -> None:
+        needs(source.capabilities.guarded_removal, "remove under guard")
         entry = box.write(b"a", b"new content")
         box.write(b"a", b"newer content")
         [answer] = await source.remove([removable(entry, b"new content")])
         assert answer.kept is KeptBecause.CHANGED
         [answer] = await source.remove([removable(box.entry(b"a"), b"newer content")])
         assert answer.kept is None
+
+    async def test_what_it_says_it_cannot_do_it_refuses(self, source: Source) -> None:
+        can = source.capabilities
+        asked: list[tuple[bool, Callable[[], Awaitable[object]]]] = [
+            (can.guarded_removal, lambda: source.remove([])),
+            (can.unguarded_removal, lambda: source.remove_unguarded([])),
+            (can.hashing, lambda: anext(source.hash([]), None)),
+        ]
+        for able, ask in asked:
+            if not able:
+                with pytest.raises(NotSupported):
+                    await ask()
+        if not can.watching:
+            with pytest.raises(NotSupported):
+                await anext(source.watch())
+
+    async def test_without_a_guard_a_file_as_expected_is_removed_and_nothing_else(self, box: Box, source: Source) -> None:
+        needs(source.capabilities.unguarded_removal, "remove without a guard")
+        long_name = b"dir/" + b"n" * 255
+        entries = [box.write(path, path) for path in (b"dir/1", b"dir/2", long_name, *NASTY_NAMES)]
+        asked = [entries[3], entries[0], entries[2], *entries[4:]]
+        removed = await source.remove_unguarded([removable(entry, entry.path) for entry in asked])
+        assert [(answer.path, answer.kept) for answer in removed] == [(entry.path, None) for entry in asked]
+        assert box.names() == {b"dir/2"}
+        assert list(await source.remove_unguarded([])) == []
+
+    async def test_without_a_guard_a_file_that_is_not_as_expected_is_kept(self, box: Box, source: Source) -> None:
+        needs(source.capabilities.unguarded_removal, "remove without a guard")
+        entries = {path: box.write(path, b"12345678") for path in (b"good", b"grown", b"touched", b"gone", b"linked", b"way/file")}
+        box.write(b"grown", b"123456789")
+        box.touch(b"touched")
+        for path in (b"gone", b"linked", b"way/file"):
+            box.delete(path)
+        box.link(b"linked", b"grown")
+        await source.remove_empty_folders([source_path(b"way")])
+        box.write(b"real/file", b"secret")
+        box.replace(b"real/file", b"12345678", entries[b"way/file"].stat.mtime_ns)
+        box.link(b"way", b"real")
+        removed = await source.remove_unguarded([removable(entry, b"12345678") for entry in entries.values()])
+        kept = {bytes(answer.path): answer.kept for answer in removed}
+        assert kept.pop(b"linked") is not None
+        assert kept.pop(b"way/file") is not None
+        changed = dict.fromkeys((b"grown", b"touched"), KeptBecause.CHANGED)
+        assert kept == {b"good": None, b"gone": KeptBecause.VANISHED, **changed}
+        assert all(answer.message for answer in removed if answer.kept)
+        assert box.names() == {b"grown", b"touched", b"linked", b"real/file"}
+        assert box.read(b"real/file") == b"12345678"
 
     # --- life -------------------------------------------------------------------------------------------------------------
 
@@ -298,9 +352,12 @@ class SourceContract(FetchContract, WatchContract):
             self._hashes(source, entries),
         )
         assert list(seen) == [entry.stat for entry in entries]
-        assert len(answers) == len(hashes) == 40
+        assert len(answers) == 40
+        assert len(hashes) == (40 if source.capabilities.hashing else 0)
 
     async def _hashes(self, source: Source, entries: Sequence[Entry]) -> list[Hashed | Problem]:
+        if not source.capabilities.hashing:
+            return []
         return [answer async for answer in source.hash(entries)]
 
     async def test_closing_ends_a_running_fetch_and_everything_else(self, box: Box) -> None:

@@ -20,6 +20,7 @@ from forged.sources.hostkeys import ForgetfulPins
 from forged.sources.retrying import Retrying, RetryPolicy
 from forged.sources.ssh import ssh_source
 from forged.sources.ssh_link import LinkSettings
+from forged.sources.ways import BestWay
 from tests.sources.asking import bytes_of, fetched, listed, requests_of
 from tests.sources.boxes import FolderBox
 from tests.sources.contract import SourceContract
@@ -42,7 +43,7 @@ def target_at(server: Sshd, root: Path, port: int | None = None, lanes: int = 3)
 
 def source_at(
     server: Sshd, root: Path, home: Path, *, port: int | None = None, lanes: int = 3, settings: LinkSettings | None = None
-) -> AgentSource:
+) -> BestWay:
     return ssh_source(target_at(server, root, port, lanes), ForgetfulPins(), Nobody(), home, settings)
 
 
@@ -168,7 +169,8 @@ async def test_more_lanes_are_more_connections_and_no_more_than_allowed(sshd: Ss
                 await super().reserve(size_bytes)
 
         async with source_at(sshd, box.root, quick_path, lanes=lanes) as source:
-            source._lanes.answered(0.1)  # as on a long line
+            assert isinstance(source._body, AgentSource)
+            source._body._lanes.answered(0.1)  # as on a long line
             async with aclosing(source.fetch([Request(e, e.path.decode()) for e in entries], Waiting())) as answers:
                 assert len([answer async for answer in answers]) == 60
         assert sshd.log().count("Accepted publickey") - before == lanes

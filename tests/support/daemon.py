@@ -97,7 +97,7 @@ class Daemon:
             "retry_delay": '"100ms"',
             "names": '"exact"',
         }
-        if self.url(name).startswith("ssh:"):
+        if self.url(name).startswith(("ssh:", "sftp:")):
             plain["identity_file"] = f'"{self.sshd.identity}"'
         given = {line.split("=")[0].strip() for line in lines.splitlines()}
         ours = "\n".join(f"{key} = {value}" for key, value in plain.items() if key not in given)

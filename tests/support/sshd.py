@@ -79,6 +79,7 @@ class Sshd:
     user: str = field(default_factory=getpass.getuser)
     address: str = "127.0.0.1"
     within: Callable[[list[str]], list[str]] = list
+    said_when_listening: bytes = b"Server listening on"
     _server: subprocess.Popen[bytes] | None = None
 
     @property
@@ -113,14 +114,16 @@ class Sshd:
 
     def start(self) -> None:
         """Answers once the port accepts connections."""
-        config = self._configured()
-        if os.getuid() == 0:
-            Path("/run/sshd").mkdir(exist_ok=True)
+        command = self._command()
         with (self.folder / "sshd.log").open("ab") as log:
             told_bytes = log.tell()
-            command = self.within([SSHD, "-D", "-e", "-f", str(config)])
-            self._server = subprocess.Popen(command, stderr=log, start_new_session=True)
+            self._server = subprocess.Popen(self.within(command), stderr=log, start_new_session=True)
         self._await_listening(told_bytes)
+
+    def _command(self) -> list[str]:
+        if os.getuid() == 0:
+            Path("/run/sshd").mkdir(exist_ok=True)
+        return [SSHD, "-D", "-e", "-f", str(self._configured())]
 
     def _configured(self) -> Path:
         config = self.folder / "sshd_config"
@@ -133,7 +136,7 @@ class Sshd:
         """Until it says so in its log: elsewhere it could not be asked from here."""
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
-            if b"Server listening on" in (self.folder / "sshd.log").read_bytes()[told_bytes:]:
+            if self.said_when_listening in (self.folder / "sshd.log").read_bytes()[told_bytes:]:
                 return
             assert self._server is not None
             assert self._server.poll() is None, f"sshd ended: {self.log()[-2000:]}"

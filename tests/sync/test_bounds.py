@@ -159,7 +159,7 @@ async def test_a_listing_without_end_is_ended_with_advice_and_nothing_is_conclud
 
 
 async def test_problems_without_end_end_it_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listing, "MOST_FILES", 20)
+    monkeypatch.setattr(listing, "MOST_TROUBLED", 20)
     world = World()
     for n in range(30):
         world.box.link(b"%03d" % n)

@@ -17,6 +17,7 @@ from forged.model.target import Selection
 from forged.model.transfer import Wholeness
 from forged.sources.memory_faults import CutListing, DuringFetch, LoseAfterBytes, RefuseConnections
 from forged.sync import listing
+from forged.sync.doors import Looks
 from forged.sync.scan import Scan
 from tests.support.world import TARGET, World, brought_home
 
@@ -497,6 +498,29 @@ async def test_a_source_that_cannot_hash_still_brings_everything_home_once() -> 
     world.age()
     await world.round()
     assert world.home() == {b"a": b"1"}
+
+
+@pytest.mark.parametrize("restarted", [True, False])
+async def test_without_a_hash_only_a_beginning_of_this_process_is_gone_on_with(restarted: bool) -> None:
+    """Where nobody can prove the whole, a beginning that a power cut may have spoiled is none."""
+    data = bytes(range(1, 251)) * 2_000
+    world = World(LoseAfterBytes(200_000, times=100), hashing=False)
+    world.target = replace(TARGET, transfer=replace(TARGET.transfer, retry_attempts=0))
+    world.box.write(b"large", data)
+    world.age()
+    await world.round()
+    (part,) = world.destination.parts.values()
+    begun_bytes = len(part)
+    assert begun_bytes
+    if restarted:
+        part[1_000:2_000] = bytes(1_000)
+        world.looks = Looks()
+    world.faults.clear()
+    await world.round()
+    assert world.home() == {b"large": data}
+    arrived = sum(fact.size_bytes for fact in world.facts.seen if isinstance(fact, BytesArrived))
+    assert arrived == (len(data) if restarted else len(data) - begun_bytes)
+    assert not world.looks.begun
 
 
 async def test_a_hostile_number_of_problems_is_counted_but_not_kept() -> None:

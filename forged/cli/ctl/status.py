@@ -65,7 +65,14 @@ def board(targets: Sequence[rpc.Target], fast: Rates, daemon: rpc.DaemonStatus, 
     """The whole screen."""
     table = [*lines_of(targets, fast, at, bool(daemon["discoveries"])), line("")]
     asked = [discovered(one, at) for one in daemon["discoveries"]]
-    return [*alarms(targets, at), *table, line(summary(daemon, at), Tone.QUIET), *asked, *troubles(targets, daemon, at)]
+    return [
+        *alarms(targets, at),
+        *table,
+        line(summary(daemon, at), Tone.QUIET),
+        *asked,
+        *limited(targets),
+        *troubles(targets, daemon, at),
+    ]
 
 
 def alarms(targets: Sequence[rpc.Target], at: datetime) -> list[Line]:
@@ -137,6 +144,15 @@ def summary(daemon: rpc.DaemonStatus, at: datetime) -> str:
     up, jobs = human_duration(age_s(daemon["started_at"], at)), daemon["jobs_active"]
     working = f"{counted(jobs, 'job')} at work" if jobs else "nothing to do"
     return f"forged {daemon['version']}, up {up}, {counted(daemon['targets'], 'target')}, {working}"
+
+
+def limited(targets: Sequence[rpc.Target]) -> list[Line]:
+    """The targets whose sources cannot do everything, and how they are reached; but for those that have it among their problems."""
+    return [
+        line(safe(f"{target['name']} is reached by {target['transport']}: no {' and no '.join(target['missing'])}"), Tone.QUIET)
+        for target in targets
+        if target["missing"] and all(problem["kind"] != "limited" for problem in target["problems"])
+    ]
 
 
 def troubles(targets: Sequence[rpc.Target], daemon: rpc.DaemonStatus, at: datetime) -> list[Line]:

@@ -16,6 +16,7 @@ class Target(TypedDict):
 
     A held target has a problem of the kind `held`, whose message is the reason. `last_sync` is the end of the last sync that went
     well. `lag_seconds`: age of the oldest settled file that is not home yet; 0 when all are home. `watch`: a watch is active.
+    `transport`: how the source is reached, in words (`sftp`); `missing`: what it cannot do there, in words.
     `discovery`, `instance` (the provider's id), `label` and `ends_at` are of boxes that a discovery found. `lost`: its provider
     does not list it any more, and not all of it is home. Alarms (`lost`, `ending`) come first in `problems`.
     """
@@ -29,6 +30,8 @@ class Target(TypedDict):
     paused: bool
     watch: bool
     guarded_removal: bool | None
+    transport: str | None
+    missing: list[str]
     last_sync: str | None
     backlog_files: int | None
     backlog_bytes: int | None

@@ -16,7 +16,7 @@ from forged.model.paths import SourcePath
 from forged.model.removal import Removable, Removed
 from forged.model.transfer import Fetched, Request, Sink
 from forged.sources.agent.calls import Answer, Parse, folder_removed, hashed, looked, only, removed
-from forged.sources.agent.lane import OpenChannel
+from forged.sources.agent.lane import Lane, OpenChannel, open_lane
 from forged.sources.agent.lanes import Lanes
 from forged.sources.agent.listing import ListingCall, askable, outermost
 from forged.sources.agent.pulse import PATIENCE_S, Desk, hash_patience_s
@@ -71,7 +71,11 @@ class AgentSource:
         silence_limit_s: float = SILENCE_LIMIT_S,
     ) -> None:
         self._root, self._transport = root, transport
-        self._lanes = Lanes(open_channel, root, max_lanes, silence_limit_s)
+
+        async def opened(name: str) -> Lane:
+            return await open_lane(open_channel, root, name, silence_limit_s)
+
+        self._lanes = Lanes(opened, max_lanes)
 
     @property
     def capabilities(self) -> Capabilities:

@@ -28,6 +28,7 @@ class FileFetch:
         "_unended",
         "expected",
         "fetch",
+        "hash_wanted",
         "hashed_apart",
         "over",
         "request",
@@ -36,7 +37,8 @@ class FileFetch:
     def __init__(self, fetch: Fetch, request: Request) -> None:
         self.fetch, self.request = fetch, request
         self.expected = packed_expected(request.entry.stat)
-        self.hashed_apart = request.hash_at_source and self.wanted_bytes > SLICE_BYTES
+        self.hash_wanted = request.hash_at_source and fetch.hashes
+        self.hashed_apart = self.hash_wanted and self.wanted_bytes > SLICE_BYTES
         self.over = False
         """Answered, or not wanted any more; what may still arrive is dropped."""
         self._calls: list[Slice | WholeHash] = []
@@ -86,7 +88,7 @@ class FileFetch:
         self._settle()
 
     def _settle(self) -> None:
-        hash_due = self._sha256 is None and self.request.hash_at_source
+        hash_due = self._sha256 is None and self.hash_wanted
         if self.over or self._unended or hash_due or self._staged is None or self._before is None or self._after is None:
             return
         self.over = True
@@ -110,9 +112,13 @@ class FileFetch:
 
 
 class Fetch:
-    """One call of `fetch`: several files, one sink. Trouble of the sink ends the fetch, not the lanes it uses."""
+    """One call of `fetch`: several files, one sink. Trouble of the sink ends the fetch, not the lanes it uses.
 
-    def __init__(self, batch: Sequence[Request], sink: Sink) -> None:
+    `hashes`: the source can hash, and does where it is asked to.
+    """
+
+    def __init__(self, batch: Sequence[Request], sink: Sink, hashes: bool = True) -> None:
+        self.hashes = hashes
         self.files = [FileFetch(self, request) for request in batch]
         self._by_staging = {request.staging: file for request, file in zip(batch, self.files, strict=True)}
         self.over = False

@@ -8,18 +8,21 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from forged.model.errors import SourceError, SourceLost
 from forged.model.files import Problem
 from forged.model.transfer import Fetched, Request, Sink
+from forged.sources.agent.attended import finished
 from forged.sources.agent.fetching import Fetch
 from forged.sources.agent.growth import Growth, Stretch
-from forged.sources.agent.lane import Lane, OpenChannel, finished, open_lane
-from forged.sources.agent.pump import Pump
+from forged.sources.agent.pump import FileLane, Pump
 from forged.sources.agent.waiting import WaitingLine
+
+L = TypeVar("L", bound=FileLane)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +40,15 @@ class _Reading:
         return Stretch(seconds, now.work_bytes - self.work_bytes, busy, held_back_s / seconds / lanes)
 
 
-class Lanes:
-    """Opened by `open`, ended by `close`. A lane that the source refuses is no error while another one works."""
+class Lanes(Generic[L]):
+    """Opened by `open`, ended by `close`. A lane that the source refuses is no error while another one works.
 
-    def __init__(self, open_channel: OpenChannel, root: bytes, max_lanes: int, silence_limit_s: float) -> None:
-        self._open_channel, self._root, self._silence_limit_s = open_channel, root, silence_limit_s
-        self._lanes: list[Lane] = []
+    `open_lane` opens one of that name; `hashes`: the source can hash files.
+    """
+
+    def __init__(self, open_lane: Callable[[str], Awaitable[L]], max_lanes: int, *, hashes: bool = True) -> None:
+        self._open_lane, self._hashes = open_lane, hashes
+        self._lanes: list[L] = []
         self._pumps: list[Pump] = []
         self._numbers = itertools.count(1)
         self._line = WaitingLine()
@@ -53,7 +59,7 @@ class Lanes:
         self._opening: asyncio.Task[None] | None = None
 
     @property
-    def first(self) -> Lane:
+    def first(self) -> L:
         """The lane that carries listings, hashes and looks. Raises what ended the source, if it has ended."""
         if self._ended is not None:
             raise self._ended
@@ -67,7 +73,7 @@ class Lanes:
         self._assign()
 
     async def _add(self) -> None:
-        lane = await open_lane(self._open_channel, self._root, f"lane {next(self._numbers)}", self._silence_limit_s)
+        lane = await self._open_lane(f"lane {next(self._numbers)}")
         if self._ended is not None:  # meanwhile
             await lane.close()
             raise self._ended
@@ -86,7 +92,7 @@ class Lanes:
 
     async def fetch(self, batch: Sequence[Request], sink: Sink) -> AsyncGenerator[Fetched | Problem, None]:
         """As the contract says."""
-        fetch = Fetch(batch, sink)
+        fetch = Fetch(batch, sink, self._hashes)
         if batch:
             _ = self.first
             self._begin(fetch)

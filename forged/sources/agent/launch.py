@@ -14,7 +14,13 @@ PACKAGE = "forged.sources.agent.program"
 PARTS = ("libc", "line", "tree", "removal", "blocks", "listing", "inotify", "news", "watching", "reading", "serve")
 """The modules of the program, each after those it imports."""
 
-BOOTSTRAP = 'import sys,zlib;exec(compile(zlib.decompress(sys.stdin.buffer.read(int(sys.argv[1]))),"forged-agent","exec"))'
+TOO_OLD = "forged: too old a python"
+"""What a Python before 3.6 says that comes to run the program."""
+
+BOOTSTRAP = (
+    f'import sys,zlib;sys.version_info<(3,6)and sys.exit("{TOO_OLD}");'
+    'exec(compile(zlib.decompress(sys.stdin.buffer.read(int(sys.argv[1]))),"forged-agent","exec"))'
+)
 """Reads exactly the program and leaves the rest of standard input to it."""
 
 FLAGS = ("-I", "-S", "-B")

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterable
+from typing import Protocol
 
 from forged.model.errors import SourceError, SourceLost
+from forged.sources.agent.attended import OnEnd, finished
 from forged.sources.agent.fetching import Fetch, FileFetch
-from forged.sources.agent.lane import Lane, finished
 from forged.sources.agent.slices import Slice, WholeHash
 from forged.sources.agent.waiting import FILE_BYTES, WaitingLine
 from forged.sources.agent.window import Window
-from forged.sources.agent.wire import Kind
 
 JOIN_BYTES = 1 << 20
 """DESIGN section 8: joining 1 to 4 MiB before writing and hashing took a fifth off the CPU."""
@@ -29,10 +30,40 @@ JOIN_WAIT_S = 0.01
 """How long fewer bytes wait for more. Shorter than anyone notices, longer than the gaps between packets."""
 
 
+class FileLane(Protocol):
+    """A lane as its pump sees it: an agent's, or an SFTP server's. It keeps to what is granted, and answers a slice by its methods.
+
+    Asking raises what has ended the lane (SourceError).
+    """
+
+    name: str
+    ended: SourceError | None
+    on_end: OnEnd
+
+    @property
+    def round_trips(self) -> int:
+        """How many there are from asking for a small file to its last byte."""
+
+    def fetch(self, part: Slice) -> int:
+        """Asks for a slice, as far as it is granted; answers the call's number."""
+
+    def hash(self, call: WholeHash) -> int:
+        """Asks for the hash of a whole file, where the source has one; answers the call's number."""
+
+    def grant(self, number: int, amount: int) -> None:
+        """Lets a slice have that many bytes more."""
+
+    def cancel(self, numbers: Iterable[int]) -> None:
+        """Nobody waits for these any more."""
+
+    def end(self, error: SourceError) -> None: ...
+    async def close(self) -> None: ...
+
+
 class Pump:
     """Feeder and writer of one lane. A Carrier."""
 
-    def __init__(self, lane: Lane, line: WaitingLine) -> None:
+    def __init__(self, lane: FileLane, line: WaitingLine) -> None:
         self.work_bytes = 0
         """How much it has carried, as `waiting` counts it."""
         self._lane, self._line = lane, line
@@ -59,7 +90,7 @@ class Pump:
 
     def assign(self, works: bool, rtt_s: float, lanes: int) -> None:
         """Whether it is to take what waits (if not, it only ends what it has taken), and as one of how many."""
-        self._works, self._rtt_s, self._lanes = works, rtt_s, lanes
+        self._works, self._rtt_s, self._lanes = works, rtt_s * self._lane.round_trips, lanes
         self._moved.set()
 
     def look(self) -> None:
@@ -108,7 +139,7 @@ class Pump:
             return
         part.carrier = self
         part.granted_bytes = size_bytes
-        part.number = self._lane.ask(part, Kind.FETCH, part.payload())
+        part.number = self._lane.fetch(part)
         file.asked(part)
         self._parts.add(part)
         self._expect(part, size_bytes)
@@ -118,7 +149,7 @@ class Pump:
     def _ask_hash(self, file: FileFetch) -> None:
         call = WholeHash(file)
         call.carrier = self
-        call.number = self._lane.ask(call, Kind.HASH, call.payload())
+        call.number = self._lane.hash(call)
         file.asked(call)
 
     async def _grant_rest(self, part: Slice) -> None:

@@ -13,6 +13,7 @@ from forged.model.transfer import Piece
 from forged.sources.agent.calls import READ_TROUBLES, hashed, problem
 from forged.sources.agent.pulse import PATIENCE_S, Desk, hash_patience_s
 from forged.sources.agent.wire import Done, Frame, Kind, expect, fetch_payload, hash_payload, parse_done
+from forged.sources.base import Hashed
 
 if TYPE_CHECKING:
     from forged.sources.agent.fetching import FileFetch
@@ -63,7 +64,7 @@ class Slice:
     @property
     def with_hash(self) -> bool:
         """The hash of the whole file comes with its end."""
-        return self.file.request.hash_at_source and not self.file.hashed_apart
+        return self.file.hash_wanted and not self.file.hashed_apart
 
     @property
     def unwritten_bytes(self) -> int:
@@ -81,19 +82,20 @@ class Slice:
 
     def take(self, frame: Frame) -> bool:
         if frame.kind == Kind.DATA:
-            self._take_data(frame.payload)
+            self.take_data(frame.payload)
             return False
         if not self.file.over:
             if frame.kind == Kind.PROBLEM:
                 self.file.trouble(problem(self.file.request.entry.path, frame, READ_TROUBLES))
             else:
-                self._take_done(expect(frame, Kind.DONE))
+                self._take_end(expect(frame, Kind.DONE))
         return True
 
-    def _take_data(self, data: bytes) -> None:
+    def take_data(self, data: bytes) -> None:
+        """The next bytes of it. Raises SourceBroken for more than were granted."""
         self.arrived_bytes += len(data)
         if self.arrived_bytes > self.granted_bytes:
-            raise SourceBroken("the agent sent more bytes of a file than it was asked for")
+            raise SourceBroken("the source sent more bytes of a file than it was asked for")
         if not self.file.over:
             if data:
                 self._keep(data)
@@ -106,15 +108,18 @@ class Slice:
         else:
             self.chunks.append(data)
 
-    def _take_done(self, payload: bytes) -> None:
+    def _take_end(self, payload: bytes) -> None:
+        self.take_done(*parse_done(payload, self.with_hash, self.file.request.entry.stat, self.file.expected))
+
+    def take_done(self, done: Done, rest: bytes = b"") -> None:
+        """Its end, with the last bytes. Raises SourceBroken when it is none."""
         stat = self.file.request.entry.stat
-        done, rest = parse_done(payload, self.with_hash, stat, self.file.expected)
         if done.before is not stat and not done.before.same_file(stat):
-            raise SourceBroken("the agent sent another file than it was asked for")
+            raise SourceBroken("the source sent another file than it was asked for")
         self.done = done
-        self._take_data(rest)
+        self.take_data(rest)
         if self.arrived_bytes != self.size_bytes:
-            raise SourceBroken("the agent ended a file before its end")
+            raise SourceBroken("the source ended a file before its end")
 
     def piece(self) -> Piece:
         """What has arrived and is not written yet, for the sink: from here on it counts as written."""
@@ -143,27 +148,32 @@ class WholeHash:
     number: int
 
     def __init__(self, file: FileFetch) -> None:
-        self._file = file
+        self.file = file
         self.patience_s = hash_patience_s(file.request.entry.stat.size_bytes)
         self._parse = hashed(file.request.entry)
 
     def payload(self) -> bytes:
         """What the agent is asked."""
-        entry = self._file.request.entry
+        entry = self.file.request.entry
         return hash_payload(entry.path, entry.stat)
 
     def take(self, frame: Frame) -> bool:
-        if not self._file.over:
-            answer = self._parse(frame)
-            if isinstance(answer, Problem):
-                self._file.trouble(answer)
-            else:
-                self._file.hashed(answer.after, answer.sha256)
+        if not self.file.over:
+            self.answered(self._parse(frame))
         return True
+
+    def answered(self, answer: Hashed | Problem) -> None:
+        """The hash, or why there is none."""
+        if self.file.over:
+            return
+        if isinstance(answer, Problem):
+            self.file.trouble(answer)
+        else:
+            self.file.hashed(answer.after, answer.sha256)
 
     def drop(self) -> None:
         """Nobody wants the file any more."""
         self.carrier.cancel(self.number)
 
     def fail(self, error: SourceError) -> None:
-        self._file.fetch.fail(error)
+        self.file.fetch.fail(error)
