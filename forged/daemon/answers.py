@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TypeVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic_core import to_json
 
 from forged.config.mistakes import told
+from forged.daemon.conditions import Conditions
 from forged.daemon.progress import TargetProgress
 from forged.daemon.standing import Standing
 from forged.model import rpc
+from forged.model.alarms import AlarmKind
 from forged.model.jobs import Job, JobStatus
 from forged.model.manifest import Hold, ManifestRow
 from forged.model.paths import b64_if_needed, shown
 from forged.model.removal import KeptBecause
+from forged.model.settings import CommandDiscovery, Finder, RunpodDiscovery, VastaiDiscovery
 from forged.sync.cleanup import CleanupResult, Kept
 from forged.sync.verify import Compared
+
+if TYPE_CHECKING:
+    from forged.daemon.discovered import Discovered
+
+ALARMS = (AlarmKind.LOST.value, AlarmKind.ENDING.value)
+
+FINDERS: Mapping[type[Finder], str] = MappingProxyType(
+    {VastaiDiscovery: "vastai", RunpodDiscovery: "runpod", CommandDiscovery: "command"}
+)
+"""As `type` is written in forged.toml."""
 
 MOST_NAMED = 1_000
 """Files named in an answer that is not paged. More are only counted."""
@@ -145,14 +159,12 @@ def last_progress(one: Job) -> rpc.Progress:
 def target(standing: Standing) -> rpc.Target:
     """A row of `forgectl status`."""
     one, can, files_bytes = standing.target, standing.capabilities, standing.backlog
-    problems: list[rpc.Problem] = [
-        {"kind": each.kind, "message": clipped(each.message), "hint": clipped(each.hint), "since": time_text(each.since_ns)}
-        for each in standing.conditions.problems
-    ]
+    instance = standing.instance
+    box = instance.known.box if instance else None
     return {
         "name": one.name,
         "type": one.type.value,
-        "source": str(one.source),
+        "source": str(standing.source),
         "dest": told(one.home.dest),
         "state": standing.state.value,
         "held": standing.hold is not None,
@@ -166,8 +178,41 @@ def target(standing: Standing) -> rpc.Target:
         "backlog_bytes": files_bytes[1],
         "lag_seconds": round(standing.lag_s, 1),
         "free_bytes": standing.free_bytes,
-        "problems": problems,
+        "discovery": instance.discovery if instance else None,
+        "instance": box.id if box else None,
+        "label": box.label if box else None,
+        "ends_at": _time_or_none(box.end_ns if box else None),
+        "problems": problems(standing.conditions),
     }
+
+
+def problems(conditions: Conditions) -> list[rpc.Problem]:
+    """What is wrong now; alarms first, since files are about to be out of reach."""
+    found = sorted(conditions.problems, key=lambda one: one.kind not in ALARMS)
+    return [
+        {"kind": one.kind, "message": clipped(one.message), "hint": clipped(one.hint), "since": time_text(one.since_ns)}
+        for one in found
+    ]
+
+
+def discovery(one: Discovered) -> rpc.Discovery:
+    """A row of `forgectl status`."""
+    known = one.book.boxes.values()
+    return {
+        "name": one.name,
+        "type": FINDERS[type(one.settings.finder)],
+        "up": None if one.error is None and one.book.answered_ns is None else one.error is None,
+        "asked_at": _time_or_none(one.asked_ns),
+        "answered_at": _time_or_none(one.book.answered_ns),
+        "next_at": _time_or_none(one.next_ns),
+        "boxes": len(known),
+        "gone": sum(box.gone_since_ns is not None for box in known),
+        "problems": problems(one.conditions),
+    }
+
+
+def _time_or_none(at_ns: int | None) -> str | None:
+    return None if at_ns is None else time_text(at_ns)
 
 
 def hold(one: Hold) -> rpc.Hold:

@@ -7,9 +7,9 @@ store, share out the pool, build each target's doors; and the way back in the op
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +21,9 @@ from forged.destination.base import Destination
 from forged.destination.desk import Desk
 from forged.destination.hands import Hands, Threads
 from forged.destination.posix import PosixDestination
+from forged.discovery.base import Discovery
+from forged.discovery.command import Command
+from forged.ingest.base import Handler
 from forged.kit.clock import Clock, SystemClock
 from forged.kit.lock import LockHeld, hold_lock
 from forged.media.completeness import inspect
@@ -29,21 +32,31 @@ from forged.model.errors import (
     ForgedError,
     HostKeyUnknown,
     NotSupported,
+    SourceError,
     StateDirectoryBusy,
     StoreDamaged,
     StoreError,
 )
 from forged.model.jobs import Job, JobStatus, new_job_id
-from forged.model.manifest import Hold
+from forged.model.manifest import Hold, HostKeyPin
 from forged.model.observer import Nobody, Observer
 from forged.model.paths import SourcePath, source_path
-from forged.model.settings import Config
+from forged.model.settings import (
+    CommandDiscovery,
+    Config,
+    DiscoverySettings,
+    IngestSettings,
+    RunpodDiscovery,
+    VastaiDiscovery,
+    WebhookIngest,
+)
 from forged.model.target import SourceKind, Target
 from forged.rules.safety import EXPLAIN_REBUILT, Doubt
 from forged.rules.selection import Selector, folder_path
 from forged.sources.base import Source
 from forged.sources.hostkeys import ForgetfulPins
 from forged.sources.retrying import Retrying, RetryPolicy
+from forged.sources.routed import Route, Routed
 from forged.sources.ways import Memory
 from forged.store.base import Store
 from forged.store.sqlite import begin_anew, open_store
@@ -58,6 +71,8 @@ class Rebuilt:
 
     why: str
     kept: Path | None
+    hold: Hold
+    """That of every target: with the memory went tombstones, and holds that nobody had released."""
 
     @property
     def message(self) -> str:
@@ -161,9 +176,11 @@ class App:
 
     @asynccontextmanager
     async def doors(
-        self, target: Target, observer: Observer | None = None, *, patient_opening: bool = True
+        self, target: Target, observer: Observer | None = None, *, patient_opening: bool = True, route: Route | None = None
     ) -> AsyncIterator[Doors]:
         """The world of one target, for as long as it is used; its source is still to be opened.
+
+        `route`: where a discovered box is reached, in place of the target's own address.
 
         `patient_opening`: an opening that fails is tried again by itself, as often as `retry_attempts` says.
         """
@@ -172,7 +189,8 @@ class App:
         with self.pool.room(target) as room:
             destination = PosixDestination(self._hands(target, namespace), room)
             async with aclosing(destination):
-                source = self._source(target, destination, watching, patient_opening)
+                make = self._maker(target, watching, route)
+                source = self._source(target, make, destination, watching, patient_opening)
                 yield Doors(target, Selector(target.selection), source, destination, self.store, watching, self.clock)
 
     def _hands(self, target: Target, namespace: str) -> Hands:
@@ -183,37 +201,82 @@ class App:
             return Threads(Desk(target.home, namespace, least_bytes, inspect), namespace)
         return ApartHands(self._helper, target.home, namespace, least_bytes, inspect)
 
-    async def trust(self, target: Target, fingerprint: str) -> None:
-        """Pins the host key that the box shows now, if it has this fingerprint. Raises SourceError: another key, or no answer."""
+    async def trust(self, target: Target, fingerprint: str, route: Route | None = None) -> None:
+        """Pins the host key that the box shows now, if it has this fingerprint. Raises SourceError: another key, or no answer.
+
+        Of several addresses the first that answers with this key will do.
+        """
         if target.source.kind not in (SourceKind.SSH, SourceKind.SFTP):
             raise NotSupported(f"{target.name} is not reached by SSH, so it has no host key")
         if target.ssh.host_key != "pin":
             raise HostKeyUnknown(f"{target.name} does not pin: forged.toml says host_key = {target.ssh.host_key!r}")
+        told: list[SourceError] = []
+        for address in (route.order if route else ()) or (target.source,):
+            try:
+                pin = await self._shown(replace(target, source=replace(address, path=target.source.path)))
+            except SourceError as error:
+                told.append(error)
+                continue
+            if pin.fingerprint == fingerprint:
+                await self.store.pins.pin(target.manifest, pin)
+                return
+            other = f"{target.name} shows {pin.fingerprint}, not {fingerprint}; nothing was changed"
+            told.insert(0, HostKeyUnknown(other))
+        raise told[0]
+
+    async def _shown(self, target: Target) -> HostKeyPin:
+        """The host key that the box shows to somebody who knows none. Raises SourceError."""
         shown = ForgetfulPins()
         async with Bodies(shown, Nobody(), self._ssh_home).bare(target):
-            pin = shown.pins[target.manifest]
-        if pin.fingerprint != fingerprint:
-            raise HostKeyUnknown(f"{target.name} shows {pin.fingerprint}, not {fingerprint}; nothing was changed")
-        await self.store.pins.pin(target.manifest, pin)
+            return shown.pins[target.manifest]
 
-    def _source(self, target: Target, destination: Destination, observer: Observer, patient_opening: bool) -> Source:
+    def _maker(self, target: Target, observer: Observer, route: Route | None) -> Callable[[], Source]:
+        """Makes closed sources: at the target's own address, or at those of a route. One that names folders gets each from where it
+        really is."""
+        memory, remembered = Memory(), partial(self._remembered, target)
+
+        def make() -> Source:
+            dests = [each.home.dest for each in (*self.config.targets, *(one.template for one in self.config.discoveries))]
+            bodies = Bodies(self.store.pins, observer, self._ssh_home, dests, memory)
+            return placed_source(target, bodies.bare if route is None else partial(_routed, bodies, route), remembered)
+
+        return make
+
+    def discovery(self, settings: DiscoverySettings) -> Discovery:
+        """The body for its type. Opens nothing yet."""
+        match settings.finder:
+            case VastaiDiscovery(api_key=key, label=label):
+                from forged.discovery.vastai import Vastai  # here, since loading an HTTP client takes 0.2 s
+
+                return Vastai(key, label)
+            case RunpodDiscovery(api_key=key, label=label):
+                from forged.discovery.runpod import Runpod
+
+                return Runpod(key, label)
+            case CommandDiscovery(argv=argv, label=label):
+                return Command(argv, label)
+
+    def handler(self, settings: IngestSettings) -> Handler | None:
+        """The ingest handler of these settings; None for those that this version does not have yet."""
+        if not isinstance(settings.handler, WebhookIngest):
+            return None
+        from forged.ingest.webhook import Webhook
+
+        return Webhook(settings.name, settings.handler)
+
+    def _source(
+        self, target: Target, make: Callable[[], Source], destination: Destination, observer: Observer, patient_opening: bool
+    ) -> Source:
         """The body for the target's scheme, in its coat."""
         policy = RetryPolicy(target.transfer.retry_attempts, target.transfer.retry_delay_s, patient_opening=patient_opening)
-        memory = Memory()
         return Retrying(
-            lambda: self._placed_source(target, observer, memory),
+            make,
             policy,
             target=target.name,
             clock=self.clock,
             observer=observer,
             resume_points=destination.resume_points,
         )
-
-    def _placed_source(self, target: Target, observer: Observer, memory: Memory) -> Source:
-        """A target that names folders gets each from where it really is."""
-        homes = [each.home.dest for each in self.config.targets]
-        bodies = Bodies(self.store.pins, observer, self._ssh_home, homes, memory)
-        return placed_source(target, bodies.bare, partial(self._remembered, target))
 
     async def _remembered(self, target: Target, folders: Sequence[SourcePath]) -> frozenset[SourcePath]:
         """Those of these folders that the manifest knows files below."""
@@ -224,12 +287,17 @@ class App:
         return frozenset(known)
 
 
+def _routed(bodies: Bodies, route: Route, target: Target) -> Source:
+    """The target at whichever of the route's addresses answers."""
+    return Routed(route, lambda address: bodies.bare(replace(target, source=replace(address, path=target.source.path))))
+
+
 async def _begin_anew(config: Config, damage: StoreDamaged, clock: Clock) -> Rebuilt:
-    """All targets are held: with the memory went tombstones, and holds that nobody had released."""
+    """All targets are held; those of discoveries when their boxes show."""
     hold = Hold(Doubt.STATE_REBUILT.value, EXPLAIN_REBUILT, clock.now_ns())
     holds = {target.manifest: hold for target in config.targets}
     kept = await asyncio.to_thread(begin_anew, config.state.sqlite, holds, clock.now_ns())
-    return Rebuilt(damage.message, kept)
+    return Rebuilt(damage.message, kept, hold)
 
 
 def _paths(target: Target, folders: Sequence[str]) -> list[SourcePath]:

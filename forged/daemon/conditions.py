@@ -76,6 +76,10 @@ class Conditions:
             times=condition.times,
         )
 
+    def dropped(self, scope: Scope) -> None:
+        """Errors of this scope say nothing any more, which is no news: who looked for a box knows now that it is stopped."""
+        self._broken = {kind: one for kind, one in self._broken.items() if one.scope is not scope}
+
     def well(self, scope: Scope, as_of_s: float = math.inf) -> None:
         """Everything that errors of this scope had stopped works. A look that began at `as_of_s` disproves nothing later."""
         for condition in self.problems:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from forged.daemon.app import App
 from forged.daemon.conditions import Conditions
+from forged.daemon.instance import Found, Instance
 from forged.daemon.jobbook import JobBook
 from forged.daemon.runner import Runner
 from forged.daemon.schedule import Errand, Timetable
@@ -24,6 +26,7 @@ from forged.model.target import Target, TargetName
 
 REMOVED = "this target was removed from the configuration; what has landed stays"
 CHANGED = "the configuration of this target has changed; what has landed stays, the rest comes with the next sync"
+GONE = "this box is gone: its provider does not list it any more; what has landed stays"
 STOPPING = "forged stops; what has landed stays, the rest comes after the next start"
 
 BEGIN_ANEW_S = 5.0
@@ -42,6 +45,10 @@ class Difference:
     removed: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
 
+    def __or__(self, other: Difference) -> Difference:
+        """Both."""
+        return Difference(self.added + other.added, self.removed + other.removed, self.changed + other.changed)
+
 
 @dataclass(slots=True, eq=False)
 class Member:
@@ -52,9 +59,31 @@ class Member:
     work: Work
     closing: AsyncExitStack
 
+    @property
+    def name(self) -> str:
+        return self.standing.target.name
+
+    def is_of(self, discovery: str | None) -> bool:
+        """Whether this discovery made it; None: it stands in the configuration itself."""
+        return (self.standing.instance.discovery if self.standing.instance else None) == discovery
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What a target knows that begins anew."""
+
+    last_sync_ns: int | None = None
+    left_files: int = 0
+    left_bytes: int = 0
+    bytes_per_s: float | None = None
+
+    @classmethod
+    def of(cls, standing: Standing) -> _Kept:
+        return cls(standing.last_sync_ns, *standing.backlog, standing.bytes_per_s)
+
 
 class Fleet:
-    """Targets by name, in the order of the configuration."""
+    """Targets by name: those of the configuration in its order, then those of each discovery."""
 
     def __init__(self, app: App, jobs: JobBook, metrics: Metrics, log: Log, observer: Observer) -> None:
         self._app = app
@@ -63,6 +92,9 @@ class Fleet:
         self._log = log
         self._observer = observer
         self._members: dict[str, Member] = {}
+        self._config: Config | None = None
+        self._turn = asyncio.Lock()
+        """One change at a time: of the configuration, or of what a discovery has found."""
         self._tasks = Tasks(self._ended)
         self.timetable = Timetable(self._due)
 
@@ -78,42 +110,96 @@ class Fleet:
             raise UnknownTarget(f"no target {name!r} is configured", hint=f"configured are: {known}")
         return member
 
+    @property
+    def steady(self) -> asyncio.Lock:
+        """Held while targets come and go; whoever holds it sees all that there are."""
+        return self._turn
+
     # --- applying a configuration -----------------------------------------------------------------------------------------
 
     def difference(self, config: Config) -> Difference:
         """What `apply` would change."""
-        wanted: dict[str, Target] = {target.name: target for target in config.targets}
+        return self._difference(None, config.targets)
+
+    def difference_found(self, discovery: str, found: Sequence[Found]) -> Difference:
+        """What `found` would change."""
+        return self._difference(discovery, [one.target for one in found])
+
+    def _difference(self, discovery: str | None, targets: Sequence[Target]) -> Difference:
+        ours = {member.name: member.standing.target for member in self._members.values() if member.is_of(discovery)}
+        wanted: dict[str, Target] = {target.name: target for target in targets}
         return Difference(
-            added=tuple(name for name in wanted if name not in self._members),
-            removed=tuple(name for name in self._members if name not in wanted),
-            changed=tuple(name for name, m in self._members.items() if name in wanted and m.standing.target != wanted[name]),
+            added=tuple(name for name in wanted if name not in ours),
+            removed=tuple(name for name in ours if name not in wanted),
+            changed=tuple(name for name, target in ours.items() if name in wanted and _differs(target, wanted[name], discovery)),
         )
 
     async def apply(self, config: Config) -> None:
-        """Makes the targets of `config` the ones that run. A changed target ends the round it is in, and begins anew."""
-        difference = self.difference(config)
-        synced_ns: dict[str, int | None] = {**await self._jobs.last_successes()} if difference.added else {}
-        synced_ns.update({name: self._members[name].standing.last_sync_ns for name in difference.changed})
-        leaving = [self._remove(name, REMOVED) for name in difference.removed]
-        await asyncio.gather(*leaving, *(self._remove(name, CHANGED) for name in difference.changed))
-        for name in difference.removed:
-            self._metrics.forget(name)
-        for target in config.targets:
-            if target.name not in self._members:
-                await self._add(target, synced_ns.get(target.name))
-            self._members[target.name].work.ingests_missing = _ingests_missing(config, target)
-        self._members = {target.name: self._members[target.name] for target in config.targets}
+        """Makes the targets of `config` the ones that run. A changed target ends the round it is in, and begins anew.
 
-    async def _add(self, target: Target, last_sync_ns: int | None) -> None:
+        A discovered one whose name a configured target takes has to go; its discovery finds another name for it.
+        """
+        async with self._turn:
+            self._config = config
+            kept = await self._make_room(self.difference(config), REMOVED)
+            names = {target.name.lower() for target in config.targets}
+            taken = [name for name, member in self._members.items() if member.standing.instance and name.lower() in names]
+            await asyncio.gather(*(self._forget(name, REMOVED) for name in taken))
+            for target in config.targets:
+                if target.name not in self._members:
+                    await self._add(target, kept(target.name))
+            self._in_order()
+
+    async def found(self, discovery: str, found: Sequence[Found]) -> None:
+        """Makes these the targets of this discovery. A box that has moved is followed, and what it does is not disturbed."""
+        async with self._turn:
+            kept = await self._make_room(self.difference_found(discovery, found), GONE)
+            for one in found:
+                if (member := self._members.get(one.target.name)) is not None:
+                    self._heard(member, one)
+                else:
+                    before = kept(one.target.name)
+                    left = replace(before, left_files=one.known.left_files, left_bytes=one.known.left_bytes)
+                    await self._add(one.target, before if before.left_files else left, Instance.of(one))
+            self._in_order()
+
+    def _heard(self, member: Member, found: Found) -> None:
+        instance = member.standing.instance
+        if instance is not None and instance.heard(found.known):
+            member.runner.hurry()
+
+    async def _make_room(self, difference: Difference, why: str) -> Callable[[str], _Kept]:
+        """Ends what goes or changes; answers what is known of those that come or come again."""
+        synced_ns = await self._jobs.last_successes() if difference.added else {}
+        changed = {name: _Kept.of(self._members[name].standing) for name in difference.changed}
+        going = [self._forget(name, why) for name in difference.removed]
+        await asyncio.gather(*going, *(self._remove(name, CHANGED) for name in difference.changed))
+        return lambda name: changed.get(name) or _Kept(synced_ns.get(name))
+
+    async def _forget(self, name: str, why: str) -> None:
+        await self._remove(name, why)
+        self._metrics.forget(name)
+
+    def _in_order(self) -> None:
+        assert self._config is not None
+        for member in self._members.values():
+            member.work.ingests_missing = _ingests_missing(self._config, member)
+        configured = [target.name for target in self._config.targets]
+        found = sorted(name for name, member in self._members.items() if member.standing.instance)
+        self._members = {name: self._members[name] for name in (*configured, *found)}
+
+    async def _add(self, target: Target, kept: _Kept, instance: Instance | None = None) -> None:
         flags = self._app.store.flags
         self._metrics.expect([target.name])
-        standing = Standing(target, Conditions(target.name, self._log, self._app.clock), self._metrics, self._app.clock)
-        standing.remembered(last_sync_ns)
+        standing = Standing(target, Conditions(target.name, self._log, self._app.clock), self._metrics, self._app.clock, instance)
+        standing.remembered(kept.last_sync_ns)
+        standing.left_files, standing.left_bytes, standing.bytes_per_s = kept.left_files, kept.left_bytes, kept.bytes_per_s
         standing.paused(await flags.pause(target.manifest))
         standing.held(await flags.hold(target.manifest))
         closing = AsyncExitStack()
+        route = instance.route if instance else None
         observer = Everyone(self._metrics, standing, self._observer)
-        doors = await closing.enter_async_context(self._app.doors(target, observer, patient_opening=False))
+        doors = await closing.enter_async_context(self._app.doors(target, observer, patient_opening=False, route=route))
         runner = Runner(doors, standing, random.random, lambda: work.look())
         work = Work(doors, runner, standing, self._jobs)
         member = Member(standing, runner, work, closing)
@@ -132,7 +218,8 @@ class Fleet:
 
     async def stop(self) -> None:
         """Ends all targets; partial files stay for the next start."""
-        await asyncio.gather(*(self._remove(name, STOPPING) for name in list(self._members)))
+        async with self._turn:
+            await asyncio.gather(*(self._remove(name, STOPPING) for name in list(self._members)))
 
     # --- what happens by itself -------------------------------------------------------------------------------------------
 
@@ -164,6 +251,14 @@ class Fleet:
             member.standing.refresh_metrics()
 
 
-def _ingests_missing(config: Config, target: Target) -> bool:
+def _differs(old: Target, new: Target, discovery: str | None) -> bool:
+    """Whether it has to begin anew. Where a discovered box is reached may change at any time."""
+    if discovery is not None:
+        new = replace(new, source=replace(old.source, path=new.source.path))
+    return old != new
+
+
+def _ingests_missing(config: Config, member: Member) -> bool:
     """Whether cleanup has to wait for an ingest: a required one is configured for this target, and none has taken its files yet."""
-    return any(ingest.required and (not ingest.targets or target.name in ingest.targets) for ingest in config.ingests)
+    names = {member.name, member.standing.instance.discovery if member.standing.instance else member.name}
+    return any(ingest.required and (not ingest.targets or names & set(ingest.targets)) for ingest in config.ingests)

@@ -12,21 +12,10 @@ from pathlib import Path
 
 import forged
 from forged.config.load import load
-from forged.config.store import ConfigStore
 from forged.control.listening import inherited, listen
-from forged.control.publisher import Publisher
-from forged.control.registry import Registry
-from forged.control.server import Server
-from forged.daemon.adhoc import AdHoc
 from forged.daemon.app import App
-from forged.daemon.fleet import Fleet
 from forged.daemon.gauges import Gauges
-from forged.daemon.jobbook import JobBook
-from forged.daemon.methods_config import ConfigMethods
-from forged.daemon.methods_files import FileMethods
-from forged.daemon.methods_service import LiveEvents, ServiceFacts, ServiceMethods
-from forged.daemon.methods_sync import SyncMethods, Telling
-from forged.daemon.methods_target import TargetMethods
+from forged.daemon.house import House, furnished, methods
 from forged.daemon.reload import Reloader
 from forged.kit.clock import Clock, SystemClock
 from forged.kit.descriptors import allow_many_open_files
@@ -37,7 +26,6 @@ from forged.kit.tasks import Tasks
 from forged.metrics.metrics import Metrics
 from forged.metrics.page import MetricsPage
 from forged.model.errors import ConfigError, ForgedError
-from forged.model.jobs import Job
 from forged.model.observer import Everyone
 from forged.model.settings import Config
 
@@ -87,62 +75,73 @@ class _Daemon:
             self._hear_signals()  # first, so that none is lost
             config = self._read()
             log = self._open_logs(config, stack)
-            publisher = Publisher()
-            events = LiveEvents(publisher, self._clock)
-            metrics = Metrics(self._clock, version=forged.__version__)
-            # The lock on the state directory comes with the store: before sockets and ports, which another forged may hold.
-            app = await stack.enter_async_context(App.open(config, observer=Everyone(), ssh_home=self._home, clock=self._clock))
-            if app.rebuilt is not None:
-                log.error(app.rebuilt.message, hint=app.rebuilt.hint)
-            jobs = self._job_book(app, publisher, events)
-            fleet = Fleet(app, jobs, metrics, log, events)
-            tasks = Tasks(lambda name, error: log.error("a task ended unexpectedly", task=name, exc_info=error))
-            stack.push_async_callback(tasks.stop_all)
-            page = await self._metrics_page(config, metrics, app, fleet, stack)
-            configs = ConfigStore(config)
-            reloader = Reloader(self._read, configs, fleet, metrics, self._notifier, self._clock, log)
-            registry = Registry("forged", forged.__version__)
-            server = Server(
-                registry, publisher, report=lambda where, error: log.error("a fault in a method", where=where, exc_info=error)
-            )
-            started = ServiceFacts(self._clock.now_ns(), page, lambda: server.connections)
-            adhoc = AdHoc(app, fleet, jobs, events, self._env, log)
-            stack.push_async_callback(adhoc.stop)
-            SyncMethods(fleet, adhoc, jobs, self._clock).register(registry)
-            TargetMethods(fleet, app).register(registry)
-            FileMethods(fleet, app.store).register(registry)
-            service = ServiceMethods(app, fleet, jobs, reloader, events, started)
-            service.register(registry)
-            ConfigMethods(lambda: configs.current).register(registry)
-            await service.restore_limits()
-            # Subscribing applies the configuration at once: start and reload share one path.
-            await configs.subscribe(self._apply_log_level)
-            await configs.subscribe(app.apply)
-            await configs.subscribe(fleet.apply)
-            stack.push_async_callback(fleet.stop)
-            fleet.timetable.start()
-            stack.callback(fleet.timetable.stop)
-            listening = inherited(dict(self._env)) or listen(
-                config.daemon.socket, mode=config.daemon.socket_mode, group=config.daemon.socket_group or ""
-            )
-            stack.callback(listening.close)
-            await server.start(listening)
-            stack.push_async_callback(server.stop, ANSWER_LIMIT_S)
-            tasks.start("telling progress", jobs.keep_telling())
-            tasks.start("telling systemd", self._keep_telling_systemd(fleet, reloader))
-            tasks.start("reloading", self._keep_reloading(reloader, log))
+            house = await self._move_in(config, log, stack)
+            await self._apply(house, stack)
+            await self._open_the_door(house, config, stack)
+            self._begin(house, log, stack)
             collect_rarely()
-            self._notifier.ready(_status(fleet, reloader))
+            self._notifier.ready(_status(house))
             log.info("forged runs", version=forged.__version__, targets=len(config.targets), socket=str(config.daemon.socket))
             await self._stopping.wait()
-            self._notifier.stopping()
-            log.info("forged stops: transfers end where they are and resume at the next start")
-            asyncio.get_running_loop().call_later(STOP_LIMIT_S, self._leave_it, log)
-            fleet.timetable.stop()
-            await tasks.stop("reloading")
-            # Side by side: the end of the targets ends the calls that wait for them.
-            await asyncio.gather(server.stop(ANSWER_LIMIT_S), fleet.stop(), adhoc.stop())
+            await self._end(house, log)
         return EXIT_OK
+
+    # --- the start --------------------------------------------------------------------------------------------------------
+
+    async def _move_in(self, config: Config, log: Log, stack: AsyncExitStack) -> House:
+        """The lock on the state directory comes with the store: before sockets and ports, which another forged may hold."""
+        app = await stack.enter_async_context(App.open(config, observer=Everyone(), ssh_home=self._home, clock=self._clock))
+        if app.rebuilt is not None:
+            log.error(app.rebuilt.message, hint=app.rebuilt.hint)
+        metrics = Metrics(self._clock, version=forged.__version__)
+        house = furnished(app, self._read, self._notifier, metrics, self._env, log)
+        service = methods(house, await self._metrics_page(config, metrics, house.gauges, stack))
+        await service.restore_limits()
+        await house.bell.restore()
+        return house
+
+    async def _apply(self, house: House, stack: AsyncExitStack) -> None:
+        """Subscribing applies the configuration at once: start and reload share one path. Discoveries come after the fleet."""
+        stack.push_async_callback(house.adhoc.stop)
+        await house.configs.subscribe(self._apply_log_level)
+        await house.configs.subscribe(house.app.apply)
+        stack.push_async_callback(house.couriers.stop)
+        await house.configs.subscribe(house.couriers.apply)
+        stack.push_async_callback(house.fleet.stop)
+        await house.configs.subscribe(house.fleet.apply)
+        stack.push_async_callback(house.discoveries.stop)
+        await house.configs.subscribe(house.discoveries.apply)
+        house.fleet.timetable.start()
+        stack.callback(house.fleet.timetable.stop)
+
+    async def _open_the_door(self, house: House, config: Config, stack: AsyncExitStack) -> None:
+        """From here on people can ask."""
+        listening = inherited(dict(self._env)) or listen(
+            config.daemon.socket, mode=config.daemon.socket_mode, group=config.daemon.socket_group or ""
+        )
+        stack.callback(listening.close)
+        await house.server.start(listening)
+        stack.push_async_callback(house.server.stop, ANSWER_LIMIT_S)
+
+    def _begin(self, house: House, log: Log, stack: AsyncExitStack) -> None:
+        """What goes on for as long as the daemon lives."""
+        self._tasks = Tasks(lambda name, error: log.error("a task ended unexpectedly", task=name, exc_info=error))
+        stack.push_async_callback(self._tasks.stop_all)
+        self._tasks.start("telling progress", house.jobs.keep_telling())
+        self._tasks.start("telling systemd", self._keep_telling_systemd(house))
+        self._tasks.start("watching for alarms", house.watchman.watch())
+        self._tasks.start("pruning events", house.couriers.keep_pruning())
+        self._tasks.start("reloading", self._keep_reloading(house.reloader, log))
+
+    async def _end(self, house: House, log: Log) -> None:
+        self._notifier.stopping()
+        log.info("forged stops: transfers end where they are and resume at the next start")
+        asyncio.get_running_loop().call_later(STOP_LIMIT_S, self._leave_it, log)
+        house.fleet.timetable.stop()
+        await self._tasks.stop("reloading")
+        await house.discoveries.stop()  # no targets come any more
+        # Side by side: the end of the targets ends the calls that wait for them.
+        await asyncio.gather(house.server.stop(ANSWER_LIMIT_S), house.fleet.stop(), house.adhoc.stop())
 
     # --- the steps --------------------------------------------------------------------------------------------------------
 
@@ -187,37 +186,28 @@ class _Daemon:
     async def _apply_log_level(self, config: Config) -> None:
         self._logs.set_level(config.daemon.log_level.value)
 
-    def _job_book(self, app: App, publisher: Publisher, events: LiveEvents) -> JobBook:
-        telling = Telling(publisher, self._clock)
-
-        def ended(job: Job, kept: bool) -> None:
-            telling.ended(job)
-            if kept:
-                events.job_ended(job)
-
-        return JobBook(app.store, self._clock, telling.progressed, ended)
-
-    async def _metrics_page(self, config: Config, metrics: Metrics, app: App, fleet: Fleet, stack: AsyncExitStack) -> str | None:
+    async def _metrics_page(self, config: Config, metrics: Metrics, gauges: Gauges, stack: AsyncExitStack) -> str | None:
         if config.daemon.metrics is None:
             return None
-        gauges = Gauges(fleet, app.pool, metrics)
         page = MetricsPage(config.daemon.metrics, metrics.registry, refresh=gauges.refresh)
         await stack.enter_async_context(page)
         return f"http://{page.address.host}:{page.address.port}/metrics"
 
-    async def _keep_telling_systemd(self, fleet: Fleet, reloader: Reloader) -> None:
+    async def _keep_telling_systemd(self, house: House) -> None:
         """The watchdog lives as long as the loop turns; the status line says how the targets stand."""
         every_s = min(self._notifier.watchdog_s / 2, 10.0) if self._notifier.watchdog_s else 10.0
         while True:
             self._notifier.watchdog()
-            self._notifier.status(_status(fleet, reloader))
+            self._notifier.status(_status(house))
             await asyncio.sleep(every_s)
 
 
-def _status(fleet: Fleet, reloader: Reloader) -> str:
+def _status(house: House) -> str:
     """A refused configuration stays in sight until one is accepted (promise 8)."""
-    names = [member.standing.target.name for member in fleet.members]
-    troubled = [member.standing.target.name for member in fleet.members if member.standing.conditions.problems]
+    members, reloader = house.fleet.members, house.reloader
+    names = [member.name for member in members]
+    troubled = [f"discovery {one.name}" for one in house.discoveries.all if one.conditions.problems]
+    troubled += [member.name for member in members if member.standing.conditions.problems]
     how_many = f"{len(names)} target" + ("" if len(names) == 1 else "s")
     refused = f"{reloader.last.message}; " if reloader.last is not None and not reloader.last.success else ""
     return refused + how_many + (f"; in trouble: {', '.join(troubled)}" if troubled else ", all well")

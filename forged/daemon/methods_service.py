@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections import deque
 from collections.abc import Callable
@@ -16,13 +17,14 @@ from forged.control.publisher import Connection, Publisher
 from forged.control.registry import Registry
 from forged.daemon import answers
 from forged.daemon.app import App
+from forged.daemon.discoveries import Discoveries
 from forged.daemon.fleet import Fleet
 from forged.daemon.jobbook import JobBook
 from forged.daemon.limits import PersonsLimits
 from forged.daemon.reload import Reloader
 from forged.kit.clock import Clock
 from forged.model import rpc
-from forged.model.events import EventKind
+from forged.model.events import EventKind, NewEvent
 from forged.model.jobs import Job
 from forged.model.observer import Fact, FilesLanded
 from forged.model.paths import shown
@@ -38,11 +40,14 @@ class _Happened(Struct, frozen=True):
     id: int
     at_ns: int
     target: str
-    what: Landed | Job
+    what: Landed | Job | NewEvent
     latency_s: float = 0.0
 
     def told(self) -> rpc.Event:
-        kind, key, body = _of_file(self.what, self.latency_s) if isinstance(self.what, Landed) else _of_job(self.what)
+        if isinstance(self.what, NewEvent):
+            kind, key, body = self.what.kind, self.what.key, json.loads(self.what.body)
+        else:
+            kind, key, body = _of_file(self.what, self.latency_s) if isinstance(self.what, Landed) else _of_job(self.what)
         at = answers.time_text(self.at_ns)
         return {"id": self.id, "kind": kind.value, "target": self.target, "at": at, "key": key, "body": body}
 
@@ -73,7 +78,11 @@ class LiveEvents:
     def job_ended(self, job: Job) -> None:
         self._happened(job.target, job)
 
-    def _happened(self, target: str, what: Landed | Job, latency_s: float = 0.0) -> None:
+    def alarm(self, event: NewEvent) -> None:
+        """One that goes to the handlers as well."""
+        self._happened(event.target, event)
+
+    def _happened(self, target: str, what: Landed | Job | NewEvent, latency_s: float = 0.0) -> None:
         self._last_id += 1
         event = _Happened(self._last_id, self._clock.now_ns(), target, what, latency_s)
         self._recent.append(event)
@@ -110,9 +119,19 @@ class ServiceFacts:
 class ServiceMethods:
     """The methods of this group; `register` makes them callable."""
 
-    def __init__(self, app: App, fleet: Fleet, jobs: JobBook, reloader: Reloader, events: LiveEvents, facts: ServiceFacts) -> None:
+    def __init__(
+        self,
+        app: App,
+        fleet: Fleet,
+        discoveries: Discoveries,
+        jobs: JobBook,
+        reloader: Reloader,
+        events: LiveEvents,
+        facts: ServiceFacts,
+    ) -> None:
         self._app = app
         self._fleet = fleet
+        self._discoveries = discoveries
         self._jobs = jobs
         self._reloader = reloader
         self._events = events
@@ -144,6 +163,7 @@ class ServiceMethods:
             "jobs_active": len(self._jobs.active),
             "connections": self._facts.connections(),
             "last_reload": reloaded,
+            "discoveries": [answers.discovery(one) for one in self._discoveries.all],
             "problems": [],
         }
 

@@ -11,7 +11,9 @@ from forged.control.peers import Level
 from forged.control.registry import Registry
 from forged.daemon import answers
 from forged.daemon.app import App
+from forged.daemon.discoveries import Discoveries
 from forged.daemon.fleet import Fleet, Member
+from forged.daemon.standing import State
 from forged.kit.units import parse_duration
 from forged.model import rpc
 from forged.model.errors import BadPath, Cancelled, ForgedError
@@ -27,8 +29,9 @@ DRAIN_TIMEOUT = "1h"
 class TargetMethods:
     """The methods of this group; `register` makes them callable."""
 
-    def __init__(self, fleet: Fleet, app: App) -> None:
+    def __init__(self, fleet: Fleet, discoveries: Discoveries, app: App) -> None:
         self._fleet = fleet
+        self._discoveries = discoveries
         self._app = app
         self._store = app.store
         self._clock = app.clock
@@ -78,8 +81,13 @@ class TargetMethods:
         return {"success": True, "message": f"{target} goes on"}
 
     async def release(self, target: str) -> rpc.Released:
-        """Ends a hold: what vanished is believed from now on, and cleanup may remove again."""
+        """Ends a hold: what vanished is believed from now on, and cleanup may remove again.
+
+        A box that its provider does not list any more is given up: its target goes, and what has landed stays.
+        """
         member = self._fleet.find(target)
+        if member.standing.state is State.LOST:
+            return await self._give_up(member)
         held = await self._store.flags.hold(member.standing.target.manifest)
         if held is None:
             return {"success": True, "message": f"{target} was not held", "held": None}
@@ -88,10 +96,18 @@ class TargetMethods:
         await member.work.believe()
         return {"success": True, "message": f"{target} is released", "held": answers.hold(held)}
 
+    async def _give_up(self, member: Member) -> rpc.Released:
+        files = member.standing.backlog[0]
+        await self._store.flags.set_hold(member.standing.target.manifest, None)
+        await self._discoveries.give_up(member.name)
+        left = f"; {files:,} files of it never came home" if files else ""
+        return {"success": True, "message": f"{member.name} is given up{left}", "held": None}
+
     async def trust(self, target: str, fingerprint: str) -> rpc.Done:
         """Accepts the host key that the box shows now, if it has this fingerprint: `SHA256:...`, typed or pasted by a person."""
         member = self._fleet.find(target)
-        await self._app.trust(member.standing.target, fingerprint)
+        instance = member.standing.instance
+        await self._app.trust(member.standing.target, fingerprint, instance.route if instance else None)
         if member.standing.pause is None:
             member.work.start_sync()
         return {"success": True, "message": f"{target}: {fingerprint} is pinned"}

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from forged.config.store import ConfigStore
-from forged.daemon.fleet import Difference, Fleet
+from forged.daemon.fleet import Difference
 from forged.kit.clock import Clock
 from forged.kit.logs import Log
 from forged.kit.notify import Notifier
@@ -59,16 +59,16 @@ class Reloader:
         self,
         read: Callable[[], Config],
         store: ConfigStore,
-        fleet: Fleet,
+        difference: Callable[[Config], Difference],
         metrics: Metrics,
         notifier: Notifier,
         clock: Clock,
         log: Log,
     ) -> None:
-        """`read` loads the file; raises ConfigError with every mistake."""
+        """`read` loads the file; raises ConfigError with every mistake. `difference`: what a configuration would change."""
         self._read = read
         self._store = store
-        self._fleet = fleet
+        self._difference = difference
         self._metrics = metrics
         self._notifier = notifier
         self._clock = clock
@@ -99,7 +99,7 @@ class Reloader:
         new, old = self._read(), self._store.current
         later = restart_needed(old, new)
         kept = replace(new, daemon=_kept_daemon(old, new), state=old.state)
-        difference = self._fleet.difference(kept)
+        difference = self._difference(kept)
         await self._store.propose(kept)
         message = _sentence(difference, later)
         names = {"added": difference.added, "removed": difference.removed, "changed": difference.changed}

@@ -30,6 +30,12 @@ class Fault(ForgedError):
     default_hint = "the log has the details: please report it; the target begins anew by itself"
 
 
+class NobodyThere(SourceError):
+    """Nobody is there to answer."""
+
+    default_hint = "start the box at its provider; forged goes on by itself"
+
+
 @dataclass(slots=True, eq=False)
 class Wish:
     """Something to do when its turn has come.
@@ -62,6 +68,7 @@ class Runner:
         self._why: ForgedError | None = None
         self._leaving: ForgedError | None = None
         self._worked = False
+        self._hurry = False
         self._told: ForgedError | None = None
         self._farewells: set[asyncio.Task[None]] = set()
 
@@ -72,6 +79,11 @@ class Runner:
         if self._leaving is not None:
             raise self._leaving
         self._wishes.append(wish)
+        self._news.set()
+
+    def hurry(self) -> None:
+        """There is something new to try: another address, or a box that was stopped is up."""
+        self._hurry = True
         self._news.set()
 
     def cancel(self, wish: Wish, why: ForgedError) -> None:
@@ -105,6 +117,7 @@ class Runner:
         """Until it is cancelled. Raises nothing that is expected to go wrong outside."""
         pauses = self._pauses()
         while True:
+            await self._somebody_there()
             try:
                 async with self.doors.source:
                     self.standing.reached(self.doors.source.capabilities)
@@ -116,20 +129,38 @@ class Runner:
                 if worked and isinstance(error, SourceLost) and error is not self._told:
                     self.standing.cut(error)  # a line over which something was done is worth another one at once
                     continue
-                self._tell(error)
+                if not self._nobody_there:  # a box that was stopped takes its connections along
+                    self._tell(error)
                 await self._refuse_all(error)
-                await self._pause(next(pauses))
+                if await self._pause(next(pauses)):
+                    pauses = self._pauses()
 
     def _pauses(self) -> Iterator[float]:
         return backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S, self._chance)
 
-    async def _pause(self, seconds: float) -> None:
-        """Waits, unless a person asks for something."""
+    async def _somebody_there(self) -> None:
+        """Waits while a provider says that a box is stopped, without a word: no attempts, and nothing in the log."""
+        while why := self._nobody_there:
+            if self._leaving is not None:
+                raise asyncio.CancelledError
+            self.standing.sleeps()
+            self._news.clear()
+            await self._refuse_all(NobodyThere(f"{self.doors.target.name}: {why}"))
+            await self._news.wait()
+
+    @property
+    def _nobody_there(self) -> str:
+        return self.standing.instance.route.nobody_there if self.standing.instance else ""
+
+    async def _pause(self, seconds: float) -> bool:
+        """Waits, unless a person asks for something, or there is something new to try: then the answer is True."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while not any(wish.urgent for wish in self._wishes):
+                while not self._hurry and not any(wish.urgent for wish in self._wishes):
                     self._news.clear()
                     await self._news.wait()
+        hurried, self._hurry = self._hurry, False
+        return hurried
 
     async def _serve(self) -> None:
         """While the source is open and can do what it could: wishes in turn, the watch beside them.

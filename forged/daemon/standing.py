@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from forged.daemon.conditions import Conditions
+from forged.daemon.instance import Instance
 from forged.daemon.jobbook import ActiveJob
 from forged.kit.clock import Clock
 from forged.metrics.metrics import Metrics
 from forged.model.errors import AuthRefused, ForgedError, HostKeyChanged, HostKeyUnknown, Scope, SourceError, SourceMissing
+from forged.model.files import Entry
 from forged.model.jobs import JobStatus
 from forged.model.manifest import Hold, Pause
 from forged.model.observer import ConnectionClosed, ConnectionOpened, Fact, FilesWanted, HomeReady
-from forged.model.target import Target
+from forged.model.target import SourceAddress, Target
 from forged.sources.base import Capabilities
 from forged.sync.cycle import RoundResult
 
 REFUSALS = (AuthRefused, HostKeyChanged, HostKeyUnknown)
 """Errors that only a person can mend: the box answers, but one side does not accept the other."""
+
+MEASURED_BYTES = 1_000_000
+"""A sync of less says nothing about a line: it is over before the window is open."""
 
 WAITED_FOR = (Scope.DESTINATION, Scope.STORE)
 """Scopes whose trouble is at home: it outlasts the wish that met it, and heals there."""
@@ -33,6 +39,7 @@ class State(enum.Enum):
     WAITING = "waiting"
     UNREACHABLE = "unreachable"
     REFUSED = "refused"
+    LOST = "lost"  # a box that its provider does not list any more, of which not all is home
 
 
 @dataclass(slots=True)
@@ -43,6 +50,8 @@ class Standing:
     conditions: Conditions
     metrics: Metrics
     clock: Clock
+    instance: Instance | None = None
+    """Of a target that a discovery made."""
     pause: Pause | None = None
     hold: Hold | None = None
     capabilities: Capabilities | None = None
@@ -63,6 +72,10 @@ class Standing:
     left_bytes: int = 0
     behind_since_s: float | None = None
     """Since when something settled has been waiting to come home."""
+    silent_since_s: float | None = None
+    """Since when it does not answer; None: it does, or was not asked."""
+    bytes_per_s: float | None = None
+    """How fast the last sync was that moved enough to tell."""
     _began_s: float = 0.0
     _unreached: State | None = None
     waiting: bool = False
@@ -88,7 +101,7 @@ class Standing:
     # --- told by the runner -----------------------------------------------------------------------------------------------
 
     def reached(self, capabilities: Capabilities) -> None:
-        self.capabilities, self._unreached = capabilities, None
+        self.capabilities, self._unreached, self.silent_since_s = capabilities, None, None
         self.metrics.target_up(self.target.name, True)
         self.conditions.well(Scope.SOURCE)
         if capabilities.remedy:
@@ -103,6 +116,10 @@ class Standing:
         self._unreached = State.REFUSED if isinstance(error, REFUSALS) else State.UNREACHABLE
         if isinstance(error, SourceMissing):
             self._unreached = State.WAITING
+        if self._unreached is not State.UNREACHABLE:
+            self.silent_since_s = None
+        elif self.silent_since_s is None:
+            self.silent_since_s = self.clock.monotonic_s()
         self.metrics.target_up(self.target.name, False)
         self.watch_lives(False)
         self.broken(error)
@@ -112,6 +129,13 @@ class Standing:
         self.capabilities = None
         self.metrics.failed(self.target.name, error)
         self.watch_lives(False)
+
+    def sleeps(self) -> None:
+        """Nobody is there to answer, and its provider says why: no trouble, and nothing to log."""
+        self.capabilities, self._unreached, self.silent_since_s = None, State.WAITING, None
+        self.metrics.nobody_tries(self.target.name)
+        self.watch_lives(False)
+        self.conditions.dropped(Scope.SOURCE)
 
     def watch_lives(self, alive: bool, *, partly: bool = False) -> None:
         self.watching, self.partly_watched = alive, partly
@@ -138,6 +162,9 @@ class Standing:
         numbers, self.active = self.active.numbers if self.active else None, None
         if result.job.result is not None:
             self.metrics.sync_ended(self.target.name, result.job.result, self.clock.now_ns())
+            moved_bytes, took_s = result.job.result.bytes_transferred, result.job.result.duration_s
+            if moved_bytes >= MEASURED_BYTES and took_s > 0:
+                self.bytes_per_s = moved_bytes / took_s
         if result.error is None:
             self.last_sync_ns = self.clock.now_ns()
             self.seen_s = self._began_s if everything else self.seen_s
@@ -148,6 +175,12 @@ class Standing:
         elif numbers is not None:
             files = numbers.total_files - numbers.landed_files
             self._left(files, numbers.wanted_bytes - numbers.done_bytes, settled=files > 0)
+
+    def noticed_in_vain(self, entries: Sequence[Entry]) -> None:
+        """A line broke before these had come home, whom the watch had noticed: the next round finds them, if there is one."""
+        if entries:
+            size_bytes = sum(entry.stat.size_bytes for entry in entries)
+            self._left(max(self.left_files, len(entries)), max(self.left_bytes, size_bytes), settled=True)
 
     def held(self, hold: Hold | None) -> None:
         self.hold = hold
@@ -173,7 +206,24 @@ class Standing:
     # --- asked by everybody -----------------------------------------------------------------------------------------------
 
     @property
+    def source(self) -> SourceAddress:
+        """Where it is reached, or would be."""
+        current = self.instance.route.current if self.instance else None
+        return replace(current, path=self.target.source.path) if current else self.target.source
+
+    @property
+    def refused(self) -> bool:
+        return self._unreached is State.REFUSED
+
+    @property
+    def gone(self) -> bool:
+        """Its provider does not list it any more."""
+        return self.instance is not None and self.instance.known.gone_since_ns is not None
+
+    @property
     def state(self) -> State:
+        if self.gone and self.capabilities is None:
+            return State.LOST
         if self._unreached is not None:
             return self._unreached
         if self.active is not None and self.active.job.status is JobStatus.SCANNING:
@@ -189,6 +239,12 @@ class Standing:
         return numbers.total_files - numbers.landed_files, numbers.wanted_bytes - numbers.done_bytes
 
     @property
+    def rate_bytes_per_s(self) -> float | None:
+        """How fast files come, or came last; None before anything came."""
+        now = self.active.numbers.rate.bytes_per_s(self.clock.monotonic_s()) if self.active else 0.0
+        return now or self.bytes_per_s
+
+    @property
     def lag_s(self) -> float:
         """How long something settled has been waiting to come home; 0 = nothing waits."""
         return self.clock.monotonic_s() - self.behind_since_s if self.behind_since_s is not None else 0.0
@@ -196,6 +252,8 @@ class Standing:
     def refresh_metrics(self) -> None:
         """Right before the metrics page is read: what is so now."""
         name = self.target.name
+        if self.instance is not None:
+            self.metrics.instance_ends(name, self.instance.known.box.end_ns)
         self.metrics.backlog(name, *self.backlog)
         self.metrics.lag(name, self.lag_s or None)
         self.metrics.connections(name, self.connections)

@@ -45,6 +45,8 @@ class Watching:
         self._busy = busy
         self._closed: dict[SourcePath, Entry] = {}
         self._found: dict[SourcePath, Entry] = {}
+        self._unbrought: dict[SourcePath, Entry] = {}
+        """What was noticed on this line and is not home yet."""
         self._news = asyncio.Event()
         self._lines: set[asyncio.Task[None]] = set()
         """Those that bring something now."""
@@ -77,6 +79,8 @@ class Watching:
             for task in (listening, bringing):
                 task.cancel()
             await asyncio.gather(listening, bringing, return_exceptions=True)
+            self._standing.noticed_in_vain(list(self._unbrought.values()))
+            self._unbrought.clear()
         for task in (listening, bringing):
             if not task.cancelled():
                 task.result()
@@ -126,7 +130,9 @@ class Watching:
         if notice.overflow or len(self._closed) + len(self._found) > MOST_NOTICED:
             self._closed.clear()
             self._found.clear()
+            self._unbrought.clear()
             self._look_soon()
+        self._unbrought.update(self._closed | self._found)
         self._news.set()
 
     def _look_soon(self) -> None:
@@ -177,6 +183,9 @@ class Watching:
         else:
             if tally.failed:
                 self._look()
+            for entry in entries:
+                if entry.path not in waiting:
+                    self._unbrought.pop(entry.path, None)
             if waiting:
                 again = [entry for entry in entries if entry.path in waiting]
                 self._rest(again, min(waiting.values()), closed)

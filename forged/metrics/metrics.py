@@ -131,6 +131,25 @@ class Metrics:
         """Whether the source could be reached at the last attempt."""
         self._set(names.TARGET_UP, target, up)
 
+    def nobody_tries(self, target: str) -> None:
+        """Nobody is there to be reached: neither up nor down."""
+        self._gauges[names.TARGET_UP].remove_by_labels({"target": target})
+
+    def discovery_up(self, discovery: str, up: bool) -> None:
+        """Whether the last question which instances exist was answered."""
+        self._gauges[names.DISCOVERY_UP].labels(discovery).set(up)
+
+    def forget_discovery(self, discovery: str) -> None:
+        """It is configured no more."""
+        self._gauges[names.DISCOVERY_UP].remove_by_labels({"discovery": discovery})
+
+    def instance_ends(self, target: str, end_ns: int | None) -> None:
+        """When the rented instance ends by itself; None: it does not, or nobody says."""
+        if end_ns is None:
+            self._gauges[names.INSTANCE_END].remove_by_labels({"target": target})
+        else:
+            self._set(names.INSTANCE_END, target, end_ns / 1e9)
+
     def paused(self, target: str, paused: bool) -> None:
         """Whether a person has paused it."""
         self._set(names.TARGET_PAUSED, target, paused)

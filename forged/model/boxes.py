@@ -39,6 +39,24 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownBox:
+    """What is remembered of a box, over restarts: how it was last seen, and what it still had."""
+
+    box: Box
+    missed: int = 0
+    """Whole answers in a row that it was not in."""
+    missing_since_ns: int | None = None
+    """When the first of them came."""
+    gone_since_ns: int | None = None
+    """When it was decided that there is no such box any more."""
+    left_files: int = 0
+    """Files known there that were not home, at the last look."""
+    left_bytes: int = 0
+    unseen: bool = False
+    """It may hold what nobody has seen: it never came to a whole look, or it refused the last one."""
+
+
+@dataclass(frozen=True, slots=True)
 class Sighting:
     """A whole and successful answer: all boxes there are at that moment. No answer is an error, never an empty sighting."""
 

@@ -17,6 +17,12 @@ class EventKind(enum.Enum):
     SYNC_COMPLETE = "sync_complete"
     SYNC_FAILED = "sync_failed"
     TARGET_LOST = "target_lost"
+    TARGET_REFUSED = "target_refused"
+    TARGET_BACK = "target_back"
+    INSTANCE_ENDING = "instance_ending"
+    INSTANCE_EXTENDED = "instance_extended"
+    DISCOVERY_FAILED = "discovery_failed"
+    DISCOVERY_BACK = "discovery_back"
 
 
 @dataclass(frozen=True, slots=True)

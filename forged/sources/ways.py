@@ -11,17 +11,14 @@ import time
 from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
 from forged.model.errors import Lacking, NotSupported, SourceError, SourceLost
-from forged.model.files import Entry, ListingEnd, ListingPart, Problem, SamePart, Stat
+from forged.model.files import ListingEnd, ListingPart, SamePart
 from forged.model.paths import SourcePath
-from forged.model.places import Place
-from forged.model.removal import Removable, Removed
-from forged.model.transfer import Fetched, Request, Sink
 from forged.sources.agent.wire import Space
-from forged.sources.base import Capabilities, Hashed, Notices, Source
+from forged.sources.base import Capabilities, Source
+from forged.sources.coat import Coat
 
 ASK_AGAIN_S = 600.0
 """How long it is believed that a better way is not there. Asking costs a connection; who has installed python3 waits that long."""
@@ -68,23 +65,17 @@ class Memory:
         self._asked_s = self._monotonic_s()
 
 
-class BestWay:
+class BestWay(Coat):
     """A Source. `ways`: the best first."""
 
     def __init__(self, ways: Sequence[Way], memory: Memory) -> None:
+        super().__init__()
         self._ways, self._memory = ways, memory
-        self._body: Source | None = None
         self._number = 0
 
     @property
-    def _here(self) -> Source:
-        if self._body is None:
-            raise SourceLost("the source is not open")
-        return self._body
-
-    @property
     def capabilities(self) -> Capabilities:
-        can = self._here.capabilities
+        can = self._open.capabilities
         lacking = self._memory.lacking[: self._number]
         words = f"{can.transport} ({_all(lacking)} on the box)"
         return replace(can, transport=words, remedy=REMEDY if can.missing else "") if lacking else can
@@ -92,7 +83,7 @@ class BestWay:
     async def __aenter__(self) -> Self:
         """Raises what the body raises that is taken; NotSupported where there is none."""
         known = [] if self._memory.is_old else list(self._memory.lacking)
-        self._body, self._number = await self._first(known)
+        self.inside, self._number = await self._first(known)
         return self
 
     async def _first(self, lacking: list[str]) -> tuple[Source, int]:
@@ -112,11 +103,6 @@ class BestWay:
         self._memory.found(())
         raise NotSupported(f"there is no way to read this box: {_all(lacking)}", hint=last.hint if last else "") from last
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        body, self._body = self._body, None
-        if body is not None:
-            await body.__aexit__(kind, error, trace)
-
     # --- the calls --------------------------------------------------------------------------------------------------------
 
     async def list(
@@ -125,7 +111,7 @@ class BestWay:
         """Raises SourceLost before anything is listed when a better way has been found: the next connection takes it."""
         if self._number and self._memory.is_old and await self._is_there_a_better():
             raise SourceLost("the box can be reached in a better way now", hint="forged reconnects by itself")
-        async with aclosing(self._here.list(folders, known)) as parts:
+        async with aclosing(self._open.list(folders, known)) as parts:
             async for part in parts:
                 yield part
 
@@ -142,44 +128,11 @@ class BestWay:
             return True
         return False
 
-    async def fetch(self, batch: Sequence[Request], sink: Sink) -> AsyncGenerator[Fetched | Problem, None]:
-        async with aclosing(self._here.fetch(batch, sink)) as answers:
-            async for answer in answers:
-                yield answer
-
-    async def hash(self, entries: Sequence[Entry]) -> AsyncGenerator[Hashed | Problem, None]:
-        async with aclosing(self._here.hash(entries)) as answers:
-            async for answer in answers:
-                yield answer
-
-    async def look(self, paths: Sequence[SourcePath]) -> Sequence[Stat | Problem]:
-        return await self._here.look(paths)
-
-    async def resolve(self, folders: Sequence[bytes]) -> Sequence[Place | Problem]:
-        return await self._here.resolve(folders)
-
-    async def clock_ns(self) -> int:
-        return await self._here.clock_ns()
-
-    async def watch(self, folders: Sequence[SourcePath] = ()) -> AsyncGenerator[Notices, None]:
-        async with aclosing(self._here.watch(folders)) as answers:
-            async for notices in answers:
-                yield notices
-
     async def space(self) -> Space:
         """Free and total bytes of the disk that holds the root. Raises NotSupported where the body cannot say."""
-        if isinstance(self._here, Roomy):
-            return await self._here.space()
+        if isinstance(self._open, Roomy):
+            return await self._open.space()
         raise NotSupported("how full its disk is, only an agent tells")
-
-    async def remove(self, batch: Sequence[Removable]) -> Sequence[Removed]:
-        return await self._here.remove(batch)
-
-    async def remove_unguarded(self, batch: Sequence[Removable]) -> Sequence[Removed]:
-        return await self._here.remove_unguarded(batch)
-
-    async def remove_empty_folders(self, folders: Sequence[SourcePath]) -> Sequence[SourcePath]:
-        return await self._here.remove_empty_folders(folders)
 
 
 def _all(lacking: Sequence[str]) -> str:

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from forged.model.alarms import Alarm
+from forged.model.boxes import KnownBox
 from forged.model.events import Event, EventId, NewEvent
 from forged.model.files import Outline, Stat
 from forged.model.jobs import Job, JobId
@@ -109,6 +111,9 @@ class Outbox(Protocol):
     Ids ascend in the order of recording and are never given twice, not even after pruning.
     """
 
+    async def put(self, events: Sequence[NewEvent]) -> None:
+        """Puts events that belong to no row of a manifest, in this order, in one transaction; durable on return."""
+
     async def after(self, handler: str, limit: int) -> Sequence[Event]:
         """The next events that `handler` has not acknowledged, in order."""
 
@@ -152,6 +157,32 @@ class Destinations(Protocol):
     async def remember(self, dest: str, id: str) -> None: ...
 
 
+class Boxes(Protocol):
+    """Which boxes each discovery knows, over restarts: a provider that is down at the start takes no box away."""
+
+    async def known(self, discovery: str) -> Sequence[KnownBox]:
+        """All boxes of this discovery, in the order of their ids."""
+
+    async def remember(self, discovery: str, boxes: Sequence[KnownBox]) -> None:
+        """From now on these are the boxes of this discovery, and no others."""
+
+    async def keep_only(self, discoveries: Sequence[str]) -> None:
+        """Forgets the boxes of every other discovery."""
+
+
+class Alarms(Protocol):
+    """Which alarms are raised, over restarts: so that each is told once."""
+
+    async def raised(self) -> Sequence[Alarm]:
+        """All that are raised now, in no order."""
+
+    async def raise_(self, alarm: Alarm, events: Sequence[NewEvent]) -> None:
+        """Remembers it and puts its events into the outbox, in one transaction. One raised already keeps its time."""
+
+    async def end(self, alarm: Alarm, events: Sequence[NewEvent] = ()) -> None:
+        """Forgets it and puts these events into the outbox, in one transaction."""
+
+
 class Store(Protocol):
     """The whole memory. Open and closed by the app; every method raises StoreError when the database is in trouble."""
 
@@ -175,6 +206,12 @@ class Store(Protocol):
 
     @property
     def pins(self) -> PinKeeper: ...
+
+    @property
+    def boxes(self) -> Boxes: ...
+
+    @property
+    def alarms(self) -> Alarms: ...
 
     async def identity(self) -> str:
         """A random id (16 hex digits) of this memory, made once: it keeps our staging areas apart from another forged's."""

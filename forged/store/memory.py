@@ -8,6 +8,8 @@ from itertools import count
 
 from msgspec.structs import replace
 
+from forged.model.alarms import Alarm, AlarmKind
+from forged.model.boxes import KnownBox
 from forged.model.errors import StoreError
 from forged.model.events import Event, EventId, NewEvent
 from forged.model.files import Entry, Outline, Stat
@@ -40,6 +42,10 @@ class MemoryOutbox:
 
     def append(self, events: Sequence[NewEvent]) -> None:
         self._events += [Event(EventId(next(self._ids)), e.kind, e.target, e.at_ns, e.key, e.body) for e in events]
+
+    async def put(self, events: Sequence[NewEvent]) -> None:
+        self._open.check()
+        self.append(events)
 
     async def after(self, handler: str, limit: int) -> Sequence[Event]:
         self._open.check()
@@ -242,6 +248,49 @@ class MemoryDestinations:
         self._ids[dest] = id
 
 
+class MemoryBoxes:
+    """See store/base.Boxes."""
+
+    def __init__(self, open: _Open) -> None:
+        self._open = open
+        self._known: dict[str, list[KnownBox]] = {}
+
+    async def known(self, discovery: str) -> Sequence[KnownBox]:
+        self._open.check()
+        return list(self._known.get(discovery, []))
+
+    async def remember(self, discovery: str, known: Sequence[KnownBox]) -> None:
+        self._open.check()
+        self._known[discovery] = sorted(known, key=lambda one: one.box.id)
+
+    async def keep_only(self, discoveries: Sequence[str]) -> None:
+        self._open.check()
+        self._known = {name: known for name, known in self._known.items() if name in discoveries}
+
+
+class MemoryAlarms:
+    """See store/base.Alarms."""
+
+    def __init__(self, open: _Open, outbox: MemoryOutbox) -> None:
+        self._open = open
+        self._outbox = outbox
+        self._raised: dict[tuple[AlarmKind, str], Alarm] = {}
+
+    async def raised(self) -> Sequence[Alarm]:
+        self._open.check()
+        return list(self._raised.values())
+
+    async def raise_(self, alarm: Alarm, events: Sequence[NewEvent]) -> None:
+        self._open.check()
+        self._raised.setdefault((alarm.kind, alarm.subject), alarm)
+        self._outbox.append(events)
+
+    async def end(self, alarm: Alarm, events: Sequence[NewEvent] = ()) -> None:
+        self._open.check()
+        self._raised.pop((alarm.kind, alarm.subject), None)
+        self._outbox.append(events)
+
+
 class MemoryStore:
     """See store/base.Store."""
 
@@ -254,6 +303,8 @@ class MemoryStore:
         self.limits = MemoryLimits(self._open)
         self.destinations = MemoryDestinations(self._open)
         self.pins = MemoryPins(self._open)
+        self.boxes = MemoryBoxes(self._open)
+        self.alarms = MemoryAlarms(self._open, self.outbox)
 
     async def identity(self) -> str:
         self._open.check()

@@ -13,10 +13,14 @@ from forged.store.schema import outbox, positions
 
 
 class SqlOutbox:
-    """The promises are in store/base.Outbox. Events come in through `append`, within the transaction of the fact they tell."""
+    """The promises are in store/base.Outbox. Facts bring their events in through `append`, within their own transaction."""
 
     def __init__(self, border: Border) -> None:
         self._border = border
+
+    async def put(self, events: Sequence[NewEvent]) -> None:
+        async with self._border.writing() as connection:
+            await append(connection, events)
 
     async def after(self, handler: str, limit: int) -> Sequence[Event]:
         place = sa.select(positions.c.upto).where(positions.c.handler == handler).scalar_subquery()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-HEAD = "0003"
+HEAD = "0004"
 """The revision that this module describes: the newest one in migrations/versions."""
 
 metadata = sa.MetaData()
@@ -140,6 +140,32 @@ destinations = sa.Table(
     metadata,
     sa.Column("dest", AnyText, primary_key=True),
     sa.Column("id", sa.Text, nullable=False),
+)
+
+boxes = sa.Table(
+    "boxes",
+    metadata,
+    sa.Column("discovery", sa.Text, primary_key=True),
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("addresses", sa.Text, nullable=False),  # a JSON array of arrays: kind, host, port, user
+    sa.Column("label", AnyText),
+    sa.Column("end_ns", sa.BigInteger),
+    sa.Column("why", AnyText, nullable=False),
+    sa.Column("missed", sa.BigInteger, nullable=False),
+    sa.Column("missing_since_ns", sa.BigInteger),
+    sa.Column("gone_since_ns", sa.BigInteger),
+    sa.Column("left_files", sa.BigInteger, nullable=False),
+    sa.Column("left_bytes", sa.BigInteger, nullable=False),
+    sa.Column("unseen", sa.Boolean, nullable=False),
+)
+
+alarms = sa.Table(
+    "alarms",
+    metadata,
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("subject", sa.Text, primary_key=True),
+    sa.Column("since_ns", sa.BigInteger, nullable=False),
 )
 
 identity = sa.Table(

@@ -7,6 +7,7 @@ import secrets
 import sqlalchemy as sa
 
 from forged.store.border import Border
+from forged.store.boxes import SqlAlarms, SqlBoxes
 from forged.store.flags import SqlDestinations, SqlFlags, SqlLimits, SqlPins
 from forged.store.jobs import SqlJobs
 from forged.store.journal import Journaled
@@ -27,6 +28,8 @@ class SqlStore:
         self.limits = SqlLimits(border)
         self.destinations = SqlDestinations(border)
         self.pins = SqlPins(border)
+        self.boxes = SqlBoxes(border)
+        self.alarms = SqlAlarms(border)
 
     async def identity(self) -> str:
         async with self._border.reading() as connection:

@@ -51,6 +51,10 @@ def target(name: str = "forge", **changes: Any) -> rpc.Target:
         "backlog_bytes": 0,
         "lag_seconds": 0.0,
         "free_bytes": 1_200_000_000_000,
+        "discovery": None,
+        "instance": None,
+        "label": None,
+        "ends_at": None,
         "problems": [],
     }
     return {**row, **changes}  # type: ignore[typeddict-item]
@@ -106,6 +110,7 @@ DAEMON: rpc.DaemonStatus = {
     "jobs_active": 0,
     "connections": 1,
     "last_reload": None,
+    "discoveries": [],
     "problems": [],
 }
 

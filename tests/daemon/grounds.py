@@ -9,24 +9,32 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
+from forged.daemon.alarms import Watchman
 from forged.daemon.app import App
+from forged.daemon.bell import Bell
+from forged.daemon.discoveries import Discoveries
 from forged.daemon.fleet import Fleet, Member
 from forged.daemon.jobbook import ActiveJob, JobBook
 from forged.destination.memory import MemoryDestination
-from forged.kit.budget import ANY_PORTION_BYTES
+from forged.discovery.memory import MemoryDiscovery
+from forged.kit.budget import ANY_PORTION_BYTES, Room
 from forged.metrics.metrics import Metrics
+from forged.model.events import NewEvent
 from forged.model.jobs import Job
 from forged.model.manifest import ManifestName
 from forged.model.observer import Observer
-from forged.model.settings import Config, DaemonSettings, IngestSettings, StateSettings
+from forged.model.settings import CommandDiscovery, Config, DaemonSettings, DiscoverySettings, IngestSettings, StateSettings
 from forged.model.target import SourceAddress, SourceKind, Target, TargetName, Timing
 from forged.rules.selection import Selector
+from forged.sources.base import Source
 from forged.sources.memory import MemorySource
 from forged.sources.memory_box import MemoryBox
 from forged.sources.memory_faults import Fault
 from forged.sources.retrying import Retrying, RetryPolicy
+from forged.sources.routed import Route, Routed
 from forged.store.memory import MemoryStore
 from forged.sync.doors import Doors
+from tests.daemon.network import Knocking, Network
 from tests.support.virtual import BEGAN_NS, LoopClock
 from tests.support.world import TARGET, Facts
 
@@ -82,12 +90,29 @@ def target(name: str = "box", **changes: Any) -> Target:
     return replace(made, **changes)
 
 
+class Beside(MemoryDestination):
+    """The same folder for another target: boxes of one template share their home, and have staging areas of their own."""
+
+    def __init__(self, first: MemoryDestination) -> None:
+        self._first = first
+        super().__init__(first.room)
+        self.files, self.id = first.files, first.id
+
+    @property
+    def room(self) -> Room:
+        return self._first.room
+
+    @room.setter
+    def room(self, room: Room) -> None:
+        """The first one's counts."""
+
+
 class Grounds:
     """Boxes by target name; what is at home, and what was said and told."""
 
-    def __init__(self, *faults: Fault) -> None:
+    def __init__(self, *faults: Fault, store: MemoryStore | None = None) -> None:
         self.clock = LoopClock()
-        self.store = MemoryStore()
+        self.store = store or MemoryStore()
         self.heard = Heard()
         self.facts = Facts()
         self.metrics = Metrics(self.clock, version="0")
@@ -100,6 +125,21 @@ class Grounds:
         self.capabilities: dict[str, bool] = {}
         self.jobs = JobBook(self.store, self.clock, self._progressed, lambda job, kept: self.ended.append((job, kept)))
         self.fleet = Fleet(cast("App", self), self.jobs, self.metrics, self.heard, self.facts)
+        self.rung: list[NewEvent] = []
+        self.bell = Bell(self.store.alarms, self.clock, self.rung.append)
+        self.watchman = Watchman(self.fleet, self.bell, self.clock, self.heard)
+        self.network = Network()
+        self.providers: dict[str, MemoryDiscovery] = {}
+        self.discoveries = Discoveries(
+            lambda settings: self.provider(settings.name),
+            self.store,
+            self.fleet,
+            self.bell,
+            self.metrics,
+            self.clock,
+            self.heard,
+            chance=lambda: 0.5,
+        )
 
     def _progressed(self, active: ActiveJob, stage: Job) -> None:
         self.told.append(stage)
@@ -107,10 +147,13 @@ class Grounds:
     # --- the face of an App -----------------------------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def doors(self, target: Target, observer: Observer, *, patient_opening: bool) -> AsyncIterator[Doors]:
-        home = self.home(target.name)
+    async def doors(
+        self, target: Target, observer: Observer, *, patient_opening: bool, route: Route | None = None
+    ) -> AsyncIterator[Doors]:
+        home = self.home(target.name) if route is None else Beside(self.home(target.home.dest.name))
+        make = (lambda: self._made(target.name)) if route is None else (lambda: Routed(route, lambda at: self._at(target, at)))
         source = Retrying(
-            lambda: self._made(target.name),
+            make,
             RetryPolicy(target.transfer.retry_attempts, delay_s=1.0, patient_opening=patient_opening),
             target=target.name,
             clock=self.clock,
@@ -122,6 +165,10 @@ class Grounds:
     def _made(self, name: str) -> MemorySource:
         self.opened.append(name)
         return MemorySource(self.box(name), *self.faults, **self.capabilities)
+
+    def _at(self, target: Target, address: SourceAddress) -> Source:
+        """The source of a discovered box: whoever is at that address, if he shows the key that is known."""
+        return Knocking(self.network, target.manifest, replace(address, path=""), *self.faults)
 
     # --- for tests --------------------------------------------------------------------------------------------------------
 
@@ -142,8 +189,15 @@ class Grounds:
     def member(self, name: str = "box") -> Member:
         return self.fleet.find(name)
 
-    async def apply(self, *targets: Target, ingests: tuple[IngestSettings, ...] = ()) -> None:
-        await self.fleet.apply(config(*targets, ingests=ingests))
+    async def apply(
+        self, *targets: Target, ingests: tuple[IngestSettings, ...] = (), discoveries: tuple[DiscoverySettings, ...] = ()
+    ) -> None:
+        made = config(*targets, ingests=ingests, discoveries=discoveries)
+        await self.fleet.apply(made)
+        await self.discoveries.apply(made)
+
+    def provider(self, name: str = "cloud") -> MemoryDiscovery:
+        return self.providers.setdefault(name, MemoryDiscovery())
 
     async def synced(self, name: str = "box") -> Job:
         """A person's sync, to its end."""
@@ -152,9 +206,23 @@ class Grounds:
         return active.job
 
 
-def config(*targets: Target, ingests: tuple[IngestSettings, ...] = ()) -> Config:
+def config(*targets: Target, ingests: tuple[IngestSettings, ...] = (), discoveries: tuple[DiscoverySettings, ...] = ()) -> Config:
     daemon = DaemonSettings(Path("/state"), Path("/state/forged.sock"))
-    return Config(Path("forged.toml"), daemon, StateSettings(Path("/state/forged.db")), targets=targets, ingests=ingests)
+    state = StateSettings(Path("/state/forged.db"))
+    return Config(Path("forged.toml"), daemon, state, targets=targets, ingests=ingests, discoveries=discoveries)
+
+
+def discovery(name: str = "cloud", **changes: Any) -> DiscoverySettings:
+    """A discovery that is asked every 20 s and makes targets as `target` does."""
+    template = target(name, timing=Timing(poll_s=30.0, watch=True))
+    template = replace(template, source=SourceAddress(SourceKind.SSH, "/out"), **changes)
+    return DiscoverySettings(name, CommandDiscovery(("list-boxes",)), template, every_s=20.0)
+
+
+def address(text: str) -> SourceAddress:
+    """`host:port`."""
+    host, port = text.split(":")
+    return SourceAddress(SourceKind.SSH, "", host, "root", int(port))
 
 
 @asynccontextmanager
@@ -166,6 +234,7 @@ async def grounds(*targets: Target, faults: tuple[Fault, ...] = ()) -> AsyncIter
     try:
         yield made
     finally:
+        await made.discoveries.stop()
         await made.fleet.stop()
         assert made.jobs.active == {}, "a job without an end"
 

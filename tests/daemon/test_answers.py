@@ -82,7 +82,7 @@ async def test_pages_of_changes_and_of_a_comparison_add_up_too() -> None:
         paths = await a_hostile_box(world, 300)
         for n in range(600):
             world.box().link(b"link %d" % n)
-        files, targets = FileMethods(world.fleet, world.store), TargetMethods(world.fleet, world)  # type: ignore[arg-type]
+        files, targets = FileMethods(world.fleet, world.store), TargetMethods(world.fleet, world.discoveries, world)  # type: ignore[arg-type]
         seen, cursor = 0, None
         while True:
             page = await files.changes("box", limit=500, cursor=cursor)
@@ -118,7 +118,7 @@ async def test_a_cleanup_and_a_drain_name_what_fits_and_count_the_rest() -> None
         assert size(dry) <= LINE_MOST_BYTES
         assert dry["files_deleted"] == 300 > len(dry["removed"]) > 10
         world.home().files.clear()
-        drained = await TargetMethods(world.fleet, world).drain("box")  # type: ignore[arg-type]
+        drained = await TargetMethods(world.fleet, world.discoveries, world).drain("box")  # type: ignore[arg-type]
         assert size(drained) <= LINE_MOST_BYTES
         assert drained["safe_to_destroy"] is False
 
@@ -142,7 +142,7 @@ async def test_targets_with_long_troubles_come_on_pages() -> None:
     trouble = SourceUnreachable("\U0001f4a5" * 40_000, hint="\U0001f4a5" * 40_000)
     names = [f"box{n}" for n in range(500)]
     async with grounds(*(target(name) for name in names), faults=(RefuseConnections(10**9, trouble),)) as world:
-        methods = TargetMethods(world.fleet, world)  # type: ignore[arg-type]
+        methods = TargetMethods(world.fleet, world.discoveries, world)  # type: ignore[arg-type]
         found: list[str] = []
         cursor = None
         while True:
@@ -207,13 +207,13 @@ async def test_a_cursor_that_is_none_of_ours_is_said_to_be_so() -> None:
         await world.synced()
         for cursor in ("?", "Ly8=", "L3g="):
             with pytest.raises(ForgedError, match="cursor"):
-                await TargetMethods(world.fleet, world).verify("box", cursor=cursor)  # type: ignore[arg-type]
+                await TargetMethods(world.fleet, world.discoveries, world).verify("box", cursor=cursor)  # type: ignore[arg-type]
 
 
 @virtual
 async def test_parameters_that_cannot_be_read_are_said_to_be_so() -> None:
     async with grounds(target()) as world:
-        files, targets = FileMethods(world.fleet, world.store), TargetMethods(world.fleet, world)  # type: ignore[arg-type]
+        files, targets = FileMethods(world.fleet, world.store), TargetMethods(world.fleet, world.discoveries, world)  # type: ignore[arg-type]
         with pytest.raises(ForgedError, match="no base64"):
             await files.list_files("box", cursor="é")
         with pytest.raises(ForgedError, match="no base64"):

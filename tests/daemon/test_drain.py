@@ -13,7 +13,7 @@ from tests.support.virtual import virtual
 
 
 async def drained(world: Grounds, timeout: str = "1h") -> rpc.Drained:
-    return await TargetMethods(world.fleet, world).drain("box", timeout)  # type: ignore[arg-type]
+    return await TargetMethods(world.fleet, world.discoveries, world).drain("box", timeout)  # type: ignore[arg-type]
 
 
 @virtual

@@ -78,6 +78,10 @@ TARGET = {
     "backlog_bytes",
     "lag_seconds",
     "free_bytes",
+    "discovery",
+    "instance",
+    "label",
+    "ends_at",
     "problems",
 }
 KEYS: list[tuple[str, str, set[str]]] = [

@@ -47,7 +47,7 @@ class Reloading:
         self.store = ConfigStore(first)
         self.notified = Notified()
         clock, log, metrics = world.clock, world.heard, world.metrics
-        self.reloader = Reloader(self._read, self.store, world.fleet, metrics, self.notified, clock, log)
+        self.reloader = Reloader(self._read, self.store, world.fleet.difference, metrics, self.notified, clock, log)
 
     def _read(self) -> Config:
         if self.trouble is not None:

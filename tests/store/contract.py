@@ -7,12 +7,15 @@ from dataclasses import replace
 import pytest
 from msgspec import structs
 
+from forged.model.alarms import Alarm, AlarmKind
+from forged.model.boxes import Box, BoxId, BoxState, KnownBox
 from forged.model.errors import StoreError
 from forged.model.events import EventId
 from forged.model.files import Entry, Stat
 from forged.model.jobs import JobId, JobResult, JobStatus
 from forged.model.manifest import AtSource, Hold, HostKeyPin, ManifestRow, Pause
 from forged.model.paths import SourcePath, source_path
+from forged.model.target import SourceAddress, SourceKind
 from forged.store.base import JOBS_KEPT, Store
 from forged.store.journal import MOST_PATHS
 from tests.store.samples import COMFY, FORGE, event, job, row
@@ -285,6 +288,13 @@ class OutboxContract:
         assert [e.id for e in got] == sorted({e.id for e in got})
         assert [e.body for e in await store.outbox.after("catalog", 2)] == ["1", "2"]
 
+    async def test_events_of_no_row_come_in_between_the_others(self, store: Store) -> None:
+        await store.manifest.record(FORGE, [row(b"a.png")], [event("1")])
+        await store.outbox.put([event("2"), event("3", key="")])
+        await store.outbox.put([])
+        await store.manifest.record(FORGE, [row(b"b.png")], [event("4")])
+        assert [e.body for e in await store.outbox.after("catalog", 10)] == ["1", "2", "3", "4"]
+
     async def test_an_event_is_answered_exactly(self, store: Store) -> None:
         odd = event('{"prompt": "\ud800 \x00 é"}', key="out/\udcff.png")
         await store.manifest.record(FORGE, [], [odd])
@@ -412,6 +422,51 @@ class NamesContract:
         assert await store.identity() == identity
 
 
+def known(id: str, **changes: object) -> KnownBox:
+    direct = SourceAddress(SourceKind.SSH, "", "1.2.3.4", "root", 40022)
+    proxy = SourceAddress(SourceKind.SSH, "", "ssh5.example", None, None)
+    box = Box(BoxId(id), BoxState.RUNNING, (direct, proxy), "é\udcff", 2**62, "why \udc80")
+    return replace(KnownBox(box), **changes)  # type: ignore[arg-type]
+
+
+class BoxesContract:
+    async def test_boxes_are_answered_exactly_in_the_order_of_their_ids(self, store: Store) -> None:
+        bare = KnownBox(Box(BoxId("a"), BoxState.STOPPED))
+        gone = known("b", missed=3, missing_since_ns=1, gone_since_ns=2, left_files=7, left_bytes=2**60, unseen=True)
+        await store.boxes.remember("vast", [gone, bare])
+        assert await store.boxes.known("vast") == [bare, gone]
+        assert await store.boxes.known("runpod") == []
+
+    async def test_what_is_not_among_them_any_more_is_forgotten(self, store: Store) -> None:
+        await store.boxes.remember("vast", [known("a"), known("b")])
+        await store.boxes.remember("runpod", [known("a")])
+        await store.boxes.remember("vast", [known("b", missed=1)])
+        assert await store.boxes.known("vast") == [known("b", missed=1)]
+        assert await store.boxes.known("runpod") == [known("a")]
+        await store.boxes.remember("vast", [])
+        assert await store.boxes.known("vast") == []
+
+    async def test_boxes_of_other_discoveries_can_be_forgotten(self, store: Store) -> None:
+        for name in ("vast", "runpod", "mine"):
+            await store.boxes.remember(name, [known("a")])
+        await store.boxes.keep_only(["vast", "mine", "new"])
+        assert [len(await store.boxes.known(name)) for name in ("vast", "runpod", "mine")] == [1, 0, 1]
+        await store.boxes.keep_only([])
+        assert await store.boxes.known("vast") == []
+
+    async def test_an_alarm_lasts_until_it_ends_and_its_events_are_in_the_outbox(self, store: Store) -> None:
+        lost, ending = Alarm(AlarmKind.LOST, "vast@1", 5), Alarm(AlarmKind.ENDING, "vast@1", 6)
+        assert await store.alarms.raised() == []
+        await store.alarms.raise_(lost, [event("lost")])
+        await store.alarms.raise_(replace(lost, since_ns=9), [])
+        await store.alarms.raise_(ending, [event("ending")])
+        assert {one.kind: one for one in await store.alarms.raised()} == {lost.kind: lost, ending.kind: ending}
+        await store.alarms.end(lost, [event("back")])
+        await store.alarms.end(lost)
+        assert await store.alarms.raised() == [ending]
+        assert [e.body for e in await store.outbox.after("catalog", 10)] == ["lost", "ending", "back"]
+
+
 class ClosingContract:
     async def test_after_closing_every_call_is_refused(self, store: Store) -> None:
         await store.close()
@@ -425,11 +480,14 @@ class ClosingContract:
             store.limits.kept(),
             store.pins.pinned(FORGE),
             store.destinations.known_id("/srv"),
+            store.boxes.known("vast"),
+            store.alarms.raised(),
+            store.outbox.put([event()]),
             store.identity(),
         ):
             with pytest.raises(StoreError, match="closed"):
                 await call
 
 
-class StoreContract(ManifestContract, JournalContract, OutboxContract, JobsContract, NamesContract, ClosingContract):
+class StoreContract(ManifestContract, JournalContract, OutboxContract, JobsContract, NamesContract, BoxesContract, ClosingContract):
     """The whole suite. Inherit it beside a fixture `store` that opens an empty one."""

@@ -6,7 +6,10 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from forged.model.alarms import Alarm, AlarmKind
+from forged.model.boxes import Box, BoxId, BoxState, KnownBox
 from forged.model.manifest import AtSource, Hold, HostKeyPin, ManifestRow, Pause
+from forged.model.target import SourceAddress, SourceKind
 from forged.store.sql import SqlStore
 from forged.store.sqlite import open_store
 from tests.store.samples import COMFY, FORGE, event, job, row
@@ -31,6 +34,9 @@ async def filled(file: Path) -> list[ManifestRow]:
     await store.destinations.remember("/srv/nas", "marker")
     await store.limits.keep("forge", "5MB/s")
     await store.jobs.save(job(1))
+    box = Box(BoxId("7"), BoxState.RUNNING, (SourceAddress(SourceKind.SSH, "", "1.2.3.4"),), "mine", 5, "why")
+    await store.boxes.remember("vast", [KnownBox(box)])
+    await store.alarms.raise_(Alarm(AlarmKind.LOST, "vast@7", 7), [])
     versions = await all_versions(store)
     await store.close()
     return versions

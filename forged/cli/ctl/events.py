@@ -16,7 +16,10 @@ from forged.cli.telling import Tone, line, say
 if TYPE_CHECKING:
     from forged.model import rpc
 
-TONES = {"sync_failed": Tone.BAD, "target_lost": Tone.BAD}
+TONES = {
+    **dict.fromkeys(("sync_failed", "target_lost", "target_refused", "instance_ending", "discovery_failed"), Tone.BAD),
+    **dict.fromkeys(("target_back", "instance_extended", "discovery_back"), Tone.GOOD),
+}
 
 
 @click.command()
@@ -52,8 +55,10 @@ def tell(asking: Asking, event: rpc.Event) -> None:
 
 
 def text(event: rpc.Event) -> str:
-    """`2026-11-23 07:41:05  forge  file synced  folder/name.png`."""
-    return "  ".join([clock(event["at"]), event["target"], event["kind"].replace("_", " "), event["key"]]).rstrip()
+    """`2026-11-23 07:41:05  forge  file synced  folder/name.png`. An alarm has a sentence in the place of the key."""
+    message = event["body"].get("message")
+    what = message if isinstance(message, str) else event["key"]
+    return "  ".join([clock(event["at"]), event["target"], event["kind"].replace("_", " "), what]).rstrip()
 
 
 def tone(event: rpc.Event) -> Tone:

@@ -35,7 +35,7 @@ def picture(view: View, columns: int, rows: int) -> RenderableType:
     parts += drawn(status.lines_of(view.targets, status.rates(view.jobs), at))
     if view.jobs:
         parts += [Text(""), bars(view.jobs, columns)]
-    troubled = status.troubles(view.targets, view.daemon, at) if view.daemon else []
+    troubled = status.alarms(view.targets, at) + (status.troubles(view.targets, view.daemon, at) if view.daemon else [])
     parts += drawn(troubled)
     taken = 3 + len(view.targets) + (1 + len(view.jobs) if view.jobs else 0) + len(troubled)
     return Group(*parts, *recent(view.recent, max(rows - taken - 2, FEWEST_RECENT)))

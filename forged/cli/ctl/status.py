@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from forged.cli.ctl.asking import WELL, Asking, command
-from forged.cli.ctl.words import NOTHING, UNKNOWN, age_s, brief, counted, now, problems, safe
+from forged.cli.ctl.words import NOTHING, UNKNOWN, age_s, ago, brief, counted, now, problems, safe, since_s
 from forged.cli.telling import Line, Tone, columns, line
 from forged.kit.units import human_duration, human_rate, human_size
 
@@ -22,7 +22,17 @@ if TYPE_CHECKING:
 
 HEAD = ("target", "state", "last sync", "backlog", "lag", "rate", "free")
 RIGHT = frozenset({4, 5, 6})
-TONES = {"unreachable": Tone.BAD, "refused": Tone.BAD, "waiting": Tone.WARN, "scanning": Tone.GOOD, "transferring": Tone.GOOD}
+ALARMS = ("lost", "ending")
+"""Kinds of problems that stand above everything else: files are about to be out of reach."""
+
+TONES = {
+    "lost": Tone.BAD,
+    "unreachable": Tone.BAD,
+    "refused": Tone.BAD,
+    "waiting": Tone.WARN,
+    "scanning": Tone.GOOD,
+    "transferring": Tone.GOOD,
+}
 MB = 1_000_000
 """`transfer_rate_mbps` counts in these."""
 
@@ -53,12 +63,41 @@ def rates(progress: Sequence[tuple[str, rpc.Progress]]) -> Rates:
 
 def board(targets: Sequence[rpc.Target], fast: Rates, daemon: rpc.DaemonStatus, at: datetime) -> list[Line]:
     """The whole screen."""
-    told = [*lines_of(targets, fast, at), line(""), line(summary(daemon, at), Tone.QUIET)]
-    return [*told, *limited(targets), *troubles(targets, daemon, at)]
+    table = [*lines_of(targets, fast, at, bool(daemon["discoveries"])), line("")]
+    asked = [discovered(one, at) for one in daemon["discoveries"]]
+    return [
+        *alarms(targets, at),
+        *table,
+        line(summary(daemon, at), Tone.QUIET),
+        *asked,
+        *limited(targets),
+        *troubles(targets, daemon, at),
+    ]
 
 
-def lines_of(targets: Sequence[rpc.Target], fast: Rates, at: datetime) -> list[Line]:
-    """The table, a row for each target."""
+def alarms(targets: Sequence[rpc.Target], at: datetime) -> list[Line]:
+    """What cannot wait, above everything else."""
+    lines = []
+    for target in targets:
+        lines += problems(target["name"], [one for one in target["problems"] if one["kind"] in ALARMS], at)
+    return [*lines, line("")] if lines else []
+
+
+def discovered(one: rpc.Discovery, at: datetime) -> Line:
+    """A discovery in one line: when it was asked, how many boxes there are, when it asks again."""
+    answered = f"asked {ago(one['answered_at'], at)}" if one["answered_at"] else "not answered yet"
+    if one["up"] is False:
+        answered = f"no answer (the last {ago(one['answered_at'], at)})" if one["answered_at"] else "no answer yet"
+    gone = f" ({one['gone']} gone)" if one["gone"] else ""
+    again = f", again in {brief(-seconds)}" if one["next_at"] and (seconds := since_s(one["next_at"], at)) < 0 else ""
+    text = f"discovery {one['name']} ({one['type']}): {counted(one['boxes'], 'box', 'boxes')}{gone}, {answered}{again}"
+    return line(text, Tone.BAD if one["up"] is False else Tone.QUIET)
+
+
+def lines_of(targets: Sequence[rpc.Target], fast: Rates, at: datetime, discovering: bool = False) -> list[Line]:
+    """The table, a row for each target. `discovering`: boxes may come by themselves."""
+    if not targets and discovering:
+        return [line("no boxes yet", Tone.QUIET)]
     if not targets:
         return [line("no targets yet: `forged probe URL` prints a [[target]] to paste", Tone.WARN)]
     rows = [[safe(cell) for cell in row(target, fast.get(target["name"], 0.0), at)] for target in targets]
@@ -117,8 +156,10 @@ def limited(targets: Sequence[rpc.Target]) -> list[Line]:
 
 
 def troubles(targets: Sequence[rpc.Target], daemon: rpc.DaemonStatus, at: datetime) -> list[Line]:
-    """What is wrong: the daemon's first, then target by target."""
+    """What is wrong beside the alarms: the daemon's first, then discoveries, then target by target."""
     lines = problems("forged", daemon["problems"], at)
+    for discovery in daemon["discoveries"]:
+        lines += problems(f"discovery {discovery['name']}", discovery["problems"], at)
     for target in targets:
-        lines += problems(target["name"], target["problems"], at)
+        lines += problems(target["name"], [one for one in target["problems"] if one["kind"] not in ALARMS], at)
     return [line(""), *lines] if lines else []

@@ -57,7 +57,12 @@ def now() -> datetime:
 
 def age_s(time: str, at: datetime) -> float:
     """Seconds from an RFC 3339 time to `at`; never negative, since clocks disagree by a little."""
-    return max((at - datetime.fromisoformat(time)).total_seconds(), 0.0)
+    return max(since_s(time, at), 0.0)
+
+
+def since_s(time: str, at: datetime) -> float:
+    """Seconds from an RFC 3339 time to `at`; negative before it."""
+    return (at - datetime.fromisoformat(time)).total_seconds()
 
 
 def brief(duration_s: float) -> str:
@@ -76,9 +81,9 @@ def clock(time: str) -> str:
     return f"{datetime.fromisoformat(time).astimezone():%Y-%m-%d %H:%M:%S}"
 
 
-def counted(number: int, noun: str) -> str:
-    """`1 file`, `1,200 files`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def counted(number: int, noun: str, several: str = "") -> str:
+    """`1 file`, `1,200 files`; `2 boxes` with `several`."""
+    return f"{number:,} {noun if number == 1 else several or noun + 's'}"
 
 
 def safe(text: str) -> str:

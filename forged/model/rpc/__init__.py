@@ -34,6 +34,7 @@ from forged.model.rpc.jobs import Job, JobResult, Jobs, Progress, Status, SyncPr
 from forged.model.rpc.service import (
     ConfigValue,
     DaemonStatus,
+    Discovery,
     EffectiveConfig,
     Event,
     EventsSubscribed,
@@ -50,6 +51,7 @@ __all__ = [
     "Compared",
     "ConfigValue",
     "DaemonStatus",
+    "Discovery",
     "Done",
     "Drained",
     "EffectiveConfig",

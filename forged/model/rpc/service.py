@@ -75,6 +75,25 @@ class LastReload(TypedDict):
     message: str
 
 
+class Discovery(TypedDict):
+    """How one discovery stands. `asked_at`: when the last question began; `answered_at`: when the last whole answer came, in this
+    life of the daemon; `next_at`: when the next question comes, null while one is under way.
+
+    `up`: the last question was answered; null before the first. `boxes`: how many are known, `gone` of them only as what is left of
+    them. `problems`: what is wrong with it.
+    """
+
+    name: str
+    type: str
+    up: bool | None
+    asked_at: str | None
+    answered_at: str | None
+    next_at: str | None
+    boxes: int
+    gone: int
+    problems: list[Problem]
+
+
 class DaemonStatus(TypedDict):
     """`daemon.status`. `metrics` is the page's address, null when it is off. `problems` are those that concern no single target."""
 
@@ -90,6 +109,7 @@ class DaemonStatus(TypedDict):
     jobs_active: int
     connections: int
     last_reload: LastReload | None
+    discoveries: list[Discovery]
     problems: list[Problem]
 
 

@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 
 from forged.model.rpc.basic import Path, PathWhy, Problem
 
-State = Literal["idle", "scanning", "transferring", "waiting", "unreachable", "refused"]
+State = Literal["idle", "scanning", "transferring", "waiting", "unreachable", "refused", "lost"]
 
 
 class Target(TypedDict):
@@ -17,6 +17,8 @@ class Target(TypedDict):
     A held target has a problem of the kind `held`, whose message is the reason. `last_sync` is the end of the last sync that went
     well. `lag_seconds`: age of the oldest settled file that is not home yet; 0 when all are home. `watch`: a watch is active.
     `transport`: how the source is reached, in words (`sftp`); `missing`: what it cannot do there, in words.
+    `discovery`, `instance` (the provider's id), `label` and `ends_at` are of boxes that a discovery found. `lost`: its provider
+    does not list it any more, and not all of it is home. Alarms (`lost`, `ending`) come first in `problems`.
     """
 
     name: str
@@ -35,6 +37,10 @@ class Target(TypedDict):
     backlog_bytes: int | None
     lag_seconds: float | None
     free_bytes: int | None
+    discovery: str | None
+    instance: str | None
+    label: str | None
+    ends_at: str | None
     problems: list[Problem]
 
 

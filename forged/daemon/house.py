@@ -1,0 +1,128 @@
+"""The parts of a running daemon, put together: who knows whom. When they begin and end is `main`'s story."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import forged
+from forged.config.store import ConfigStore
+from forged.control.publisher import Publisher
+from forged.control.registry import Registry
+from forged.control.server import Server
+from forged.daemon.adhoc import AdHoc
+from forged.daemon.alarms import Watchman
+from forged.daemon.app import App
+from forged.daemon.bell import Bell
+from forged.daemon.couriers import Couriers
+from forged.daemon.discoveries import Discoveries
+from forged.daemon.fleet import Difference, Fleet
+from forged.daemon.gauges import Gauges
+from forged.daemon.jobbook import JobBook
+from forged.daemon.methods_config import ConfigMethods
+from forged.daemon.methods_files import FileMethods
+from forged.daemon.methods_service import LiveEvents, ServiceFacts, ServiceMethods
+from forged.daemon.methods_sync import SyncMethods, Telling
+from forged.daemon.methods_target import TargetMethods
+from forged.daemon.reload import Reloader
+from forged.kit.clock import Clock
+from forged.kit.logs import Log
+from forged.kit.notify import Notifier
+from forged.metrics.metrics import Metrics
+from forged.model.events import NewEvent
+from forged.model.jobs import Job
+from forged.model.settings import Config
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """All parts that have a life of their own. Nothing runs yet."""
+
+    app: App
+    configs: ConfigStore
+    jobs: JobBook
+    events: LiveEvents
+    fleet: Fleet
+    bell: Bell
+    couriers: Couriers
+    watchman: Watchman
+    discoveries: Discoveries
+    reloader: Reloader
+    adhoc: AdHoc
+    server: Server
+    registry: Registry
+    gauges: Gauges
+
+
+def furnished(
+    app: App,
+    read: Callable[[], Config],
+    notifier: Notifier,
+    metrics: Metrics,
+    env: Mapping[str, str],
+    log: Log,
+) -> House:
+    """Everything around an open app. `read` loads the configuration again."""
+    clock, publisher = app.clock, Publisher()
+    events = LiveEvents(publisher, clock)
+    jobs = _job_book(app, publisher, events, clock)
+    fleet = Fleet(app, jobs, metrics, log, events)
+    couriers = Couriers(app.handler, app.store.outbox, clock, log)
+
+    def rung(event: NewEvent) -> None:
+        events.alarm(event)
+        couriers.news()
+
+    bell = Bell(app.store.alarms, clock, rung)
+    bell.anybody_takes = couriers.anybody
+    hold = app.rebuilt.hold if app.rebuilt else None
+    discoveries = Discoveries(app.discovery, app.store, fleet, bell, metrics, clock, log, hold_new=hold)
+
+    def difference(config: Config) -> Difference:
+        return fleet.difference(config) | discoveries.difference(config)
+
+    def report(where: str, fault: BaseException) -> None:
+        log.error("a fault in a method", where=where, exc_info=fault)
+
+    configs, registry = ConfigStore(app.config), Registry("forged", forged.__version__)
+    return House(
+        app=app,
+        configs=configs,
+        jobs=jobs,
+        events=events,
+        fleet=fleet,
+        bell=bell,
+        couriers=couriers,
+        watchman=Watchman(fleet, bell, clock, log),
+        discoveries=discoveries,
+        reloader=Reloader(read, configs, difference, metrics, notifier, clock, log),
+        adhoc=AdHoc(app, fleet, jobs, events, env, log),
+        server=Server(
+            registry, publisher, report=lambda where, fault: log.error("a fault in a method", where=where, exc_info=fault)
+        ),
+        registry=registry,
+        gauges=Gauges(fleet, app.pool, metrics),
+    )
+
+
+def methods(house: House, page: str | None) -> ServiceMethods:
+    """Makes all methods callable. `page`: the address of the metrics page. Answers those of the service itself."""
+    facts = ServiceFacts(house.app.clock.now_ns(), page, lambda: house.server.connections)
+    service = ServiceMethods(house.app, house.fleet, house.discoveries, house.jobs, house.reloader, house.events, facts)
+    service.register(house.registry)
+    SyncMethods(house.fleet, house.adhoc, house.jobs, house.app.clock).register(house.registry)
+    TargetMethods(house.fleet, house.discoveries, house.app).register(house.registry)
+    FileMethods(house.fleet, house.app.store).register(house.registry)
+    ConfigMethods(lambda: house.configs.current).register(house.registry)
+    return service
+
+
+def _job_book(app: App, publisher: Publisher, events: LiveEvents, clock: Clock) -> JobBook:
+    telling = Telling(publisher, clock)
+
+    def ended(job: Job, kept: bool) -> None:
+        telling.ended(job)
+        if kept:
+            events.job_ended(job)
+
+    return JobBook(app.store, clock, telling.progressed, ended)
