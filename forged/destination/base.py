@@ -33,12 +33,15 @@ class Landing(Struct, frozen=True, gc=False):
     home: HomePath
     replaces_sha256: bytes | None = None
     """For `mutable` files: replace what is under `home`, if it is still what forged put there."""
+    own_name: HomePath | None = None
+    """What it would be called if nothing else were; None: `home`. A log that goes on beside itself has one of its versions as `home`,
+    and another version of it must not have two marks, and then three."""
 
     @property
     def versions(self) -> VersionNames:
         """The names to take if that one holds other content: `stem~<first 8 of sha256>.ext`, then longer prefixes of the hash; the
         last one cannot be taken by other content."""
-        return VersionNames(self.home, self.receipt.staged.sha256)
+        return VersionNames(self.own_name or self.home, self.receipt.staged.sha256)
 
 
 class HomeLook(Struct, frozen=True, gc=False):

@@ -116,9 +116,9 @@ class _Naming:
 
     def fate(self, wish: Wish, is_here: bool) -> Fate:
         """Tries its names in turn. Raises OSError when the place as a whole is in trouble."""
-        _, _, sha256, _, wanted, _ = wish
+        _, _, sha256, _, wanted, _, own_name = wish
         try:
-            for home in chain((wanted,), VersionNames(wanted, sha256)):
+            for home in chain((wanted,), VersionNames(own_name, sha256)):
                 how = self._try(wish, home, is_here)
                 if how is not None:
                     return home, how.value
@@ -162,7 +162,7 @@ class _Naming:
 
     def _compare(self, wish: Wish, home: HomePath, fd: int, is_here: bool) -> LandedAs | None:
         """What is there may be equal, or what `mutable` may replace."""
-        staging, size_bytes, sha256, _, wanted, replaces = wish
+        staging, size_bytes, sha256, _, wanted, replaces, _ = wish
         seen, may_replace = os.fstat(fd), is_here and replaces is not None and home == wanted
         if seen.st_size != size_bytes and not may_replace:
             return None

@@ -45,8 +45,7 @@ class Land:
         One that is smaller was begun anew, and so was one that was gone at the source, or removed by us: what the one before held
         is at home alone.
         """
+        own_name = self._placement.place(receipt.entry.path, receipt.entry.stat.mtime_ns)
         if row is None or row.at_source is not AtSource.PRESENT or receipt.entry.stat.size_bytes < row.stat.size_bytes:
-            home, replaces = self._placement.place(receipt.entry.path, receipt.entry.stat.mtime_ns), None
-        else:
-            home, replaces = row.home, row.sha256
-        return Landing(receipt, home, replaces)
+            return Landing(receipt, own_name)
+        return Landing(receipt, row.home, row.sha256, own_name)

@@ -118,6 +118,20 @@ async def test_a_mutable_file_is_replaced_while_home_still_has_what_forged_put_t
     assert b"one, two, three" in world.home().values()
 
 
+async def test_a_mutable_file_whose_versions_are_touched_again_and_again_never_has_two_marks() -> None:
+    world = await _a_log()
+    grown = b"one, two"
+    for n in range(5):
+        for name, file in list(world.destination.files.items()):
+            world.destination.files[name] = replace(file, data=file.data + b", the owner's")
+        grown += b", %d" % n
+        world.box.write(b"log.html", grown)
+        world.age()
+        await world.round()
+    assert len(world.home()) == 6
+    assert [name for name in world.home() if name.count(b"~") > 1] == []
+
+
 async def _a_log() -> World:
     world = World()
     world.select(Selection(mutable=("log.html",)))
