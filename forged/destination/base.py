@@ -34,8 +34,8 @@ class Landing(Struct, frozen=True, gc=False):
     replaces_sha256: bytes | None = None
     """For `mutable` files: replace what is under `home`, if it is still what forged put there."""
     own_name: HomePath | None = None
-    """What it would be called if nothing else were; None: `home`. A log that goes on beside itself has one of its versions as `home`,
-    and another version of it must not have two marks, and then three."""
+    """What it would be called if nothing else were; None: `home`. A log that goes on beside itself has a version of it as `home`,
+    and the next version must not have two marks, and then three."""
 
     @property
     def versions(self) -> VersionNames:
