@@ -150,7 +150,7 @@ UNTOUCHED = (
         2,
         "new content under a known name has no place",
         _LANDING,
-        "            for home in chain((wanted,), VersionNames(wanted, sha256)):",
+        "            for home in chain((wanted,), VersionNames(own_name, sha256)):",
         "            for home in chain((wanted,), ()):",
         (f"{_POSIX}::test_other_content_at_home_is_never_overwritten",),
     ),
