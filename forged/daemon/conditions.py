@@ -44,6 +44,10 @@ class Conditions:
         """All that is wrong now, oldest first."""
         return tuple(self._broken.values())
 
+    def has(self, scope: Scope) -> bool:
+        """Whether an error of this scope stops something now."""
+        return any(condition.scope is scope for condition in self._broken.values())
+
     def broken(self, kind: str, message: str, hint: str = "", *, scope: Scope | None = None) -> None:
         """Something is wrong: news when this kind was well before, otherwise only counted. `kind` is a stable word."""
         known, met_s = self._broken.get(kind), self._clock.monotonic_s()

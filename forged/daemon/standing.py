@@ -154,8 +154,9 @@ class Standing:
         """It was cancelled, or a fault of ours ended it: how much is left, nobody knows."""
         self.active = None
 
-    def round_ended(self, result: RoundResult, *, everything: bool) -> None:
+    def round_ended(self, result: RoundResult, *, everything: bool, remembers: bool = True) -> None:
         """Counts what is left, and heals what a round that went through has disproved. `everything`: it looked at all folders.
+        `remembers`: the state database takes what it is given.
 
         The error that ended it is not told here, but by whoever goes on after it.
         """
@@ -168,7 +169,7 @@ class Standing:
         if result.error is None:
             self.last_sync_ns = self.clock.now_ns()
             self.seen_s = self._began_s if everything else self.seen_s
-            for scope in (Scope.SOURCE, *WAITED_FOR):
+            for scope in (Scope.SOURCE, Scope.DESTINATION, *((Scope.STORE,) if remembers else ())):
                 self.conditions.well(scope, self._began_s)  # what a notice has run into meanwhile stays broken
             self.waiting = any(condition.scope in WAITED_FOR for condition in self.conditions.problems)
             self._left(result.waiting.files, 0, settled=result.tally.failed > 0)

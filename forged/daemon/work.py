@@ -12,7 +12,7 @@ from forged.daemon.jobbook import ActiveJob, JobBook
 from forged.daemon.runner import Runner, Wish
 from forged.daemon.standing import Standing
 from forged.kit.tasks import to_the_end
-from forged.model.errors import Cancelled, ForgedError, NotSupported, StoreError
+from forged.model.errors import Cancelled, ForgedError, NotSupported, Scope, StoreError
 from forged.model.jobs import Job, JobResult, JobStatus
 from forged.model.paths import SourcePath
 from forged.rules.selection import folders_to_list
@@ -149,7 +149,8 @@ class Work:
         return folders_to_list(folders, self.doors.target.selection)
 
     async def _finished(self, active: ActiveJob, result: RoundResult, kept: bool) -> None:
-        self.standing.round_ended(result, everything=not active.job.folders)
+        remembers = await self._remembers(result.job)
+        self.standing.round_ended(result, everything=not active.job.folders, remembers=remembers)
         await self._look_at_hold()
         moved = result.tally.transferred or result.tally.adopted or result.tally.failed
         await self._close(active, result.job, keep=kept or bool(moved))
@@ -157,6 +158,16 @@ class Work:
         if again_s is not None and again_s < self.doors.target.timing.poll_s:
             took_s = result.job.result.duration_s if result.job.result else 0.0
             self._look_again_in(max(again_s, LEAST_REST_S, took_s))
+
+    async def _remembers(self, job: Job) -> bool:
+        """A round that had nothing to remember says nothing about a state database that took nothing: it is tried."""
+        if self.standing.conditions.has(Scope.STORE):
+            try:
+                await self.doors.store.jobs.save(job)
+            except StoreError as error:
+                self.standing.broken(error)
+                return False
+        return True
 
     def _look_again_in(self, seconds: float) -> None:
         """Files were still being written: look again as soon as that makes sense."""

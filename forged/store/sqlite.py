@@ -25,7 +25,7 @@ from forged.kit.sql import sqlite_database
 from forged.model.errors import StoreLost
 from forged.model.manifest import Hold, ManifestName
 from forged.store import schema, sound
-from forged.store.border import Border, translated
+from forged.store.border import Border, damaged, translated
 from forged.store.migrations import upgrade
 from forged.store.sql import SqlStore
 
@@ -99,7 +99,10 @@ def _plainly(file: Path) -> Iterator[sqlite3.Connection]:
     """The database for one thread, in the time before and after everybody else."""
     with closing(sqlite3.connect(file)) as connection:
         connection.execute("PRAGMA trusted_schema=OFF")  # as kit/sql does it, and for the same reason
-        yield connection
+        try:
+            yield connection
+        except UnicodeDecodeError as e:  # also what SQLite itself says of a damaged name
+            raise damaged(str(file), "where text belongs are bytes that are none") from e
 
 
 def _make_if_first(file: Path, now_ns: int) -> None:

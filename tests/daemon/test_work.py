@@ -256,6 +256,28 @@ async def test_a_state_database_in_trouble_fails_jobs_and_heals() -> None:
 
 
 @virtual
+async def test_a_round_that_has_nothing_to_remember_heals_no_state_database() -> None:
+    async with grounds(target()) as world:
+        await asyncio.sleep(1)
+        save = world.store.jobs.save
+
+        async def refused(job: Job) -> None:
+            raise StoreError("no room")
+
+        world.store.jobs.save = refused  # type: ignore[method-assign]
+        await world.synced()
+        for _ in range(3):
+            world.member().work.poll()
+            await asyncio.sleep(30)
+        assert world.heard.said == ["no room"]
+        assert world.member().standing.state is State.WAITING
+        world.store.jobs.save = save  # type: ignore[method-assign]
+        world.member().work.poll()
+        await asyncio.sleep(1)
+        assert world.heard.said == ["no room", "well again: no room"]
+
+
+@virtual
 async def test_home_in_trouble_fails_the_round_and_the_next_one_heals_it() -> None:
     async with grounds(target()) as world:
         await asyncio.sleep(1)

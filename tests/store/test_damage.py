@@ -62,6 +62,17 @@ async def test_a_wrong_value_that_the_pages_do_not_show_is_found_at_opening(file
         await open_store(file)
 
 
+@pytest.mark.parametrize("name", [b"CREATE TABLE versions", b"sqlite_autoindex_holds_1", b"jobs_by_start"])
+async def test_a_name_of_the_schema_that_is_no_text_any_more_is_damage(file: Path, name: bytes) -> None:
+    """SQLite tells of it with the bytes that are none, and Python cannot even read that."""
+    await filled(file)
+    data = bytearray(file.read_bytes())
+    data[data.index(name)] ^= 0x80
+    file.write_bytes(data)
+    with pytest.raises(StoreDamaged, match=r"forged\.db"):
+        await open_store(file)
+
+
 @pytest.mark.parametrize("table", ["holds", "pins", "pauses", "destinations", "limits"])
 async def test_a_name_in_a_small_table_is_kept_twice_so_that_a_wrong_byte_in_it_shows(file: Path, table: str) -> None:
     """Else a hold would be of nobody, and cleanup would go on."""
