@@ -470,7 +470,7 @@ DISKS = (
         11,
         "a target whose home is back stays in trouble",
         "forged/daemon/standing.py",
-        "            for scope in (Scope.SOURCE, *WAITED_FOR):",
+        "            for scope in (Scope.SOURCE, Scope.DESTINATION, *((Scope.STORE,) if remembers else ())):",
         "            for scope in (Scope.SOURCE,):",
         ("tests/daemon/test_work.py::test_home_in_trouble_fails_the_round_and_the_next_one_heals_it",),
     ),
