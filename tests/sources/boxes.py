@@ -103,10 +103,10 @@ class MemoryBoxBox:
 
 
 class FolderBox:
-    """A folder of this machine, behind whatever source `make` answers for it."""
+    """A folder of this machine, behind whatever source `make` answers for it, which may see it at another path (`inside`)."""
 
-    def __init__(self, root: Path, make: Callable[[Path], Source]) -> None:
-        self.root = root
+    def __init__(self, root: Path, make: Callable[[Path], Source], inside: str = "") -> None:
+        self.root, self.inside = root, inside or str(root)
         self._make = make
         root.mkdir(parents=True, exist_ok=True)
 
@@ -114,11 +114,14 @@ class FolderBox:
         return self._make(self.root)
 
     def at(self, path: bytes) -> bytes:
+        return os.path.join(os.fsencode(self.inside), path)
+
+    def _here(self, path: bytes) -> bytes:
         return os.path.join(os.fsencode(self.root), path)
 
     def write(self, path: bytes, data: bytes) -> Entry:
-        os.makedirs(os.path.dirname(self.at(path)), exist_ok=True)
-        with open(self.at(path), "r+b" if os.path.lexists(self.at(path)) else "wb") as file:
+        os.makedirs(os.path.dirname(self._here(path)), exist_ok=True)
+        with open(self._here(path), "r+b" if os.path.lexists(self._here(path)) else "wb") as file:
             file.write(data)
             file.truncate(len(data))
         return self.entry(path)
@@ -128,34 +131,34 @@ class FolderBox:
         with open(aside, "wb") as file:
             file.write(data)
         os.utime(aside, ns=(mtime_ns, mtime_ns))
-        os.rename(aside, self.at(path))
+        os.rename(aside, self._here(path))
         return self.entry(path)
 
     def touch(self, path: bytes) -> None:
-        os.utime(self.at(path), ns=(1, 1_600_000_000_123_456_789))
+        os.utime(self._here(path), ns=(1, 1_600_000_000_123_456_789))
 
     def delete(self, path: bytes) -> None:
-        os.unlink(self.at(path))
+        os.unlink(self._here(path))
 
     def folder(self, path: bytes) -> None:
-        os.makedirs(self.at(path))
+        os.makedirs(self._here(path))
 
     def link(self, path: bytes, target: bytes) -> None:
-        os.makedirs(os.path.dirname(self.at(path)), exist_ok=True)
-        os.symlink(target, self.at(path))
+        os.makedirs(os.path.dirname(self._here(path)), exist_ok=True)
+        os.symlink(target, self._here(path))
 
     def read(self, path: bytes) -> bytes | None:
-        if os.path.islink(self.at(path)) or not os.path.isfile(self.at(path)):
+        if os.path.islink(self._here(path)) or not os.path.isfile(self._here(path)):
             return None
-        with open(self.at(path), "rb") as file:
+        with open(self._here(path), "rb") as file:
             return file.read()
 
     def lock(self, path: bytes) -> bool:
-        os.chmod(self.at(path), 0)
+        os.chmod(self._here(path), 0)
         return os.getuid() != 0
 
     def entry(self, path: bytes) -> Entry:
-        seen = os.lstat(self.at(path))
+        seen = os.lstat(self._here(path))
         return Entry(source_path(path), Stat(seen.st_size, seen.st_mtime_ns, seen.st_ino, seen.st_ctime_ns))
 
     def delete_root(self) -> None:

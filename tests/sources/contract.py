@@ -142,13 +142,15 @@ class SourceContract(FetchContract, WatchContract):
         asked = [b"", b"real", b"one", b"two", b"one/inner", b"real/inner/file", b"dangling", b"loop", b"missing"]
         root, real, one, two, inner, *others = await source.resolve([box.at(path) for path in asked])
         places = [place for place in (root, real, one, two, inner) if isinstance(place, Place)]
-        assert len(places) == 5
+        assert len(places) == 5, (root, real, one, two, inner)
         ends = (b"", b"/real", b"/real", b"/real/inner", b"/real/inner")
         assert [place.path for place in places] == [places[0].path + end for end in ends]
         assert (places[1].identity, places[3].identity) == (places[2].identity, places[4].identity)
         assert places[1].identity is None or places[1].identity != places[3].identity
         kinds = [kind_of(other) for other in others]
-        assert kinds == [ProblemKind.LINK, ProblemKind.VANISHED, ProblemKind.LINK, ProblemKind.VANISHED]
+        loop = kinds.pop(2)
+        assert kinds == [ProblemKind.LINK, ProblemKind.VANISHED, ProblemKind.VANISHED], others
+        assert loop in (ProblemKind.LINK, ProblemKind.VANISHED), others
 
     async def test_what_cannot_be_read_is_a_problem_and_the_rest_is_listed(self, box: Box, source: Source) -> None:
         box.write(b"closed/1", b"")
