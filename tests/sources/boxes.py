@@ -31,7 +31,7 @@ class Box(Protocol):
     def delete(self, path: bytes) -> None: ...
     def folder(self, path: bytes) -> None: ...
     def link(self, path: bytes, target: bytes) -> None: ...
-    def at(self, path: bytes) -> bytes:
+    def known_as(self, path: bytes) -> bytes:
         """The absolute path of something at the box, as the source knows it; b"" = the root."""
 
     def read(self, path: bytes) -> bytes | None:
@@ -78,7 +78,7 @@ class MemoryBoxBox:
     def link(self, path: bytes, target: bytes) -> None:
         self.box.link(path, target)
 
-    def at(self, path: bytes) -> bytes:
+    def known_as(self, path: bytes) -> bytes:
         return ROOT + b"/" + path if path else ROOT
 
     def read(self, path: bytes) -> bytes | None:
@@ -103,25 +103,26 @@ class MemoryBoxBox:
 
 
 class FolderBox:
-    """A folder of this machine, behind whatever source `make` answers for it, which may see it at another path (`inside`)."""
+    """A folder of this machine, behind whatever source `make` answers for it. `seen_as`: its path there, where that is another."""
 
-    def __init__(self, root: Path, make: Callable[[Path], Source], inside: str = "") -> None:
-        self.root, self.inside = root, inside or str(root)
-        self._make = make
+    def __init__(self, root: Path, make: Callable[[Path], Source], seen_as: str = "") -> None:
+        self.root = root
+        self._make, self._seen_as = make, os.fsencode(seen_as or root)
         root.mkdir(parents=True, exist_ok=True)
 
     def source(self) -> Source:
         return self._make(self.root)
 
     def at(self, path: bytes) -> bytes:
-        return os.path.join(os.fsencode(self.inside), path)
-
-    def _here(self, path: bytes) -> bytes:
+        """Where it is on this machine."""
         return os.path.join(os.fsencode(self.root), path)
 
+    def known_as(self, path: bytes) -> bytes:
+        return os.path.join(self._seen_as, path)
+
     def write(self, path: bytes, data: bytes) -> Entry:
-        os.makedirs(os.path.dirname(self._here(path)), exist_ok=True)
-        with open(self._here(path), "r+b" if os.path.lexists(self._here(path)) else "wb") as file:
+        os.makedirs(os.path.dirname(self.at(path)), exist_ok=True)
+        with open(self.at(path), "r+b" if os.path.lexists(self.at(path)) else "wb") as file:
             file.write(data)
             file.truncate(len(data))
         return self.entry(path)
@@ -131,34 +132,34 @@ class FolderBox:
         with open(aside, "wb") as file:
             file.write(data)
         os.utime(aside, ns=(mtime_ns, mtime_ns))
-        os.rename(aside, self._here(path))
+        os.rename(aside, self.at(path))
         return self.entry(path)
 
     def touch(self, path: bytes) -> None:
-        os.utime(self._here(path), ns=(1, 1_600_000_000_123_456_789))
+        os.utime(self.at(path), ns=(1, 1_600_000_000_123_456_789))
 
     def delete(self, path: bytes) -> None:
-        os.unlink(self._here(path))
+        os.unlink(self.at(path))
 
     def folder(self, path: bytes) -> None:
-        os.makedirs(self._here(path))
+        os.makedirs(self.at(path))
 
     def link(self, path: bytes, target: bytes) -> None:
-        os.makedirs(os.path.dirname(self._here(path)), exist_ok=True)
-        os.symlink(target, self._here(path))
+        os.makedirs(os.path.dirname(self.at(path)), exist_ok=True)
+        os.symlink(target, self.at(path))
 
     def read(self, path: bytes) -> bytes | None:
-        if os.path.islink(self._here(path)) or not os.path.isfile(self._here(path)):
+        if os.path.islink(self.at(path)) or not os.path.isfile(self.at(path)):
             return None
-        with open(self._here(path), "rb") as file:
+        with open(self.at(path), "rb") as file:
             return file.read()
 
     def lock(self, path: bytes) -> bool:
-        os.chmod(self._here(path), 0)
+        os.chmod(self.at(path), 0)
         return os.getuid() != 0
 
     def entry(self, path: bytes) -> Entry:
-        seen = os.lstat(self._here(path))
+        seen = os.lstat(self.at(path))
         return Entry(source_path(path), Stat(seen.st_size, seen.st_mtime_ns, seen.st_ino, seen.st_ctime_ns))
 
     def delete_root(self) -> None:
