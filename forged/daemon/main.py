@@ -176,10 +176,9 @@ class _Daemon:
 
     def _open_logs(self, config: Config, stack: AsyncExitStack) -> Log:
         settings = config.daemon
-        folder = settings.log_dir / "sync" if settings.log_dir else None
-        style = Style(settings.log_format.value)
+        level, style = settings.log_level.value, Style(settings.log_format.value)
         self._logs = stack.enter_context(
-            configure("forged", sys.stderr, level=settings.log_level.value, style=style, folder=folder, environ=self._env)
+            configure("forged", sys.stderr, level=level, style=style, folder=settings.log_dir, environ=self._env)
         )
         return logger("forged.daemon")
 
