@@ -19,11 +19,23 @@ from forged.model.jobs import Job, JobStatus
 from forged.model.manifest import Hold, ManifestRow
 from forged.model.paths import b64_if_needed, shown
 from forged.model.removal import KeptBecause
-from forged.model.settings import CommandDiscovery, Finder, RunpodDiscovery, VastaiDiscovery
+from forged.model.settings import (
+    CommandDiscovery,
+    CommandIngest,
+    Finder,
+    Handler,
+    PostgresIngest,
+    PythonIngest,
+    RunpodDiscovery,
+    SqliteIngest,
+    VastaiDiscovery,
+    WebhookIngest,
+)
 from forged.sync.cleanup import CleanupResult, Kept
 from forged.sync.verify import Compared
 
 if TYPE_CHECKING:
+    from forged.daemon.couriers import Courier
     from forged.daemon.discovered import Discovered
 
 ALARMS = (AlarmKind.LOST.value, AlarmKind.ENDING.value)
@@ -32,6 +44,17 @@ FINDERS: Mapping[type[Finder], str] = MappingProxyType(
     {VastaiDiscovery: "vastai", RunpodDiscovery: "runpod", CommandDiscovery: "command"}
 )
 """As `type` is written in forged.toml."""
+
+HANDLERS: Mapping[type[Handler], str] = MappingProxyType(
+    {
+        SqliteIngest: "sqlite",
+        PostgresIngest: "postgres",
+        WebhookIngest: "webhook",
+        CommandIngest: "command",
+        PythonIngest: "python",
+    }
+)
+"""Of ingest, likewise."""
 
 MOST_NAMED = 1_000
 """Files named in an answer that is not paged. More are only counted."""
@@ -207,6 +230,20 @@ def discovery(one: Discovered) -> rpc.Discovery:
         "next_at": _time_or_none(one.next_ns),
         "boxes": len(known),
         "gone": sum(box.gone_since_ns is not None for box in known),
+        "problems": problems(one.conditions),
+    }
+
+
+def handler(one: Courier) -> rpc.Handler:
+    """How an ingest handler stands."""
+    standing = one.delivery.standing
+    return {
+        "name": one.name,
+        "type": HANDLERS[type(one.settings.handler)],
+        "up": standing.error is None if standing.delivered or standing.error else None,
+        "delivered": standing.delivered,
+        "waiting": one.waiting,
+        "failures": standing.failures,
         "problems": problems(one.conditions),
     }
 

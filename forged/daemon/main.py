@@ -206,6 +206,7 @@ def _status(house: House) -> str:
     members, reloader = house.fleet.members, house.reloader
     names = [member.name for member in members]
     troubled = [f"discovery {one.name}" for one in house.discoveries.all if one.conditions.problems]
+    troubled += [f"ingest {one.name}" for one in house.couriers.all if one.conditions.problems]
     troubled += [member.name for member in members if member.standing.conditions.problems]
     how_many = f"{len(names)} target" + ("" if len(names) == 1 else "s")
     refused = f"{reloader.last.message}; " if reloader.last is not None and not reloader.last.success else ""

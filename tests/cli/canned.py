@@ -111,6 +111,7 @@ DAEMON: rpc.DaemonStatus = {
     "connections": 1,
     "last_reload": None,
     "discoveries": [],
+    "handlers": [],
     "problems": [],
 }
 
