@@ -51,6 +51,7 @@ from forged.model.settings import (
     WebhookIngest,
 )
 from forged.model.target import SourceKind, Target
+from forged.rules.boxes import newcomers
 from forged.rules.safety import EXPLAIN_REBUILT, Doubt
 from forged.rules.selection import Selector, folder_path
 from forged.sources.base import Source
@@ -71,8 +72,6 @@ class Rebuilt:
 
     why: str
     kept: Path | None
-    hold: Hold
-    """That of every target: with the memory went tombstones, and holds that nobody had released."""
 
     @property
     def message(self) -> str:
@@ -293,11 +292,13 @@ def _routed(bodies: Bodies, route: Route, target: Target) -> Source:
 
 
 async def _begin_anew(config: Config, damage: StoreDamaged, clock: Clock) -> Rebuilt:
-    """All targets are held; those of discoveries when their boxes show."""
+    """All targets are held, since with the memory went tombstones, and holds that nobody had released. Those of discoveries are when
+    their boxes show, also if that is only after another start."""
     hold = Hold(Doubt.STATE_REBUILT.value, EXPLAIN_REBUILT, clock.now_ns())
-    holds = {target.manifest: hold for target in config.targets}
+    names = [*(target.manifest for target in config.targets), *(newcomers(one.name) for one in config.discoveries)]
+    holds = dict.fromkeys(names, hold)
     kept = await asyncio.to_thread(begin_anew, config.state.sqlite, holds, clock.now_ns())
-    return Rebuilt(damage.message, kept, hold)
+    return Rebuilt(damage.message, kept)
 
 
 def _paths(target: Target, folders: Sequence[str]) -> list[SourcePath]:

@@ -75,8 +75,7 @@ def furnished(
 
     bell = Bell(app.store.alarms, clock, rung)
     bell.anybody_takes = couriers.anybody
-    hold = app.rebuilt.hold if app.rebuilt else None
-    discoveries = Discoveries(app.discovery, app.store, fleet, bell, metrics, clock, log, hold_new=hold)
+    discoveries = Discoveries(app.discovery, app.store, fleet, bell, metrics, clock, log)
 
     def difference(config: Config) -> Difference:
         return fleet.difference(config) | discoveries.difference(config)
