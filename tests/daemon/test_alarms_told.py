@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from tests.support.daemon import Daemon, daemon, until
 from tests.support.http_server import Close, Html, HttpServer, Reply, Request, http_server_aside
@@ -55,7 +56,7 @@ def tell(house: Daemon, ends_in_s: float) -> None:
     fresh.rename(house.root / "boxes")
 
 
-def handlers(house: Daemon) -> dict[str, dict[str, object]]:
+def handlers(house: Daemon) -> dict[str, Any]:
     return {one["name"]: one for one in house.call("daemon.status")["handlers"]}
 
 
@@ -66,7 +67,7 @@ def test_an_alarm_reaches_people_though_their_servers_were_down_and_is_told_once
         tell(house, 30 * 60)
         house.start()
         until(lambda: all(one["failures"] for one in handlers(house).values()), house.log)
-        (problem,) = handlers(house)["telephone"]["problems"]  # type: ignore[misc]
+        (problem,) = handlers(house)["telephone"]["problems"]
         assert problem["kind"] == "ingest_error" and server.url in problem["message"]
         assert handlers(house)["channel"]["waiting"] == 1
         assert house.metric("forged_ingest_events_total", handler="telephone", result="failed") >= 1
