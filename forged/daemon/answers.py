@@ -12,7 +12,7 @@ from pydantic_core import to_json
 from forged.config.mistakes import told
 from forged.daemon.conditions import Conditions
 from forged.daemon.progress import TargetProgress
-from forged.daemon.standing import Standing
+from forged.daemon.standing import Standing, State
 from forged.model import rpc
 from forged.model.alarms import AlarmKind
 from forged.model.jobs import Job, JobStatus
@@ -205,6 +205,7 @@ def target(standing: Standing) -> rpc.Target:
         "instance": box.id if box else None,
         "label": box.label if box else None,
         "ends_at": _time_or_none(box.end_ns if box else None),
+        "asleep": (instance.route.nobody_there or None) if instance and standing.state is not State.LOST else None,
         "problems": problems(standing.conditions),
     }
 

@@ -72,6 +72,7 @@ def board(targets: Sequence[rpc.Target], fast: Rates, daemon: rpc.DaemonStatus, 
         line(summary(daemon, at), Tone.QUIET),
         *asked,
         *told,
+        *asleep(targets),
         *limited(targets),
         *troubles(targets, daemon, at),
     ]
@@ -81,7 +82,7 @@ def alarms(targets: Sequence[rpc.Target], at: datetime) -> list[Line]:
     """What cannot wait, above everything else."""
     lines = []
     for target in targets:
-        lines += problems(target["name"], [one for one in target["problems"] if one["kind"] in ALARMS], at)
+        lines += problems(named(target), [one for one in target["problems"] if one["kind"] in ALARMS], at)
     return [*lines, line("")] if lines else []
 
 
@@ -153,6 +154,16 @@ def summary(daemon: rpc.DaemonStatus, at: datetime) -> str:
     up, jobs = human_duration(age_s(daemon["started_at"], at)), daemon["jobs_active"]
     working = f"{counted(jobs, 'job')} at work" if jobs else "nothing to do"
     return f"forged {daemon['version']}, up {up}, {counted(daemon['targets'], 'target')}, {working}"
+
+
+def asleep(targets: Sequence[rpc.Target]) -> list[Line]:
+    """The boxes that nobody tries to reach, and why: what their providers say."""
+    return [line(safe(f"{named(target)}: {target['asleep']}"), Tone.QUIET) for target in targets if target["asleep"]]
+
+
+def named(target: rpc.Target) -> str:
+    """As people know it: with the label that its owner gave it at the provider."""
+    return f"{target['name']} ({target['label']})" if target["label"] else target["name"]
 
 
 def limited(targets: Sequence[rpc.Target]) -> list[Line]:
