@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 from forged.cli.places import user_home
 from forged.cli.running import run
@@ -35,7 +36,7 @@ async def _connect(config: Config) -> Tried:
     dests = {target.home.dest for target in config.targets} | {one.template.home.dest for one in config.discoveries}
     tries = [
         *(_source(target) for target in config.targets),
-        *(_home(str(dest)) for dest in sorted(dests)),
+        *(asyncio.to_thread(_home, dest) for dest in sorted(dests)),
         *(_discovery(one) for one in config.discoveries),
     ]
     ends: Sequence[Tried] = await asyncio.gather(*tries)
@@ -53,15 +54,13 @@ async def _source(target: Target) -> Tried:
     return [_well(f"{target.name}: {target.source} answers ({can.transport}{lacking})")], True
 
 
-async def _home(dest: str) -> Tried:
-    """A folder that is not there yet is made at the first sync."""
-    there = dest
-    while not os.path.exists(there) and there != "/":
-        there = os.path.dirname(there)
-    if not os.path.isdir(there):
-        return trouble(dest, DestinationMissing(f"{there} is no folder")), False
+def _home(dest: Path) -> Tried:
+    """A folder that is not there yet is made at the first sync. Blocks."""
+    there = next(one for one in (dest, *dest.parents) if one.exists())
+    if not there.is_dir():
+        return trouble(str(dest), DestinationMissing(f"{there} is no folder")), False
     if not os.access(there, os.W_OK | os.X_OK):
-        return trouble(dest, DestinationReadOnly(f"this user may not write to {there}")), False
+        return trouble(str(dest), DestinationReadOnly(f"this user may not write to {there}")), False
     return [_well(f"{dest}: can be written to" + ("" if there == dest else ", once it is made"))], True
 
 

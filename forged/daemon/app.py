@@ -141,7 +141,7 @@ class App:
         self.pool.limit(None, config.transfer.bandwidth)
 
     async def wanted(self, names: Sequence[str] = ()) -> Wanted:
-        """The targets of these names, or all; those of boxes among them. Raises ConfigError for a name that nothing has, StoreError."""
+        """The targets of these names, or all, and those of boxes. Raises ConfigError for a name that nothing has, StoreError."""
         return await wanted(self.config, names, self.discovery, self.store.boxes)
 
     async def once(self, what: Wanted, *, folders: Sequence[str] = ()) -> list[RoundResult]:
@@ -298,7 +298,7 @@ def _routed(bodies: Bodies, route: Route, target: Target) -> Source:
 
 
 async def _begin_anew(config: Config, damage: StoreDamaged, clock: Clock) -> Rebuilt:
-    """All targets are held, since with the memory went tombstones, and holds that nobody had released. Those of discoveries are when
+    """All targets are held: with the memory went tombstones, and holds that nobody had released. Those of discoveries are when
     their boxes show, also if that is only after another start."""
     hold = Hold(Doubt.STATE_REBUILT.value, EXPLAIN_REBUILT, clock.now_ns())
     names = [*(target.manifest for target in config.targets), *(newcomers(one.name) for one in config.discoveries)]

@@ -66,8 +66,8 @@ class Discoveries:
     async def apply(self, config: Config) -> None:
         """Makes the discoveries of `config` the ones that ask. Those that stay ask at once, and are not disturbed otherwise.
 
-        Comes after the configuration was applied to the fleet. Nobody is waited for who has to be asked. Raises StoreError, when all
-        the others have begun.
+        Comes after the configuration was applied to the fleet. Nobody is waited for who has to be asked. Raises StoreError,
+        when all the others have begun.
         """
         wanted = {one.name: one for one in config.discoveries}
         await asyncio.gather(*(self._remove(name) for name in list(self._all) if name not in wanted))

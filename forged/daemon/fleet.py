@@ -137,7 +137,8 @@ class Fleet:
     async def apply(self, config: Config) -> None:
         """Makes the targets of `config` the ones that run. A changed target ends the round it is in, and begins anew.
 
-        Raises StoreError, when all the others have begun. A discovered one whose name a configured target takes has to go; its discovery finds another name for it.
+        A discovered one whose name a configured target takes has to go; its discovery finds another name for it. Raises StoreError,
+        when all the others have begun.
         """
         async with self._turn:
             self._config = config

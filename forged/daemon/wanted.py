@@ -27,7 +27,7 @@ class One:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a run is about. `unanswered`: discoveries that did not say which boxes there are; those known before are in `targets`."""
+    """What a run is about. `unanswered`: discoveries that did not say which boxes there are; `targets` has those known before."""
 
     targets: tuple[One, ...]
     unanswered: tuple[tuple[str, DiscoveryError], ...] = ()

@@ -146,7 +146,7 @@ name = "cloud"
 command = ["cat", "{folder}/boxes"]
 [discovery.target]
 source = "{path}"
-dest = "{folder}/home/cloud"
+dest = "{folder}/home/{name}"
 layout = "{{target}}/{{folder}}/{{path}}"
 identity_file = "{identity}"
 retry_attempts = 0
@@ -157,7 +157,7 @@ settle = "0s"
 @pytest.fixture
 def cloud(config: Path, box: Sshd, outputs: Path) -> Path:
     """A discovery beside the target; what its program prints is in the file that this answers."""
-    config.write_text(config.read_text() + DISCOVERY.format(folder=config.parent, path=outputs, identity=box.identity))
+    config.write_text(config.read_text() + DISCOVERY.format(name="cloud", folder=config.parent, path=outputs, identity=box.identity))
     boxes = config.parent / "boxes"
     one = {"id": "7", "label": "studio", "host": "127.0.0.1", "port": box.port, "user": box.user}
     boxes.write_text(json.dumps(one) + '\n{"id": "8", "state": "stopped", "why": "it is stopped"}\n{"count": 2}\n')
@@ -191,7 +191,7 @@ def test_check_connect_tries_sources_homes_and_discoveries(config: Path, cloud: 
     done = forged("-c", str(config), "check", "--connect")
     assert done.exit_code == 0, done.output
     assert "✔ good: ssh://" in done.stdout and "answers (" in done.stdout
-    assert f"✔ {config.parent}/home/good: can be written to" in done.stdout
+    assert f"✔ {config.parent / 'home/good'}: can be written to" in done.stdout
     assert "✔ discovery cloud: 2 boxes" in done.stdout
     assert f"7 (studio): ssh://{box.user}@127.0.0.1:{box.port}" in done.stdout and "8: it is stopped" in done.stdout
     assert not (config.parent / "state").exists(), "a daemon may run beside it"

@@ -14,7 +14,8 @@ from forged.ingest.delivery import LONGEST_WAIT_S
 from forged.metrics.metrics import Metrics
 from forged.model.errors import IngestError, StoreDamaged, StoreError
 from forged.model.events import Event, EventId, EventKind, NewEvent
-from forged.model.settings import CommandIngest, Handler as Kind, IngestSettings, Secret, WebhookIngest
+from forged.model.settings import CommandIngest, IngestSettings, Secret, WebhookIngest
+from forged.model.settings import Handler as Kind
 from forged.store.memory import MemoryStore
 from tests.daemon.grounds import Heard, config
 from tests.support.virtual import LoopClock, virtual
