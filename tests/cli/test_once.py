@@ -157,7 +157,9 @@ settle = "0s"
 @pytest.fixture
 def cloud(config: Path, box: Sshd, outputs: Path) -> Path:
     """A discovery beside the target; what its program prints is in the file that this answers."""
-    config.write_text(config.read_text() + DISCOVERY.format(name="cloud", folder=config.parent, path=outputs, identity=box.identity))
+    config.write_text(
+        config.read_text() + DISCOVERY.format(name="cloud", folder=config.parent, path=outputs, identity=box.identity)
+    )
     boxes = config.parent / "boxes"
     one = {"id": "7", "label": "studio", "host": "127.0.0.1", "port": box.port, "user": box.user}
     boxes.write_text(json.dumps(one) + '\n{"id": "8", "state": "stopped", "why": "it is stopped"}\n{"count": 2}\n')

@@ -68,6 +68,14 @@ BREACHES = (
     ),
     Breach(
         12,
+        "an alarm rings again because its judge was cancelled in the middle",
+        "forged/daemon/bell.py",
+        "            await to_the_end(self._broke(",
+        "            await (self._broke(",
+        ("tests/daemon/test_bell.py::test_a_judge_who_is_cancelled_leaves_no_half_of_it",),
+    ),
+    Breach(
+        12,
         "a stopped box is knocked at, and said to be out of reach",
         "forged/daemon/runner.py",
         "        while why := self._nobody_there:",
