@@ -176,10 +176,9 @@ class _Daemon:
 
     def _open_logs(self, config: Config, stack: AsyncExitStack) -> Log:
         settings = config.daemon
-        folder = settings.log_dir / "sync" if settings.log_dir else None
-        style = Style(settings.log_format.value)
+        level, style = settings.log_level.value, Style(settings.log_format.value)
         self._logs = stack.enter_context(
-            configure("forged", sys.stderr, level=settings.log_level.value, style=style, folder=folder, environ=self._env)
+            configure("forged", sys.stderr, level=level, style=style, folder=settings.log_dir, environ=self._env)
         )
         return logger("forged.daemon")
 
@@ -207,6 +206,7 @@ def _status(house: House) -> str:
     members, reloader = house.fleet.members, house.reloader
     names = [member.name for member in members]
     troubled = [f"discovery {one.name}" for one in house.discoveries.all if one.conditions.problems]
+    troubled += [f"ingest {one.name}" for one in house.couriers.all if one.conditions.problems]
     troubled += [member.name for member in members if member.standing.conditions.problems]
     how_many = f"{len(names)} target" + ("" if len(names) == 1 else "s")
     refused = f"{reloader.last.message}; " if reloader.last is not None and not reloader.last.success else ""

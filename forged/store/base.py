@@ -120,6 +120,9 @@ class Outbox(Protocol):
     async def acknowledge(self, handler: str, upto: EventId) -> None:
         """`handler` has taken all events up to and including this one. Never moves backwards."""
 
+    async def waiting(self, handler: str) -> int:
+        """How many events `handler` has not acknowledged."""
+
     async def prune(self, handlers: Sequence[str]) -> int:
         """Deletes events that all these handlers have taken; answers how many. With no handlers, all of them."""
 

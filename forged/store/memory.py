@@ -51,6 +51,9 @@ class MemoryOutbox:
         self._open.check()
         return [e for e in self._events if e.id > self._places.get(handler, 0)][:limit]
 
+    async def waiting(self, handler: str) -> int:
+        return len(await self.after(handler, len(self._events)))
+
     async def acknowledge(self, handler: str, upto: EventId) -> None:
         self._open.check()
         self._places[handler] = max(upto, self._places.get(handler, 0))

@@ -313,6 +313,7 @@ class OutboxContract:
         await store.outbox.acknowledge("catalog", first.id)
         assert [e.body for e in await store.outbox.after("catalog", 10)] == ["3"]
         assert [e.body for e in await store.outbox.after("webhook", 10)] == ["1", "2", "3"]
+        assert (await store.outbox.waiting("catalog"), await store.outbox.waiting("webhook")) == (1, 3)
 
     async def test_only_what_all_handlers_have_taken_is_pruned(self, store: Store) -> None:
         await store.manifest.record(FORGE, [], [event("1"), event("2"), event("3")])
