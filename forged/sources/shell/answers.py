@@ -16,6 +16,9 @@ LOOK = re.compile(rb"([0-9a-f]{1,8}) (\d{1,20}) (-?\d{1,15}) (\d{1,20}) %b (-?\d
 """`stat -c` with the script's format: mode, size, mtime (seconds, and as text with nanoseconds where the tool has them), inode and
 ctime likewise."""
 
+BEAT = b"."
+"""A sign of life: a line, or a record of a listing."""
+
 MOST = (1 << 63) - 1
 HINT = "install python3 (3.6 or newer) on the box, and forged's agent does everything there"
 
@@ -95,13 +98,13 @@ def _line(body: bytes) -> bytes:
 
 
 def lines(body: bytes) -> list[bytes]:
-    """Of an answer of several lines."""
-    return _line(body).split(b"\n") if body else []
+    """Of an answer of several lines, without its signs of life."""
+    return [line for line in _line(body).split(b"\n") if line != BEAT] if body else []
 
 
 def sha256(line: bytes) -> bytes:
     """Of what `sha256sum` prints for its standard input. Raises SourceBroken."""
-    match = re.fullmatch(rb"\.*([0-9a-f]{64}) [ *]-", line)  # dots: signs of life on the way
+    match = re.fullmatch(rb"([0-9a-f]{64}) [ *]-", line)
     if match is None:
         raise SourceBroken("the shell answered something that is no sha256")
     return bytes.fromhex(match.group(1).decode())
