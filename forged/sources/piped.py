@@ -46,16 +46,18 @@ class PipedChannel:
             raise SourceLost("the agent's process ended") from error
 
     async def close(self) -> str:
-        """Ends standard input, which ends the agent, and kills it if it does not go by itself."""
+        """Ends standard input and output, which ends the agent, and kills it if it does not go by itself."""
         self._stdin.close()
+        stdout = self._transport.get_pipe_transport(1)
+        if stdout is not None:
+            stdout.close()  # what is never read to its end would stay open, and asyncio's wait() waits for it
         try:
             async with asyncio.timeout(GRACE_S):
                 await self.process.wait()
         except TimeoutError:
-            self.process.kill()
+            self._transport.close()  # kills it, and lets go of a standard error that its children may hold
             await self.process.wait()
         await self._listening
-        self._transport.close()  # standard output may never have been read to its end, and would stay open
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             await self._stdin.wait_closed()
         return self._last_words.decode("utf-8", "replace")

@@ -6,9 +6,10 @@ import re
 import stat as modes
 from dataclasses import dataclass
 
-from forged.model.errors import Lacking, SourceBroken, SourceMissing
+from forged.model.errors import BadPath, Lacking, SourceBroken, SourceMissing
 from forged.model.files import Problem, ProblemKind, Stat
-from forged.model.paths import SourcePath, shown
+from forged.model.paths import SourcePath, shown, source_path
+from forged.model.places import Place
 from forged.sources.shell.script import ACROSS, TRUE_SORT
 
 _DATE = rb"-?\d{4,12}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.(\d{9}))? [+-]\d{4}"
@@ -81,6 +82,26 @@ def looked(path: SourcePath, body: bytes) -> Look | Problem:
     if kind is not None:
         return Problem(path, kind, _MESSAGES[kind])
     return look(line)
+
+
+def placed(folder: bytes, body: bytes) -> Place | Problem:
+    """Where a folder really is; a letter where there is none."""
+    match = re.fullmatch(rb"(/.*)//\n(\d{1,20}) (\d{1,20})\n", body, re.DOTALL)
+    if match is not None:
+        if match.group(1) != b"/":
+            _must_be_a_path(match.group(1)[1:])
+        return Place(match.group(1), (int(match.group(2)) & MOST, int(match.group(3)) & MOST))
+    kind = _WORDS.get(_line(body))
+    if kind is None:
+        raise SourceBroken("the shell says where a folder is in words that the script does not print")
+    return Problem(folder, kind, "it is no folder, or a loop of links" if kind is ProblemKind.LINK else _MESSAGES[kind])
+
+
+def _must_be_a_path(path: bytes) -> None:
+    try:
+        source_path(path)
+    except BadPath as error:
+        raise SourceBroken("the shell says that a folder is at a place that is no path") from error
 
 
 def regular(path: SourcePath, body: bytes) -> Look | Problem:

@@ -176,7 +176,16 @@ class ShellSource:
         return reply
 
     async def resolve(self, folders: Sequence[bytes]) -> Sequence[Place | Problem]:
-        raise NotSupported("a shell does not tell yet where folders are")
+        places: list[Place | Problem] = []
+        for start in range(0, len(folders), QUESTIONS):
+            asked = [self._resolve(folder) for folder in folders[start : start + QUESTIONS]]
+            places += [await one.result for one in asked]
+        return places
+
+    def _resolve(self, folder: bytes) -> Told[Place | Problem]:
+        reply = Told(lambda body: answers.placed(folder, body))
+        self._shells.questions.ask(reply, self._shells.script.resolve(folder))
+        return reply
 
     async def clock_ns(self) -> int:
         asked_s = time.monotonic()

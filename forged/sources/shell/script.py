@@ -5,8 +5,8 @@ POSIX and what busybox 1.35 brings is used (`find -print0`, `sort -z`, `xargs -0
 
 Each answer ends with the mark, a line of our own random choice that no file of the box can hold. In a listing each record ends
 with `//` and a newline, which no path can hold. What `find` complains of goes the way of the names, once it has ended (its own
-output is cut anywhere, also within a name): as a name `/` where access was denied, so that somebody can say to what, and as `/.` for
-the rest. `/..` is the end. So they are sorted behind all names below the root, and a listing in which a tool died has no end. (A
+output is cut anywhere, also within a name): as a name `/` where access was denied, so that somebody can say to what, and as `/.`
+for the rest. `/..` is the end. So they are sorted behind all names below the root, and a listing in which a tool died has no end. (A
 shell that cannot fork ends with a status between 1 and 125, and `xargs` goes on: that listing is not believed, either.)
 
 A long work says that it lives by lines with a dot.
@@ -66,7 +66,18 @@ o() {
 }
 k() { date +%s.%N; }
 l() { at "$1" && s "$2"; }
-b() { o=; at "$2" || return; w=$(s "$3"); printf '%s\n' "$w"; case $w in 8???" $4"*) o=$1 f=./$3;; esac; }
+p() {
+  if cd -P "$1"; then printf '%s//\n' "$PWD"; stat -c '%d %i' .; return; fi
+  case $(stat -L "$1" 2>&1) in *': Too many levels of symbolic links' | *': Symbolic link loop') echo L; return;; esac
+  if [ -d "$1" ]; then echo U; elif [ -e "$1" ]; then echo L; else why "$1"; fi
+}
+b() {
+  o=
+  at "$2" || return
+  w=$(stat -c "$F" "./$3") || w=$(s "$3")
+  printf '%s\n' "$w"
+  case $w in 8???" $4"*) o=$1 f=./$3;; esac
+}
 r() {
   [ "$o" = "$1" ] || return
   if [ "$5" ]; then dd if="$f" bs=262144 iflag=skip_bytes,count_bytes skip="$2" count="$3"
@@ -85,7 +96,7 @@ same() {
   case $(s "$1") in "$2 "*) ;; *) return 1;; esac
   [ "$3" ] || return 0
   slow "$1"
-  case $y in "$3 "*) case $(s "$1") in "$2 "*) return;; esac;; esac
+  case $y in "$3 "*) case $(s "$1") in "$2 "*) return 0;; esac;; esac
   return 1
 }
 x() {
@@ -186,6 +197,11 @@ class Script:
     def look(self, path: SourcePath) -> bytes:
         """How a file looks: a line of `stat`, or a letter."""
         return _call(b"l", *self._place(path))
+
+    @staticmethod
+    def resolve(folder: bytes) -> bytes:
+        """Where a folder really is, absolute as it is asked for: see `answers.placed`."""
+        return _call(b"p", folder)
 
     def begin(self, number: int, path: SourcePath, expected: Stat) -> bytes:
         """Looks at a file that is to be read. It is read under that number, if it looks as expected."""
