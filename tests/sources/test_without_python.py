@@ -174,9 +174,7 @@ def answering(python: str) -> str:
         ("exit 127", "no python3"),
     ],
 )
-async def test_a_python_that_does_not_suit_is_as_good_as_none(
-    python: str, word: str, quick_path: Path, away_from_home: Path
-) -> None:
+async def test_a_python_that_does_not_suit_is_none(python: str, word: str, quick_path: Path, away_from_home: Path) -> None:
     with running_sshd(f"ForceCommand {answering(python)}") as server:
         assert await reached(server, away_from_home, str(quick_path)) == (f"shell ({word} and no sftp on the box)", 3)
 

@@ -6,8 +6,8 @@ POSIX and what busybox 1.35 brings is used (`find -print0`, `sort -z`, `xargs -0
 Each answer ends with the mark, a line of our own random choice that no file of the box can hold. In a listing each record ends
 with `//` and a newline, which no path can hold. What `find` complains of goes the way of the names, once it has ended (its own
 output is cut anywhere, also within a name): as a name `/` where access was denied, so that somebody can say to what, and as `/.`
-for the rest. `/..` is the end. So they are sorted behind all names below the root, and a listing in which a tool died has no end. (A
-shell that cannot fork ends with a status between 1 and 125, and `xargs` goes on: that listing is not believed, either.)
+for the rest. `/..` is the end. So they are sorted behind all names below the root, and a listing in which a tool died has no end.
+(A shell that cannot fork ends with a status between 1 and 125, and `xargs` goes on: that listing is not believed, either.)
 
 A long work says that it lives by lines with a dot.
 

@@ -11,6 +11,7 @@ import pytest
 
 from forged.model.errors import SourceBroken
 from forged.model.files import ProblemKind
+from forged.model.removal import KeptBecause
 from forged.model.transfer import Fetched
 from forged.sources.base import Source
 from forged.sources.shell import client
@@ -31,6 +32,7 @@ class Tools:
 
     def replace(self, name: str, script: str) -> None:
         real = shutil.which(name, path="/usr/bin:/bin")
+        (self._folder / name).unlink(missing_ok=True)
         (self._folder / name).write_text(f"#!/bin/dash\nREAL={real}\n{script}\n")
         (self._folder / name).chmod(0o755)
 
@@ -100,13 +102,10 @@ async def test_a_shell_that_ends_in_the_middle_of_a_batch_ends_the_listing(tools
     """dash does so, with status 2, where it cannot fork; and `xargs` goes on with the next batch."""
     for number in range(40):
         box.write(b"%02d" % number, b"")
+    tools.replace("xargs", 'case $1 in -0) shift;; esac; exec $REAL -0 -n 10 "$@"')
     async with box.source() as source:
-        await listed(source)
-        tools.replace("xargs", 'case $1 in -0) shift;; esac; exec $REAL -0 -n 10 "$@"')
         assert len((await listed(source))[0]) == 40
-        inner = """case $* in *./19*) exit 2;; esac; exec /bin/dash "$@" """
-        (tools._folder / "sh").unlink()
-        tools.replace("sh", inner)
+        tools.replace("sh", 'case $* in *./19*) exit 2;; esac; exec /bin/dash "$@"')
         with pytest.raises(SourceBroken, match="tool"):
             await listed(source)
 
@@ -156,6 +155,48 @@ async def test_signs_of_life_while_it_hashes_disturb_no_answer(
         box.replace(b"other", b"1234567x", other.stat.mtime_ns)
         removed = await source.remove([removable(same, b"12345678"), removable(other, b"12345678")])
     assert [answer.kept is None for answer in removed] == [True, False]
+
+
+# --- what happens between two steps of a removal --------------------------------------------------------------------------
+
+
+async def removed_while(tools: Tools, box: FolderBox, tool: str, script: str) -> KeptBecause | None:
+    """Why `file` was kept, whose removal this disturbs."""
+    entry = box.write(b"file", b"12345678")
+    tools.replace(tool, script)
+    async with box.source() as source:
+        [answer] = await source.remove([removable(entry, b"12345678")])
+    return answer.kept
+
+
+async def test_a_file_that_is_written_at_the_last_moment_is_put_back(tools: Tools, box: FolderBox) -> None:
+    assert await removed_while(tools, box, "mv", 'echo more >>"$1"; exec $REAL "$@"') is KeptBecause.CHANGED
+    assert box.read(b"file") == b"12345678more\n"
+    assert box.names() == {b"file"}
+
+
+async def test_a_file_that_is_written_while_it_waits_aside_is_put_back(tools: Tools, box: FolderBox) -> None:
+    assert await removed_while(tools, box, "mv", '$REAL "$@"; echo more >>"$2"') is KeptBecause.CHANGED
+    assert box.read(b"file") == b"12345678more\n"
+    assert box.names() == {b"file"}
+
+
+async def test_a_new_file_under_the_name_is_never_overwritten(tools: Tools, box: FolderBox) -> None:
+    assert await removed_while(tools, box, "mv", 'echo more >>"$1"; $REAL "$@"; echo new >"$1"') is KeptBecause.CHANGED
+    assert box.read(b"file") == b"new\n"
+    [aside] = box.names() - {b"file"}
+    assert box.read(aside) == b"12345678more\n"
+
+
+async def test_a_file_that_does_not_go_is_not_said_to_be_gone(tools: Tools, box: FolderBox) -> None:
+    assert await removed_while(tools, box, "rm", "exit 1") is KeptBecause.FAILED
+    assert box.read(b"file") == b"12345678"
+
+
+async def test_a_link_that_comes_before_the_renaming_takes_nothing_with_it(tools: Tools, box: FolderBox) -> None:
+    box.write(b"other", b"12345678")
+    assert await removed_while(tools, box, "mv", 'rm "$1"; ln -s other "$1"; exec $REAL "$@"') is not None
+    assert box.read(b"other") == b"12345678"
 
 
 # --- somebody who may not look everywhere ---------------------------------------------------------------------------------
