@@ -148,7 +148,9 @@ class SourceContract(FetchContract, WatchContract):
         assert (places[1].identity, places[3].identity) == (places[2].identity, places[4].identity)
         assert places[1].identity is None or places[1].identity != places[3].identity
         kinds = [kind_of(other) for other in others]
-        assert kinds == [ProblemKind.LINK, ProblemKind.VANISHED, ProblemKind.LINK, ProblemKind.VANISHED]
+        loop = kinds.pop(2)
+        assert kinds == [ProblemKind.LINK, ProblemKind.VANISHED, ProblemKind.VANISHED], others
+        assert loop in (ProblemKind.LINK, ProblemKind.VANISHED), others
 
     async def test_what_cannot_be_read_is_a_problem_and_the_rest_is_listed(self, box: Box, source: Source) -> None:
         box.write(b"closed/1", b"")
