@@ -135,8 +135,8 @@ class Source(Protocol):
         """Where these folders really are, in the order asked: the only method that follows links, and it opens nothing.
 
         The paths are absolute at the source, also outside the root. VANISHED where nothing is (or at the end of a link), LINK for
-        what is no folder or a loop of links, UNREADABLE. What it answers held at that moment: whoever goes on opens the place's own
-        path, in which a link that was put there meanwhile is not followed.
+        what is no folder or a loop of links (OpenSSH's SFTP server tells no loop: VANISHED), UNREADABLE. What it answers held at
+        that moment: whoever goes on opens the place's own path, in which a link that was put there meanwhile is not followed.
         """
 
     async def clock_ns(self) -> int:

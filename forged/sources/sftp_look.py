@@ -99,5 +99,15 @@ async def placed(lane: SftpLane, folder: bytes) -> Place | Problem:
         if not (await lane.stat(real)).is_folder:
             return Problem(folder, ProblemKind.LINK, "it is no folder")
     except Refused as error:
+        if error.code is Code.FAILURE and await _is_link(lane, folder):  # ELOOP has no code of its own
+            return Problem(folder, ProblemKind.LINK, "it is a link that leads nowhere")
         return problem_of(folder, error)
     return Place(real)
+
+
+async def _is_link(lane: SftpLane, path: bytes) -> bool:
+    try:
+        mode = (await lane.lstat(path)).mode
+    except Refused:
+        return False
+    return mode is not None and stat.S_ISLNK(mode)

@@ -183,6 +183,7 @@ class MemoryFlags:
         self._open = open
         self._pauses: dict[ManifestName, Pause | None] = {}
         self._holds: dict[ManifestName, Hold | None] = {}
+        self._troubles: dict[ManifestName, int | None] = {}
 
     async def pause(self, name: ManifestName) -> Pause | None:
         self._open.check()
@@ -199,6 +200,14 @@ class MemoryFlags:
     async def set_hold(self, name: ManifestName, hold: Hold | None) -> None:
         self._open.check()
         self._holds[name] = hold
+
+    async def trouble(self, name: ManifestName) -> int | None:
+        self._open.check()
+        return self._troubles.get(name)
+
+    async def set_trouble(self, name: ManifestName, since_ns: int | None) -> None:
+        self._open.check()
+        self._troubles[name] = since_ns
 
 
 class MemoryLimits:

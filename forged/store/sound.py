@@ -10,12 +10,15 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
 
 from forged.model.errors import StoreForeign, StoreTooNew
 from forged.model.manifest import AtSource
 from forged.store import schema
 from forged.store.border import Garbled, damaged
 from forged.store.rows import exact_stat, seal
+
+_DIALECT = sqlite.dialect()
 
 _STORED: Sequence[tuple[type[object], str]] = (
     (sa.Boolean, "'integer'"),
@@ -68,6 +71,9 @@ def check_rows(connection: sqlite3.Connection, name: str) -> None:
 
 def _wrong(connection: sqlite3.Connection) -> Iterator[str]:
     for table in schema.metadata.sorted_tables:
+        if _columns(connection, table) != _declared(table):
+            yield f"the columns of `{table.name}` are not ours any more"
+    for table in schema.metadata.sorted_tables:
         for _ in connection.execute(_of_other_types(table)):
             yield f"a row of `{table.name}` holds what it cannot"
     yield from _unsealed(connection)
@@ -81,6 +87,25 @@ def _wrong(connection: sqlite3.Connection) -> Iterator[str]:
         if texts and table is not schema.versions:  # text that is none shows when it is read
             for _ in connection.execute(f"SELECT {', '.join(texts)} FROM {table.name}"):
                 pass
+
+
+Column = tuple[str, str, bool, int]
+"""Name, type, whether it may not be null, and its place in the primary key (0: none)."""
+
+
+def _columns(connection: sqlite3.Connection, table: sa.Table) -> list[Column]:
+    """As the file says. A name that is another by one bit would show only when something is read: in quotes, SQLite takes a column
+    that is not there for a text (sqlite.org/quirks.html)."""
+    found = connection.execute(f"PRAGMA table_info({table.name})")
+    return sorted((name, kind, bool(notnull), place) for _, name, kind, notnull, _, place in found)
+
+
+def _declared(table: sa.Table) -> list[Column]:
+    key = [column.name for column in table.primary_key]
+    return sorted(
+        (column.name, column.type.compile(_DIALECT), not column.nullable, key.index(column.name) + 1 if column.name in key else 0)
+        for column in table.columns
+    )
 
 
 def _of_other_types(table: sa.Table) -> str:

@@ -31,7 +31,7 @@ class Box(Protocol):
     def delete(self, path: bytes) -> None: ...
     def folder(self, path: bytes) -> None: ...
     def link(self, path: bytes, target: bytes) -> None: ...
-    def at(self, path: bytes) -> bytes:
+    def known_as(self, path: bytes) -> bytes:
         """The absolute path of something at the box, as the source knows it; b"" = the root."""
 
     def read(self, path: bytes) -> bytes | None:
@@ -78,7 +78,7 @@ class MemoryBoxBox:
     def link(self, path: bytes, target: bytes) -> None:
         self.box.link(path, target)
 
-    def at(self, path: bytes) -> bytes:
+    def known_as(self, path: bytes) -> bytes:
         return ROOT + b"/" + path if path else ROOT
 
     def read(self, path: bytes) -> bytes | None:
@@ -103,18 +103,22 @@ class MemoryBoxBox:
 
 
 class FolderBox:
-    """A folder of this machine, behind whatever source `make` answers for it."""
+    """A folder of this machine, behind whatever source `make` answers for it. `seen_as`: its path there, where that is another."""
 
-    def __init__(self, root: Path, make: Callable[[Path], Source]) -> None:
+    def __init__(self, root: Path, make: Callable[[Path], Source], seen_as: str = "") -> None:
         self.root = root
-        self._make = make
+        self._make, self._seen_as = make, os.fsencode(seen_as or root)
         root.mkdir(parents=True, exist_ok=True)
 
     def source(self) -> Source:
         return self._make(self.root)
 
     def at(self, path: bytes) -> bytes:
+        """Where it is on this machine."""
         return os.path.join(os.fsencode(self.root), path)
+
+    def known_as(self, path: bytes) -> bytes:
+        return os.path.join(self._seen_as, path)
 
     def write(self, path: bytes, data: bytes) -> Entry:
         os.makedirs(os.path.dirname(self.at(path)), exist_ok=True)

@@ -140,7 +140,7 @@ class SourceContract(FetchContract, WatchContract):
         box.link(b"loop", b"loop")
         box.link(b"dangling", b"nowhere")
         asked = [b"", b"real", b"one", b"two", b"one/inner", b"real/inner/file", b"dangling", b"loop", b"missing"]
-        root, real, one, two, inner, *others = await source.resolve([box.at(path) for path in asked])
+        root, real, one, two, inner, *others = await source.resolve([box.known_as(path) for path in asked])
         places = [place for place in (root, real, one, two, inner) if isinstance(place, Place)]
         assert len(places) == 5
         ends = (b"", b"/real", b"/real", b"/real/inner", b"/real/inner")
@@ -148,7 +148,9 @@ class SourceContract(FetchContract, WatchContract):
         assert (places[1].identity, places[3].identity) == (places[2].identity, places[4].identity)
         assert places[1].identity is None or places[1].identity != places[3].identity
         kinds = [kind_of(other) for other in others]
-        assert kinds == [ProblemKind.LINK, ProblemKind.VANISHED, ProblemKind.LINK, ProblemKind.VANISHED]
+        loop = kinds.pop(2)
+        assert kinds == [ProblemKind.LINK, ProblemKind.VANISHED, ProblemKind.VANISHED], others
+        assert loop in (ProblemKind.LINK, ProblemKind.VANISHED), others
 
     async def test_what_cannot_be_read_is_a_problem_and_the_rest_is_listed(self, box: Box, source: Source) -> None:
         box.write(b"closed/1", b"")
@@ -367,16 +369,11 @@ class SourceContract(FetchContract, WatchContract):
             source.look([entry.path for entry in entries]),
             listed(source),
             fetched(source, requests_of(entries), sink),
-            self._hashes(source, entries),
+            _hashes(source, entries),
         )
         assert list(seen) == [entry.stat for entry in entries]
         assert len(answers) == 40
         assert len(hashes) == (40 if source.capabilities.hashing else 0)
-
-    async def _hashes(self, source: Source, entries: Sequence[Entry]) -> list[Hashed | Problem]:
-        if not source.capabilities.hashing:
-            return []
-        return [answer async for answer in source.hash(entries)]
 
     async def test_closing_ends_a_running_fetch_and_everything_else(self, box: Box) -> None:
         entries = [box.write(b"%d" % number, bytes_of(MIB)) for number in range(20)]
@@ -397,3 +394,9 @@ class SourceContract(FetchContract, WatchContract):
         entry = box.write(b"a", b"data")
         async with box.source() as second:
             assert (await listed(second))[0] == (await listed(source))[0] == [entry]
+
+
+async def _hashes(source: Source, entries: Sequence[Entry]) -> list[Hashed | Problem]:
+    if not source.capabilities.hashing:
+        return []
+    return [answer async for answer in source.hash(entries)]

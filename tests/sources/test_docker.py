@@ -41,7 +41,7 @@ class ContainerBox(FolderBox):
 
     def __init__(self, engine: Engine, container: str, root: Path) -> None:
         inside = f"{SHARED}/{root.relative_to(engine.shared)}"
-        super().__init__(root, lambda root: source_in(engine, container, inside))
+        super().__init__(root, lambda root: source_in(engine, container, inside), inside)
         self.engine, self.container, self.inside = engine, container, inside
 
     async def empty(self) -> None:

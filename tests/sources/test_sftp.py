@@ -62,7 +62,7 @@ class SftpBox(CoarseBox):
     """A folder behind a real sshd that runs nothing but its SFTP server, which shows it as `shown`."""
 
     def __init__(self, server: Sshd, root: Path, home: Path, shown: str = "") -> None:
-        super().__init__(root, lambda root: source_at(server, shown or str(root), home))
+        super().__init__(root, lambda root: source_at(server, shown or str(root), home), shown)
         self._server = server
 
     async def empty(self) -> None:

@@ -391,6 +391,13 @@ class NamesContract:
         await store.flags.set_hold(FORGE, None)
         assert await store.flags.hold(FORGE) is None
 
+    async def test_a_trouble_is_known_since_it_began(self, store: Store) -> None:
+        assert await store.flags.trouble(FORGE) is None
+        await store.flags.set_trouble(FORGE, 2**62)
+        assert (await store.flags.trouble(FORGE), await store.flags.trouble(COMFY)) == (2**62, None)
+        await store.flags.set_trouble(FORGE, None)
+        assert await store.flags.trouble(FORGE) is None
+
     async def test_a_limit_is_kept_until_it_is_forgotten(self, store: Store) -> None:
         assert await store.limits.kept() == {}
         await store.limits.keep("forge", "5MB/s")

@@ -73,6 +73,19 @@ async def test_a_name_of_the_schema_that_is_no_text_any_more_is_damage(file: Pat
         await open_store(file)
 
 
+@pytest.mark.parametrize("name", [b"\treason TEXT", b"\tlanded_at_ns BIGINT", b"\tstatus TEXT"])
+@pytest.mark.parametrize("at", [2, -1])
+async def test_a_column_of_another_name_or_type_is_damage(file: Path, name: bytes, at: int) -> None:
+    """In quotes SQLite takes a column that is not there for a text: nothing else would notice before it is read."""
+    await filled(file)
+    data = bytearray(file.read_bytes())
+    place = data.index(name) + at % len(name)
+    data[place] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(StoreDamaged, match=r"forged\.db"):
+        await open_store(file)
+
+
 @pytest.mark.parametrize("table", ["holds", "pins", "pauses", "destinations", "limits"])
 async def test_a_name_in_a_small_table_is_kept_twice_so_that_a_wrong_byte_in_it_shows(file: Path, table: str) -> None:
     """Else a hold would be of nobody, and cleanup would go on."""
