@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from forged.cli.telling import Line, Tone, columns, line
 from forged.kit.units import human_duration
-from forged.model.settings import Config
+from forged.model.settings import Config, DiscoverySettings
 from forged.model.target import Target
 
 
@@ -14,7 +14,25 @@ def report(config: Config) -> list[Line]:
     lines = [line(f"{config.path}: ok, {count} target{'' if count == 1 else 's'}", Tone.GOOD)]
     if not config.targets and not config.discoveries:
         lines.append(line("  nothing to do yet: `forged probe URL` prints a [[target]] to paste", Tone.WARN))
-    return lines + [line(f"  {text}") for text in columns([row(target) for target in config.targets])]
+    lines += [line(f"  {text}") for text in columns([row(target) for target in config.targets])]
+    return (
+        lines
+        + [
+            line(f"  discovery {one.name}: boxes to {one.template.home.dest}, asked every {human_duration(one.every_s)}")
+            for one in config.discoveries
+        ]
+        + [line(f"  {text}", Tone.WARN) for one in config.discoveries for text in clashing(one)]
+    )
+
+
+def clashing(one: DiscoverySettings) -> list[str]:
+    """A template whose boxes share their names at home. All number their pictures from one."""
+    if "{target}" in one.template.home.layout:
+        return []
+    return [
+        f"discovery {one.name}: all its boxes share one folder: what two of them call alike lands beside as `name~hash`. "
+        'To keep them apart: layout = "{target}/{folder}/{path}"'
+    ]
 
 
 def row(target: Target) -> tuple[str, ...]:

@@ -49,13 +49,24 @@ def run(file: Path | None) -> None:
 
 
 @cli.command()
+@click.option("--connect", is_flag=True, help="Try each source, each folder at home and each discovery, too.")
 @click.pass_obj
-def check(file: Path | None) -> None:
-    """Validate the configuration; say every mistake at once."""
+def check(file: Path | None, connect: bool) -> None:
+    """Validate the configuration; say every mistake at once.
+
+    Exit status: 0 all well, 2 a mistake; with --connect 1 when something cannot be reached.
+    """
     from forged.cli.check import report
 
     with told(Manner.LINES):
-        say(report(configuration(file)))
+        config = configuration(file)
+        say(report(config))
+        if connect:
+            from forged.cli.connecting import connect as try_all
+
+            lines, well = try_all(config)
+            say(lines)
+            sys.exit(0 if well else FAILED)
 
 
 @cli.command()

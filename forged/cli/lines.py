@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from forged.cli.telling import Line, line, say
+from forged.cli.telling import Line, Tone, line, say
 from forged.daemon.progress import Progress, TargetProgress
+from forged.daemon.wanted import Wanted
 from forged.kit.clock import Clock
 from forged.kit.units import human_duration, human_rate, human_size
 from forged.model.target import Target
@@ -35,6 +36,11 @@ async def ticking(progress: Progress, clock: Clock) -> AsyncIterator[None]:
 def beginning(targets: Sequence[Target]) -> list[Line]:
     """What is about to happen."""
     return [line(f"{target.name}: {target.source} -> {target.home.dest}") for target in targets]
+
+
+def asleep(what: Wanted) -> list[Line]:
+    """Boxes that nobody tries, and why."""
+    return [line(f"{one.target.name}: {one.route.nobody_there}", Tone.QUIET) for one in what.asleep if one.route is not None]
 
 
 def standing(progress: Progress, now_s: float) -> list[Line]:

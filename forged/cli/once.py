@@ -49,15 +49,18 @@ async def _sync(config: Config, names: Sequence[str], manner: Manner, clock: Clo
     async with App.open(config, observer=progress, ssh_home=user_home()) as app:
         if app.rebuilt is not None:
             say(trouble("forged", StoreDamaged(app.rebuilt.message, hint=app.rebuilt.hint)), to_stderr=True)
-        targets = app.targets(names)
+        what = await app.wanted(names)
+        targets = [one.target for one in what.awake]
         progress.expect(target.name for target in targets)
+        if manner is not Manner.JSON:
+            say(lines.asleep(what))
         async with shown(progress, targets, manner, clock):
-            return await app.once(names)
+            return await app.once(what)
 
 
 async def _preview(config: Config, names: Sequence[str], clock: Clock) -> list[Preview]:
     async with App.open(config, observer=Progress(clock), ssh_home=user_home(), rebuild=False) as app:
-        return await app.preview(names)
+        return await app.preview(await app.wanted(names))
 
 
 @asynccontextmanager

@@ -58,7 +58,8 @@ class Watchman:
     def _show(self, kind: AlarmKind, standing: Standing, facts: TargetFacts) -> None:
         if self._bell.is_raised(kind, standing.target.manifest):
             words = said(kind, True, standing, facts)
-            standing.conditions.broken(kind.value, words.message, words.hint)
+            alone = words.message.removeprefix(f"{standing.target.name} ")  # its name stands before each of its conditions
+            standing.conditions.broken(kind.value, alone, words.hint)
         else:
             standing.conditions.healed(kind.value)
 

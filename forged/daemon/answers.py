@@ -12,18 +12,30 @@ from pydantic_core import to_json
 from forged.config.mistakes import told
 from forged.daemon.conditions import Conditions
 from forged.daemon.progress import TargetProgress
-from forged.daemon.standing import Standing
+from forged.daemon.standing import Standing, State
 from forged.model import rpc
 from forged.model.alarms import AlarmKind
 from forged.model.jobs import Job, JobStatus
 from forged.model.manifest import Hold, ManifestRow
 from forged.model.paths import b64_if_needed, shown
 from forged.model.removal import KeptBecause
-from forged.model.settings import CommandDiscovery, Finder, RunpodDiscovery, VastaiDiscovery
+from forged.model.settings import (
+    CommandDiscovery,
+    CommandIngest,
+    Finder,
+    Handler,
+    PostgresIngest,
+    PythonIngest,
+    RunpodDiscovery,
+    SqliteIngest,
+    VastaiDiscovery,
+    WebhookIngest,
+)
 from forged.sync.cleanup import CleanupResult, Kept
 from forged.sync.verify import Compared
 
 if TYPE_CHECKING:
+    from forged.daemon.couriers import Courier
     from forged.daemon.discovered import Discovered
 
 ALARMS = (AlarmKind.LOST.value, AlarmKind.ENDING.value)
@@ -32,6 +44,17 @@ FINDERS: Mapping[type[Finder], str] = MappingProxyType(
     {VastaiDiscovery: "vastai", RunpodDiscovery: "runpod", CommandDiscovery: "command"}
 )
 """As `type` is written in forged.toml."""
+
+HANDLERS: Mapping[type[Handler], str] = MappingProxyType(
+    {
+        SqliteIngest: "sqlite",
+        PostgresIngest: "postgres",
+        WebhookIngest: "webhook",
+        CommandIngest: "command",
+        PythonIngest: "python",
+    }
+)
+"""Of ingest, likewise."""
 
 MOST_NAMED = 1_000
 """Files named in an answer that is not paged. More are only counted."""
@@ -182,6 +205,7 @@ def target(standing: Standing) -> rpc.Target:
         "instance": box.id if box else None,
         "label": box.label if box else None,
         "ends_at": _time_or_none(box.end_ns if box else None),
+        "asleep": (instance.route.nobody_there or None) if instance and standing.state is not State.LOST else None,
         "problems": problems(standing.conditions),
     }
 
@@ -207,6 +231,20 @@ def discovery(one: Discovered) -> rpc.Discovery:
         "next_at": _time_or_none(one.next_ns),
         "boxes": len(known),
         "gone": sum(box.gone_since_ns is not None for box in known),
+        "problems": problems(one.conditions),
+    }
+
+
+def handler(one: Courier) -> rpc.Handler:
+    """How an ingest handler stands."""
+    standing = one.delivery.standing
+    return {
+        "name": one.name,
+        "type": HANDLERS[type(one.settings.handler)],
+        "up": standing.error is None if standing.delivered or standing.error else None,
+        "delivered": standing.delivered,
+        "waiting": one.waiting,
+        "failures": standing.failures,
         "problems": problems(one.conditions),
     }
 

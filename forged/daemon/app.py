@@ -15,6 +15,7 @@ from pathlib import Path
 
 from forged.daemon.bodies import Bodies, placed_source
 from forged.daemon.pool import Pool
+from forged.daemon.wanted import One, Wanted, wanted
 from forged.destination.apart.hands import ApartHands
 from forged.destination.apart.process import Helper
 from forged.destination.base import Destination
@@ -28,7 +29,6 @@ from forged.kit.clock import Clock, SystemClock
 from forged.kit.lock import LockHeld, hold_lock
 from forged.media.completeness import inspect
 from forged.model.errors import (
-    ConfigError,
     ForgedError,
     HostKeyUnknown,
     NotSupported,
@@ -50,7 +50,8 @@ from forged.model.settings import (
     VastaiDiscovery,
     WebhookIngest,
 )
-from forged.model.target import SourceKind, Target
+from forged.model.target import SourceKind, Target, TargetName
+from forged.rules.boxes import newcomers
 from forged.rules.safety import EXPLAIN_REBUILT, Doubt
 from forged.rules.selection import Selector, folder_path
 from forged.sources.base import Source
@@ -71,8 +72,6 @@ class Rebuilt:
 
     why: str
     kept: Path | None
-    hold: Hold
-    """That of every target: with the memory went tombstones, and holds that nobody had released."""
 
     @property
     def message(self) -> str:
@@ -141,33 +140,34 @@ class App:
         self.pool.resize(config.transfer.in_flight_bytes)
         self.pool.limit(None, config.transfer.bandwidth)
 
-    def targets(self, names: Sequence[str] = ()) -> list[Target]:
-        """The targets of these names, or all. Raises ConfigError for a name that is not configured."""
-        known = {target.name: target for target in self.config.targets}
-        unknown = [name for name in names if name not in known]
-        if unknown:
-            raise ConfigError(tuple(f"no target {name!r}; configured are: {', '.join(known) or 'none'}" for name in unknown))
-        return [known[name] for name in known if not names or name in names]
+    async def wanted(self, names: Sequence[str] = ()) -> Wanted:
+        """The targets of these names, or all, and those of boxes. Raises ConfigError for a name that nothing has, StoreError."""
+        return await wanted(self.config, names, self.discovery, self.store.boxes)
 
-    async def once(self, names: Sequence[str] = (), *, folders: Sequence[str] = ()) -> list[RoundResult]:
-        """One sync of these targets (none = all), side by side; trouble with one stops no other."""
-        return await asyncio.gather(*(self._sync(target, folders) for target in self.targets(names)))
+    async def once(self, what: Wanted, *, folders: Sequence[str] = ()) -> list[RoundResult]:
+        """One sync of each, side by side; trouble with one stops no other. A discovery that did not answer is a failure, too."""
+        done = await asyncio.gather(*(self._sync(one, folders) for one in what.awake))
+        now_ns = self.clock.now_ns()
+        jobs = [(Job(new_job_id(), TargetName(name), JobStatus.SCANNING, now_ns), error) for name, error in what.unanswered]
+        return [*done, *(never_began(job, error, now_ns) for job, error in jobs)]
 
-    async def preview(self, names: Sequence[str] = (), *, folders: Sequence[str] = ()) -> list[Preview]:
+    async def preview(self, what: Wanted, *, folders: Sequence[str] = ()) -> list[Preview]:
         """What `once` would do now."""
 
-        async def one(target: Target) -> Preview:
-            async with self.doors(target) as doors:
+        async def one(target: Target, route: Route | None) -> Preview:
+            async with self.doors(target, route=route) as doors:
                 return await preview_once(doors, _paths(target, folders))
 
-        return await asyncio.gather(*(one(target) for target in self.targets(names)))
+        seen = await asyncio.gather(*(one(each.target, each.route) for each in what.awake))
+        return [*seen, *(Preview(name, error=error) for name, error in what.unanswered)]
 
-    async def _sync(self, target: Target, folders: Sequence[str]) -> RoundResult:
+    async def _sync(self, one: One, folders: Sequence[str]) -> RoundResult:
         """Never raises for what can go wrong outside: one that did would leave its siblings behind, on a store that closes."""
+        target = one.target
         job = Job(new_job_id(), target.name, JobStatus.SCANNING, self.clock.now_ns(), tuple(folders))
         try:
             await self.store.jobs.save(job)
-            async with self.doors(target) as doors:
+            async with self.doors(target, route=one.route) as doors:
                 result = await sync_once(doors, Looks(), job, _paths(target, folders))
             await self.store.jobs.save(result.job)
         except ForgedError as error:
@@ -244,17 +244,7 @@ class App:
 
     def discovery(self, settings: DiscoverySettings) -> Discovery:
         """The body for its type. Opens nothing yet."""
-        match settings.finder:
-            case VastaiDiscovery(api_key=key, label=label):
-                from forged.discovery.vastai import Vastai  # here, since loading an HTTP client takes 0.2 s
-
-                return Vastai(key, label)
-            case RunpodDiscovery(api_key=key, label=label):
-                from forged.discovery.runpod import Runpod
-
-                return Runpod(key, label)
-            case CommandDiscovery(argv=argv, label=label):
-                return Command(argv, label)
+        return discovery_of(settings)
 
     def handler(self, settings: IngestSettings) -> Handler | None:
         """The ingest handler of these settings; None for those that this version does not have yet."""
@@ -287,17 +277,34 @@ class App:
         return frozenset(known)
 
 
+def discovery_of(settings: DiscoverySettings) -> Discovery:
+    """The body for its type. Opens nothing yet."""
+    match settings.finder:
+        case VastaiDiscovery(api_key=key, label=label):
+            from forged.discovery.vastai import Vastai  # here, since loading an HTTP client takes 0.2 s
+
+            return Vastai(key, label)
+        case RunpodDiscovery(api_key=key, label=label):
+            from forged.discovery.runpod import Runpod
+
+            return Runpod(key, label)
+        case CommandDiscovery(argv=argv, label=label):
+            return Command(argv, label)
+
+
 def _routed(bodies: Bodies, route: Route, target: Target) -> Source:
     """The target at whichever of the route's addresses answers."""
     return Routed(route, lambda address: bodies.bare(replace(target, source=replace(address, path=target.source.path))))
 
 
 async def _begin_anew(config: Config, damage: StoreDamaged, clock: Clock) -> Rebuilt:
-    """All targets are held; those of discoveries when their boxes show."""
+    """All targets are held: with the memory went tombstones, and holds that nobody had released. Those of discoveries are when
+    their boxes show, also if that is only after another start."""
     hold = Hold(Doubt.STATE_REBUILT.value, EXPLAIN_REBUILT, clock.now_ns())
-    holds = {target.manifest: hold for target in config.targets}
+    names = [*(target.manifest for target in config.targets), *(newcomers(one.name) for one in config.discoveries)]
+    holds = dict.fromkeys(names, hold)
     kept = await asyncio.to_thread(begin_anew, config.state.sqlite, holds, clock.now_ns())
-    return Rebuilt(damage.message, kept, hold)
+    return Rebuilt(damage.message, kept)
 
 
 def _paths(target: Target, folders: Sequence[str]) -> list[SourcePath]:

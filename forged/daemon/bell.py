@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from forged.kit.clock import Clock
+from forged.kit.tasks import to_the_end
 from forged.model.alarms import Alarm, AlarmKind
 from forged.model.events import EventKind, NewEvent
 from forged.store.base import Alarms
@@ -53,16 +54,22 @@ class Bell:
         """
         alarm = self._raised.get((kind, subject))
         if verdict is True and alarm is None:
-            alarm = Alarm(kind, subject, self._clock.now_ns())
-            event = said(True).event(kind.breaks, subject, alarm.since_ns)
-            await self._alarms.raise_(alarm, self._for_handlers(event))
-            self._raised[kind, subject] = alarm
-            self._tell(event)
+            await to_the_end(self._broke(Alarm(kind, subject, self._clock.now_ns()), said(True)))
         elif verdict is False and alarm is not None:
-            event = said(False).event(kind.heals, subject, self._clock.now_ns())
-            await self._alarms.end(alarm, self._for_handlers(event))
-            del self._raised[kind, subject]
-            self._tell(event)
+            await to_the_end(self._is_well(alarm, said(False)))
+
+    async def _broke(self, alarm: Alarm, words: Said) -> None:
+        """Never in halves: what is remembered and not known here would ring again."""
+        event = words.event(alarm.kind.breaks, alarm.subject, alarm.since_ns)
+        await self._alarms.raise_(alarm, self._for_handlers(event))
+        self._raised[alarm.kind, alarm.subject] = alarm
+        self._tell(event)
+
+    async def _is_well(self, alarm: Alarm, words: Said) -> None:
+        event = words.event(alarm.kind.heals, alarm.subject, self._clock.now_ns())
+        await self._alarms.end(alarm, self._for_handlers(event))
+        self._raised.pop((alarm.kind, alarm.subject), None)
+        self._tell(event)
 
     async def forget(self, kinds: Collection[AlarmKind], subjects: Collection[str]) -> None:
         """Of these kinds only alarms of these subjects are left: the others are gone, or were given up. Raises StoreError."""

@@ -1,25 +1,34 @@
 """Brings events to the ingest handlers: a task for each, begun and ended as the configuration says.
 
-What all handlers have taken is pruned; where none is configured, nothing is kept.
+What all handlers have taken is pruned; where none is configured, nothing is kept. A handler that takes nothing is a condition, with
+how much waits for it: logged once when it breaks and once when it heals, shown by status, and counted.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 
+from forged.daemon.conditions import Conditions
 from forged.daemon.instance import discovery_of
 from forged.ingest.base import Handler
-from forged.ingest.delivery import Delivery
+from forged.ingest.delivery import Delivery, Try
 from forged.kit.clock import Clock
 from forged.kit.logs import Log
 from forged.kit.tasks import Tasks
-from forged.model.errors import StoreError
+from forged.metrics.metrics import Metrics
+from forged.model.errors import IngestError, StoreError
 from forged.model.events import Event
 from forged.model.settings import Config, IngestSettings
 from forged.store.base import Outbox
 
-PRUNE_S = 60.0
-"""Between two looks at what everybody has taken."""
+PRUNE_S = 15.0
+"""Between two looks at what everybody has taken, and at what waits: as often as Prometheus asks (its usual scrape_interval)."""
+
+BEGIN_ANEW_S = 60.0
+"""After a fault of ours, or a damaged state database, a delivery rests so long: it must not fill the log."""
 
 Make = Callable[[IngestSettings], Handler | None]
 
@@ -44,56 +53,131 @@ class Of:
         await self._handler.aclose()
 
 
-class Couriers:
-    """One delivery for each handler that this forged can make, by name."""
+@dataclass(slots=True, eq=False)
+class Courier:
+    """One handler at work, and how it goes."""
 
-    def __init__(self, make: Make, outbox: Outbox, clock: Clock, log: Log) -> None:
+    settings: IngestSettings
+    handler: Of
+    delivery: Delivery
+    conditions: Conditions
+    waiting: int = 0
+    """Events in the outbox that it has not taken, when they were last counted."""
+
+    @property
+    def name(self) -> str:
+        return self.settings.name
+
+    @property
+    def task(self) -> str:
+        return f"delivery to {self.name}"
+
+
+class Couriers:
+    """One courier for each handler that this forged can make, by name."""
+
+    def __init__(self, make: Make, outbox: Outbox, metrics: Metrics, clock: Clock, log: Log) -> None:
         """`make` opens the handler for its settings; None: this kind takes no events yet."""
         self._make = make
         self._outbox = outbox
+        self._metrics = metrics
         self._clock = clock
         self._log = log
-        self._running: dict[str, tuple[IngestSettings, Of, Delivery]] = {}
-        self._tasks = Tasks(lambda name, error: log.error("a task ended unexpectedly", task=name, exc_info=error))
+        self._running: dict[str, Courier] = {}
+        self._takers: frozenset[str] = frozenset()
+        """Whose events are kept: also of one that is just being begun anew with other settings."""
+        self._tasks = Tasks(self._ended)
+
+    @property
+    def all(self) -> list[Courier]:
+        return list(self._running.values())
 
     def anybody(self) -> bool:
         """Whether somebody takes events."""
-        return bool(self._running)
+        return bool(self._takers)
 
     def news(self) -> None:
         """Something was put into the outbox."""
-        for _, _, delivery in self._running.values():
-            delivery.news()
+        for courier in self._running.values():
+            courier.delivery.news()
+
+    # --- applying a configuration -----------------------------------------------------------------------------------------
 
     async def apply(self, config: Config) -> None:
-        """Makes the handlers of `config` the ones that get events."""
-        wanted = {one.name: one for one in config.ingests}
-        for name, (settings, _, _) in list(self._running.items()):
-            if wanted.get(name) != settings:
-                await self._end(name)
-        for name, settings in wanted.items():
-            if name not in self._running and (handler := self._make(settings)) is not None:
+        """Makes the handlers of `config` the ones that get events. One whose settings change misses none of them."""
+        new = {one.name: self._make(one) for one in config.ingests if self._is_new(one)}
+        staying = {one.name for one in config.ingests if not self._is_new(one)}
+        self._takers = frozenset(staying | {name for name, handler in new.items() if handler is not None})
+        for name in set(self._running) - staying:
+            await self._end(name)
+            if name not in self._takers:
+                self._metrics.forget_handler(name)
+        for settings in config.ingests:
+            if (handler := new.get(settings.name)) is not None:
                 self._begin(settings, Of(handler, settings.targets))
+        self._running = {one.name: self._running[one.name] for one in config.ingests if one.name in self._running}
+        await self.count()
+
+    def _is_new(self, settings: IngestSettings) -> bool:
+        running = self._running.get(settings.name)
+        return running is None or running.settings != settings
 
     def _begin(self, settings: IngestSettings, handler: Of) -> None:
-        delivery = Delivery(handler, self._outbox, self._clock, kinds=settings.events)
-        self._running[settings.name] = (settings, handler, delivery)
-        self._tasks.start(f"delivery to {settings.name}", delivery.run())
+        name = settings.name
+        self._metrics.expect_handler(name)
+        delivery = Delivery(
+            handler, self._outbox, self._clock, kinds=settings.events, told=lambda one: self._tried(self._running[name], one)
+        )
+        courier = Courier(settings, handler, delivery, Conditions(f"ingest {name}", self._log, self._clock))
+        self._running[name] = courier
+        self._tasks.start(courier.task, delivery.run())
 
     async def _end(self, name: str) -> None:
-        await self._tasks.stop(f"delivery to {name}")
-        await self._running.pop(name)[1].aclose()
+        await self._tasks.stop(self._running[name].task)
+        await self._running.pop(name).handler.aclose()
 
     async def stop(self) -> None:
         """Ends all; what was not taken waits in the outbox."""
         for name in list(self._running):
             await self._end(name)
 
+    # --- how it goes ------------------------------------------------------------------------------------------------------
+
+    def _tried(self, courier: Courier, one: Try) -> None:
+        self._metrics.ingested(courier.name, one.events, taken=one.error is None)
+        if one.error is not None:
+            courier.conditions.failed(one.error)
+        else:
+            for scope in (IngestError.scope, StoreError.scope):
+                courier.conditions.well(scope)
+
+    def _ended(self, task: str, error: BaseException | None) -> None:
+        """A bug of ours, or a state database that is damaged. It begins anew after a while."""
+        courier = next((one for one in self._running.values() if one.task == task), None)
+        if courier is not None and isinstance(error, StoreError):
+            courier.conditions.failed(error)
+        else:
+            self._log.error("a task ended unexpectedly; it is started again", task=task, exc_info=error)
+        if courier is not None:
+            asyncio.get_running_loop().call_later(BEGIN_ANEW_S, self._restart, courier)
+
+    def _restart(self, courier: Courier) -> None:
+        if self._running.get(courier.name) is courier and courier.task not in self._tasks.names:
+            self._tasks.start(courier.task, courier.delivery.run())
+
+    async def count(self) -> None:
+        """How much waits for each of them. A state database in trouble shows elsewhere; then it is as it was."""
+        for courier in self.all:
+            with suppress(StoreError):
+                courier.waiting = await self._outbox.waiting(courier.name)
+                self._metrics.ingest_waiting(courier.name, courier.waiting)
+
     async def keep_pruning(self) -> None:
         """An eternal task."""
         while True:
             try:
-                await self._outbox.prune(list(self._running))
+                await self._outbox.prune(sorted(self._takers))
             except StoreError as error:
                 self._log.warning("the outbox cannot be pruned; it is tried again", reason=error.message)
+            await self.count()
             await self._clock.sleep(PRUNE_S)

@@ -62,8 +62,10 @@ class Discovered:
         self.next_ns: int | None = None
         self.taken: tuple[Collection[str], Collection[str]] = ((), ())
         """The names of the configured targets, and of all discoveries."""
-        self.hold_new: Hold | None = None
-        """For boxes that the first answer shows and nobody knows: after the state database was lost, their cleanup waits."""
+        self._hold_new: Hold | None = None
+        """For boxes that show and that nobody knows: after the state database was lost, their cleanup waits for a person."""
+        self._answers_s: list[float] = []
+        """When whole answers came that may have shown such boxes."""
         self._store = store
         self._fleet = fleet
         self._bell = bell
@@ -74,6 +76,8 @@ class Discovered:
         self._at_once = asyncio.Event()
         self._turn = asyncio.Lock()
         self._unwritten = False
+        self._trouble: StoreError | None = None
+        """Met while the last answer was worked on."""
 
     @property
     def name(self) -> str:
@@ -83,6 +87,7 @@ class Discovered:
         """What was known when forged ran last. Raises StoreError."""
         known = await self._store.boxes.known(self.name)
         self.book = Book({one.box.id: one for one in known})
+        self._hold_new = await self._store.flags.hold(boxes.newcomers(self.name))
 
     async def run(self) -> None:
         """An eternal task: question after question."""
@@ -152,12 +157,14 @@ class Discovered:
             decisions: tuple[Decision, ...] = ()
             if sighting is not None:
                 self.book, decisions = boxes.answered(self.book, sighting)
+                decisions = await self._hold_newcomers(decisions)
             now_ns = self._clock.now_ns()
             kept = {id for id, one in self.book.boxes.items() if boxes.is_kept(one, reached=id in reached, now_ns=now_ns)}
             self._tell(decisions, kept)
             self.book = boxes.let_go(self.book, set(self.book.boxes) - kept)
-            await self._remember(before, decisions)
-            await self._fleet.found(self.name, self._found(self.settings, self.taken))
+            await self._remember(before)
+            await self._make_targets()
+            self._tell_trouble()
 
     def _note(self) -> set[BoxId]:
         """Writes into the book what the targets know of their boxes; answers which of those are reached."""
@@ -188,21 +195,50 @@ class Discovered:
             found.append(Found(target, self.name, known))
         return found
 
-    async def _remember(self, before: Book, decisions: tuple[Decision, ...]) -> None:
+    async def _hold_newcomers(self, decisions: tuple[Decision, ...]) -> tuple[Decision, ...]:
+        """While a lost memory is being made up for, until as many answers came as it takes to believe that a box is gone.
+
+        A box that cannot be held does not come yet: the next answer shows it again.
+        """
+        if self._hold_new is None:
+            return decisions
+        new = {one.box.id for one in decisions if one.turn is Turn.APPEARED}
+        self._answers_s.append(self._clock.monotonic_s())
+        try:
+            for id in sorted(new):
+                await self._store.flags.set_hold(boxes.manifest_name(self.name, id), self._hold_new)
+            if len(self._answers_s) >= boxes.MISSES and self._answers_s[-1] - self._answers_s[0] >= boxes.GONE_AFTER_S:
+                await self._store.flags.set_hold(boxes.newcomers(self.name), None)
+                self._hold_new = None
+        except StoreError as error:
+            self._trouble = error
+            self.book = boxes.let_go(self.book, new)
+            return tuple(one for one in decisions if one.box.id not in new)
+        return decisions
+
+    async def _make_targets(self) -> None:
+        """A state database in trouble keeps some from beginning: they are tried again with the next answer."""
+        try:
+            await self._fleet.found(self.name, self._found(self.settings, self.taken))
+        except StoreError as error:
+            self._trouble = error
+
+    def _tell_trouble(self) -> None:
+        error, self._trouble = self._trouble, None
+        if error is not None:
+            self.conditions.failed(error)
+        else:
+            self.conditions.well(StoreError.scope)
+
+    async def _remember(self, before: Book) -> None:
         """A state database in trouble stops no box: what is known is still known here, and is written with the next answer."""
         try:
-            if self.hold_new is not None:
-                new = [one.box for one in decisions if one.turn is Turn.APPEARED]
-                for box in new:
-                    await self._store.flags.set_hold(boxes.manifest_name(self.name, box.id), self.hold_new)
-                self.hold_new = self.hold_new if self.book.answered_ns is None else None
             if dict(before.boxes) != dict(self.book.boxes) or self._unwritten:
                 self._unwritten = True
                 await self._store.boxes.remember(self.name, list(self.book.boxes.values()))
                 self._unwritten = False
-            self.conditions.well(StoreError.scope)
         except StoreError as error:
-            self.conditions.failed(error)
+            self._trouble = error
 
     # --- telling ----------------------------------------------------------------------------------------------------------
 

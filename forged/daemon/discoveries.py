@@ -15,7 +15,6 @@ from forged.kit.logs import Log
 from forged.kit.tasks import Tasks
 from forged.metrics.metrics import Metrics
 from forged.model.alarms import AlarmKind
-from forged.model.manifest import Hold
 from forged.model.settings import Config, DiscoverySettings
 from forged.store.base import Store
 
@@ -35,10 +34,9 @@ class Discoveries:
         clock: Clock,
         log: Log,
         *,
-        hold_new: Hold | None = None,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        """`make` opens the discovery for its settings. `hold_new`: for the boxes that the first answers show, see `Discovered`."""
+        """`make` opens the discovery for its settings."""
         self._make = make
         self._store = store
         self._fleet = fleet
@@ -46,7 +44,6 @@ class Discoveries:
         self._metrics = metrics
         self._clock = clock
         self._log = log
-        self._hold_new = hold_new
         self._chance = chance
         self._all: dict[str, Discovered] = {}
         self._tasks = Tasks(self._ended)
@@ -69,14 +66,17 @@ class Discoveries:
     async def apply(self, config: Config) -> None:
         """Makes the discoveries of `config` the ones that ask. Those that stay ask at once, and are not disturbed otherwise.
 
-        Comes after the configuration was applied to the fleet. Nobody is waited for who has to be asked. Raises StoreError.
+        Comes after the configuration was applied to the fleet. Nobody is waited for who has to be asked. Raises StoreError,
+        when all the others have begun.
         """
         wanted = {one.name: one for one in config.discoveries}
         await asyncio.gather(*(self._remove(name) for name in list(self._all) if name not in wanted))
         await self._forget_others(list(wanted))
-        for settings in config.discoveries:
-            await self._renew(settings, _taken(config))
-        self._all = {name: self._all[name] for name in wanted}
+        ends = await asyncio.gather(*(self._renew(one, _taken(config)) for one in config.discoveries), return_exceptions=True)
+        self._all = {name: self._all[name] for name in wanted if name in self._all}
+        for error in ends:
+            if error is not None:
+                raise error
 
     async def give_up(self, target: str) -> None:
         """A person does not wait any longer for what is left of a box that is gone. Raises UnknownTarget."""
@@ -116,12 +116,10 @@ class Discoveries:
             self._log,
             self._chance,
         )
-        one.hold_new = self._hold_new if before is None else before.hold_new
-        self._all[settings.name] = one
+        await one.restore()
         if before is not None:
             one.book = before.book
-        else:
-            await one.restore()
+        self._all[settings.name] = one
 
     async def _remove(self, name: str) -> None:
         await self._end(name)

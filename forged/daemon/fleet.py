@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
@@ -137,7 +137,8 @@ class Fleet:
     async def apply(self, config: Config) -> None:
         """Makes the targets of `config` the ones that run. A changed target ends the round it is in, and begins anew.
 
-        A discovered one whose name a configured target takes has to go; its discovery finds another name for it.
+        A discovered one whose name a configured target takes has to go; its discovery finds another name for it. Raises StoreError,
+        when all the others have begun.
         """
         async with self._turn:
             self._config = config
@@ -145,23 +146,33 @@ class Fleet:
             names = {target.name.lower() for target in config.targets}
             taken = [name for name, member in self._members.items() if member.standing.instance and name.lower() in names]
             await asyncio.gather(*(self._forget(name, REMOVED) for name in taken))
-            for target in config.targets:
-                if target.name not in self._members:
-                    await self._add(target, kept(target.name))
-            self._in_order()
+            new = [target for target in config.targets if target.name not in self._members]
+            await self._add_all([self._add(target, kept(target.name)) for target in new])
 
     async def found(self, discovery: str, found: Sequence[Found]) -> None:
         """Makes these the targets of this discovery. A box that has moved is followed, and what it does is not disturbed."""
         async with self._turn:
             kept = await self._make_room(self.difference_found(discovery, found), GONE)
+            coming = []
             for one in found:
                 if (member := self._members.get(one.target.name)) is not None:
                     self._heard(member, one)
                 else:
                     before = kept(one.target.name)
                     left = replace(before, left_files=one.known.left_files, left_bytes=one.known.left_bytes)
-                    await self._add(one.target, before if before.left_files else left, Instance.of(one))
-            self._in_order()
+                    coming.append(self._add(one.target, before if before.left_files else left, Instance.of(one)))
+            await self._add_all(coming)
+
+    async def _add_all(self, coming: Sequence[Coroutine[None, None, None]]) -> None:
+        """Side by side: each has a dozen things to wait for, on a loop where a hundred boxes have something to say.
+
+        One that cannot begin keeps no other from it. Raises the error of the first that could not.
+        """
+        ends = await asyncio.gather(*coming, return_exceptions=True)
+        self._in_order()
+        for error in ends:
+            if error is not None:
+                raise error
 
     def _heard(self, member: Member, found: Found) -> None:
         instance = member.standing.instance
@@ -184,7 +195,7 @@ class Fleet:
         assert self._config is not None
         for member in self._members.values():
             member.work.ingests_missing = _ingests_missing(self._config, member)
-        configured = [target.name for target in self._config.targets]
+        configured = [target.name for target in self._config.targets if target.name in self._members]
         found = sorted(name for name, member in self._members.items() if member.standing.instance)
         self._members = {name: self._members[name] for name in (*configured, *found)}
 

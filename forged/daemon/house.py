@@ -67,7 +67,7 @@ def furnished(
     events = LiveEvents(publisher, clock)
     jobs = _job_book(app, publisher, events, clock)
     fleet = Fleet(app, jobs, metrics, log, events)
-    couriers = Couriers(app.handler, app.store.outbox, clock, log)
+    couriers = Couriers(app.handler, app.store.outbox, metrics, clock, log)
 
     def rung(event: NewEvent) -> None:
         events.alarm(event)
@@ -75,8 +75,7 @@ def furnished(
 
     bell = Bell(app.store.alarms, clock, rung)
     bell.anybody_takes = couriers.anybody
-    hold = app.rebuilt.hold if app.rebuilt else None
-    discoveries = Discoveries(app.discovery, app.store, fleet, bell, metrics, clock, log, hold_new=hold)
+    discoveries = Discoveries(app.discovery, app.store, fleet, bell, metrics, clock, log)
 
     def difference(config: Config) -> Difference:
         return fleet.difference(config) | discoveries.difference(config)
@@ -108,7 +107,9 @@ def furnished(
 def methods(house: House, page: str | None) -> ServiceMethods:
     """Makes all methods callable. `page`: the address of the metrics page. Answers those of the service itself."""
     facts = ServiceFacts(house.app.clock.now_ns(), page, lambda: house.server.connections)
-    service = ServiceMethods(house.app, house.fleet, house.discoveries, house.jobs, house.reloader, house.events, facts)
+    service = ServiceMethods(
+        house.app, house.fleet, house.discoveries, house.couriers, house.jobs, house.reloader, house.events, facts
+    )
     service.register(house.registry)
     SyncMethods(house.fleet, house.adhoc, house.jobs, house.app.clock).register(house.registry)
     TargetMethods(house.fleet, house.discoveries, house.app).register(house.registry)

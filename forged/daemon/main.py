@@ -14,6 +14,7 @@ import forged
 from forged.config.load import load
 from forged.control.listening import inherited, listen
 from forged.daemon.app import App
+from forged.daemon.fleet import BEGIN_ANEW_S
 from forged.daemon.gauges import Gauges
 from forged.daemon.house import House, furnished, methods
 from forged.daemon.reload import Reloader
@@ -22,7 +23,7 @@ from forged.kit.descriptors import allow_many_open_files
 from forged.kit.garbage import collect_rarely
 from forged.kit.logs import Log, Style, configure, logger
 from forged.kit.notify import Notifier
-from forged.kit.tasks import Tasks
+from forged.kit.tasks import Eternal
 from forged.metrics.metrics import Metrics
 from forged.metrics.page import MetricsPage
 from forged.model.errors import ConfigError, ForgedError
@@ -125,13 +126,17 @@ class _Daemon:
 
     def _begin(self, house: House, log: Log, stack: AsyncExitStack) -> None:
         """What goes on for as long as the daemon lives."""
-        self._tasks = Tasks(lambda name, error: log.error("a task ended unexpectedly", task=name, exc_info=error))
+
+        def ended(name: str, error: BaseException | None) -> None:
+            log.error("a task ended unexpectedly; it is started again", task=name, exc_info=error)
+
+        self._tasks = Eternal(ended, BEGIN_ANEW_S)
         stack.push_async_callback(self._tasks.stop_all)
-        self._tasks.start("telling progress", house.jobs.keep_telling())
-        self._tasks.start("telling systemd", self._keep_telling_systemd(house))
-        self._tasks.start("watching for alarms", house.watchman.watch())
-        self._tasks.start("pruning events", house.couriers.keep_pruning())
-        self._tasks.start("reloading", self._keep_reloading(house.reloader, log))
+        self._tasks.start("telling progress", house.jobs.keep_telling)
+        self._tasks.start("telling systemd", lambda: self._keep_telling_systemd(house))
+        self._tasks.start("watching for alarms", house.watchman.watch)
+        self._tasks.start("pruning events", house.couriers.keep_pruning)
+        self._tasks.start("reloading", lambda: self._keep_reloading(house.reloader, log))
 
     async def _end(self, house: House, log: Log) -> None:
         self._notifier.stopping()
@@ -176,10 +181,9 @@ class _Daemon:
 
     def _open_logs(self, config: Config, stack: AsyncExitStack) -> Log:
         settings = config.daemon
-        folder = settings.log_dir / "sync" if settings.log_dir else None
-        style = Style(settings.log_format.value)
+        level, style = settings.log_level.value, Style(settings.log_format.value)
         self._logs = stack.enter_context(
-            configure("forged", sys.stderr, level=settings.log_level.value, style=style, folder=folder, environ=self._env)
+            configure("forged", sys.stderr, level=level, style=style, folder=settings.log_dir, environ=self._env)
         )
         return logger("forged.daemon")
 
@@ -207,6 +211,7 @@ def _status(house: House) -> str:
     members, reloader = house.fleet.members, house.reloader
     names = [member.name for member in members]
     troubled = [f"discovery {one.name}" for one in house.discoveries.all if one.conditions.problems]
+    troubled += [f"ingest {one.name}" for one in house.couriers.all if one.conditions.problems]
     troubled += [member.name for member in members if member.standing.conditions.problems]
     how_many = f"{len(names)} target" + ("" if len(names) == 1 else "s")
     refused = f"{reloader.last.message}; " if reloader.last is not None and not reloader.last.success else ""

@@ -17,6 +17,7 @@ from forged.control.publisher import Connection, Publisher
 from forged.control.registry import Registry
 from forged.daemon import answers
 from forged.daemon.app import App
+from forged.daemon.couriers import Couriers
 from forged.daemon.discoveries import Discoveries
 from forged.daemon.fleet import Fleet
 from forged.daemon.jobbook import JobBook
@@ -124,6 +125,7 @@ class ServiceMethods:
         app: App,
         fleet: Fleet,
         discoveries: Discoveries,
+        couriers: Couriers,
         jobs: JobBook,
         reloader: Reloader,
         events: LiveEvents,
@@ -132,6 +134,7 @@ class ServiceMethods:
         self._app = app
         self._fleet = fleet
         self._discoveries = discoveries
+        self._couriers = couriers
         self._jobs = jobs
         self._reloader = reloader
         self._events = events
@@ -147,6 +150,7 @@ class ServiceMethods:
     async def status(self) -> rpc.DaemonStatus:
         """The daemon itself."""
         config, last = self._app.config, self._reloader.last
+        await self._couriers.count()
         reloaded: rpc.LastReload | None = None
         if last is not None:
             reloaded = {"at": answers.time_text(last.at_ns), "success": last.success, "message": last.message}
@@ -164,6 +168,7 @@ class ServiceMethods:
             "connections": self._facts.connections(),
             "last_reload": reloaded,
             "discoveries": [answers.discovery(one) for one in self._discoveries.all],
+            "handlers": [answers.handler(one) for one in self._couriers.all],
             "problems": [],
         }
 

@@ -129,6 +129,11 @@ class TargetMethods:
         """Syncs until nothing is left, then answers whether the box is safe to destroy, with what is missing (promise 14)."""
         member = self._fleet.find(target)
         deadline_s = self._clock.monotonic_s() + _duration_s(timeout)
+
+        async def look_at_home() -> None:
+            await check_home(member.runner.doors)  # what a failing disk has lost is asked for again
+
+        await member.work.in_turn("verify", look_at_home)
         synced = await self._sync_until_quiet(member, deadline_s)
 
         async def judge() -> Verdict:

@@ -190,7 +190,7 @@ class Runner:
 
     async def _do(self, wish: Wish) -> None:
         """A task of its own, so that it can be cancelled without ending the runner."""
-        work = asyncio.create_task(_awaited(wish.work()), name=f"{wish.name} {self.doors.target.name}")
+        work = asyncio.create_task(_worked(wish), name=f"{wish.name} {self.doors.target.name}")
         self._current, self._work, self._why = wish, work, None
         try:
             await asyncio.wait([work])
@@ -235,6 +235,11 @@ class Runner:
 def _ends_connection(error: ForgedError) -> bool:
     """Whether the source has to be opened anew, or cannot be: all but a question that this kind of source does not answer."""
     return isinstance(error, SourceError) and not isinstance(error, NotSupported)
+
+
+async def _worked(wish: Wish) -> None:
+    """Begins only when its task does: cancelled before that, nothing was begun."""
+    await wish.work()
 
 
 async def _awaited(work: Awaitable[None]) -> None:

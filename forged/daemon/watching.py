@@ -13,7 +13,7 @@ from forged.model.paths import SourcePath
 from forged.sources.base import Notices
 from forged.sync.cycle import bring_noticed
 from forged.sync.doors import Doors, Looks
-from forged.sync.home import ready
+from forged.sync.home import note_trouble, ready
 from forged.sync.tally import Tally
 
 MOST_NOTICED = 4_096
@@ -179,6 +179,7 @@ class Watching:
             self._home_is_ready = self._home_is_ready and not isinstance(error, DestinationError)
             if error.scope in (Scope.DESTINATION, Scope.STORE):
                 self._standing.broken(error)
+                await note_trouble(self._doors, error)
             self._look()
         else:
             if tally.failed:

@@ -6,15 +6,17 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from forged.model.errors import DestinationError, DestinationMissing, DestinationReadOnly, DiskFull
+from forged.model.errors import DestinationError, DestinationFailing, DestinationMissing, DestinationReadOnly, DiskFull
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _CLOSED = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
-_ILL = {
+_FAILING = {
     errno.EIO: "the disk or its cable may be failing: look at the kernel's log (dmesg)",
+    errno.ENODEV: "the disk has gone: plug it in and mount it again",
+}
+_ILL = {
     errno.ESTALE: "the NAS has moved or re-exported the share: mount it again",
     errno.ENOTCONN: "the process behind this mount has ended: mount it again",
-    errno.ENODEV: "the disk has gone: plug it in and mount it again",
     errno.EMFILE: "raise the limit of open files (LimitNOFILE= in the unit, `ulimit -n`)",
 }
 
@@ -47,6 +49,8 @@ def translated(error: OSError, where: str) -> DestinationError:
         return DestinationReadOnly(text)
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
         return DestinationMissing(text)
+    if error.errno in _FAILING:
+        return DestinationFailing(text, hint=_FAILING[error.errno])
     return DestinationError(text, hint=_ILL.get(error.errno or 0, "forged tries again by itself"))
 
 

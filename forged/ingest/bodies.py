@@ -10,17 +10,23 @@ mentions anybody or links anywhere.
 
 from __future__ import annotations
 
+import enum
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 import msgspec
 
 from forged.kit.log_lines import clean
+from forged.model.alarms import AlarmKind
 from forged.model.events import Event, EventKind
 
 ROUTINE = frozenset({EventKind.FILE_SYNCED, EventKind.FILE_REMOVED, EventKind.SYNC_COMPLETE})
-"""What goes as it should. Everything else is an alarm."""
+"""What goes as it should."""
+
+WELL_AGAIN = frozenset(kind.heals for kind in AlarmKind)
+"""Somebody was told that it is wrong, and likes to hear that it is not any more; nobody has to be woken for that."""
 
 LISTED = 10
 """Lines of one message; the rest is counted. A phone shows about as many."""
@@ -36,6 +42,24 @@ SLACK_MOST_CHARS = 1900
 
 NTFY_HIGH, NTFY_DEFAULT = 4, 3
 """ntfy's priorities: 4 makes a phone buzz for long, 3 as usual."""
+
+
+class Rank(enum.IntEnum):
+    """How much an event matters to a person; what matters most is told first."""
+
+    ALARM = 0
+    WELL_AGAIN = 1
+    ROUTINE = 2
+
+
+NTFY_TAGS: Mapping[Rank, str] = MappingProxyType(
+    {Rank.ALARM: "warning", Rank.WELL_AGAIN: "white_check_mark", Rank.ROUTINE: "frame_with_picture"}
+)
+"""Shown as a picture before the title (docs.ntfy.sh/emojis)."""
+
+SLACK_SIGNS: Mapping[Rank, str] = MappingProxyType(
+    {Rank.ALARM: ":warning: ", Rank.WELL_AGAIN: ":white_check_mark: ", Rank.ROUTINE: ""}
+)
 
 
 class EventOut(msgspec.Struct):
@@ -83,14 +107,15 @@ def json_body(events: Sequence[Event]) -> bytes:
 
 
 def ntfy_body(topic: str, events: Sequence[Event]) -> bytes:
-    alarm = _is_alarm(events)
+    most = min(map(_rank, events))
     message = _cut("\n".join(_lines(events)), NTFY_MOST_BYTES)
-    tags = ["warning" if alarm else "frame_with_picture"]
-    return msgspec.json.encode(NtfyOut(topic, _title(events), message, NTFY_HIGH if alarm else NTFY_DEFAULT, tags))
+    priority = NTFY_HIGH if most is Rank.ALARM else NTFY_DEFAULT
+    return msgspec.json.encode(NtfyOut(topic, _title(events), message, priority, [NTFY_TAGS[most]]))
 
 
 def slack_body(events: Sequence[Event]) -> bytes:
-    text = "\n".join([f"{':warning: ' if _is_alarm(events) else ''}{_harmless(_title(events))}", *map(_harmless, _lines(events))])
+    sign = SLACK_SIGNS[min(map(_rank, events))]
+    text = "\n".join([f"{sign}{_harmless(_title(events))}", *map(_harmless, _lines(events))])
     return msgspec.json.encode(SlackOut(text if len(text) <= SLACK_MOST_CHARS else text[: SLACK_MOST_CHARS - 1] + "…"))
 
 
@@ -114,15 +139,17 @@ def _utf8(text: str) -> bytes:
     return text.encode("utf-8", "replace")
 
 
-def _is_alarm(events: Sequence[Event]) -> bool:
-    return any(event.kind not in ROUTINE for event in events)
+def _rank(event: Event) -> Rank:
+    if event.kind in ROUTINE:
+        return Rank.ROUTINE
+    return Rank.WELL_AGAIN if event.kind in WELL_AGAIN else Rank.ALARM
 
 
 def _title(events: Sequence[Event]) -> str:
     """`forged: studio: target lost`, or for several `forged: 3 file synced, 1 target lost`."""
     if len(events) == 1:
         return clean(f"forged: {events[0].target}: {_kind(events[0])}", LINE_MOST_CHARS)
-    counts = Counter(map(_kind, sorted(events, key=lambda event: event.kind in ROUTINE)))
+    counts = Counter(map(_kind, sorted(events, key=_rank)))
     return "forged: " + ", ".join(f"{count} {kind}" for kind, count in counts.items())
 
 
@@ -132,7 +159,7 @@ def _kind(event: Event) -> str:
 
 def _lines(events: Sequence[Event]) -> list[str]:
     """Alarms first; what is too much is counted."""
-    ordered = sorted(events, key=lambda event: event.kind in ROUTINE)
+    ordered = sorted(events, key=_rank)
     lines = [_line(event, alone=len(events) == 1) for event in ordered[:LISTED]]
     return [*lines, f"… and {len(events) - LISTED} more"] if len(events) > LISTED else lines
 

@@ -51,6 +51,18 @@ class Standing:
     failing_since_ns: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One delivery, as it ended: how many events it was about, and what went wrong."""
+
+    events: int
+    error: IngestError | StoreError | None = None
+
+
+def _nobody(_: Try) -> None:
+    """Listens."""
+
+
 class Delivery:
     """Brings one handler its events. `kinds`, `targets`: which, and whose; empty = all. What is not wanted counts as taken."""
 
@@ -62,15 +74,20 @@ class Delivery:
         *,
         kinds: Collection[EventKind] = (),
         targets: Collection[str] = (),
+        told: Callable[[Try], None] = _nobody,
         chance: Callable[[], float] = random.random,
     ) -> None:
+        """`told` hears how each delivery ended."""
         self.standing = Standing()
         self._handler = handler
         self._outbox = outbox
         self._clock = clock
         self._kinds = frozenset(kinds)
         self._targets = frozenset(targets)
+        self._told = told
         self._chance = chance
+        self._tried = 0
+        """Events that the handler is being brought."""
         self._news = asyncio.Event()
 
     @property
@@ -105,19 +122,22 @@ class Delivery:
         if not events:
             return False
         wanted = [event for event in events if self._wants(event)]
+        self._tried = len(wanted)
         if wanted:
             await self._handler.deliver(wanted)
         await to_the_end(self._outbox.acknowledge(self.name, events[-1].id))  # or they would come twice without need
         self.standing = Standing(self.standing.delivered + len(wanted))
+        self._told(Try(len(wanted)))
         return True
 
     def _wants(self, event: Event) -> bool:
         return (not self._kinds or event.kind in self._kinds) and (not self._targets or event.target in self._targets)
 
     def _failed(self, error: IngestError | StoreError) -> None:
-        before = self.standing
+        before, tried, self._tried = self.standing, self._tried, 0
         since_ns = before.failing_since_ns if before.failures else self._clock.now_ns()
         self.standing = Standing(before.delivered, before.failures + 1, error, since_ns)
+        self._told(Try(tried, error))
 
     async def _quiet(self) -> None:
         """Until there is news, or a while has passed."""

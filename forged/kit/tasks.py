@@ -66,3 +66,40 @@ class Tasks:
     @property
     def names(self) -> list[str]:
         return list(self._tasks)
+
+
+class Eternal:
+    """Tasks that are needed for as long as the program lives: one that stumbles over a fault of ours begins anew after a rest.
+
+    A watchman who died without a successor would be a silence.
+    """
+
+    def __init__(self, on_end: Ended, rest_s: float) -> None:
+        """`rest_s`: the same fault again must not fill a log."""
+        self._on_end = on_end
+        self._rest_s = rest_s
+        self._work: dict[str, Callable[[], Coroutine[None, None, None]]] = {}
+        self._tasks = Tasks(self._ended)
+
+    def start(self, name: str, work: Callable[[], Coroutine[None, None, None]]) -> None:
+        """`work` makes the coroutine, as often as it is needed. ValueError if a task of that name still runs."""
+        self._work[name] = work
+        self._tasks.start(name, work())
+
+    def _ended(self, name: str, error: BaseException | None) -> None:
+        self._on_end(name, error)
+        asyncio.get_running_loop().call_later(self._rest_s, self._again, name)
+
+    def _again(self, name: str) -> None:
+        if name in self._work and name not in self._tasks.names:
+            self._tasks.start(name, self._work[name]())
+
+    async def stop(self, name: str) -> None:
+        """For good."""
+        self._work.pop(name, None)
+        await self._tasks.stop(name)
+
+    async def stop_all(self) -> None:
+        """For good; the last started first."""
+        self._work.clear()
+        await self._tasks.stop_all()

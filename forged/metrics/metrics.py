@@ -143,6 +143,24 @@ class Metrics:
         """It is configured no more."""
         self._gauges[names.DISCOVERY_UP].remove_by_labels({"discovery": discovery})
 
+    def expect_handler(self, handler: str) -> None:
+        """It is configured: its counters begin at 0."""
+        for result in ("taken", "failed"):
+            self._counters[names.INGEST_EVENTS].labels(handler, result)
+
+    def ingested(self, handler: str, events: int, *, taken: bool) -> None:
+        """So many events were brought to it. What it does not take comes again, and counts again."""
+        self._counters[names.INGEST_EVENTS].labels(handler, "taken" if taken else "failed").inc(events)
+
+    def ingest_waiting(self, handler: str, events: int) -> None:
+        """So many wait for it."""
+        self._gauges[names.INGEST_BACKLOG].labels(handler).set(events)
+
+    def forget_handler(self, handler: str) -> None:
+        """It is configured no more."""
+        self._counters[names.INGEST_EVENTS].remove_by_labels({"handler": handler})
+        self._gauges[names.INGEST_BACKLOG].remove_by_labels({"handler": handler})
+
     def instance_ends(self, target: str, end_ns: int | None) -> None:
         """When the rented instance ends by itself; None: it does not, or nobody says."""
         if end_ns is None:

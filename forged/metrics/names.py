@@ -118,7 +118,12 @@ MEDIA_PROCESSED = _counter(
     "forged_media_processed_total", "Files looked into, by kind of media and result.", "target", "kind", "result"
 )
 MEDIA_QUEUE = _gauge("forged_media_queue_files", "Files at home that wait to be looked into.")
-INGEST_EVENTS = _counter("forged_ingest_events_total", "Events delivered to the handler, by result.", "handler", "result")
+INGEST_EVENTS = _counter(
+    "forged_ingest_events_total",
+    "Events brought to the handler, by result: taken, or failed, which come again.",
+    "handler",
+    "result",
+)
 INGEST_BACKLOG = _gauge("forged_ingest_backlog_events", "Events that wait for the handler.", "handler")
 INGEST_SET_ASIDE = _gauge(
     "forged_ingest_set_aside_events", "Events that the handler failed on too often; they wait for a person.", "handler"

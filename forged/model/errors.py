@@ -191,6 +191,10 @@ class MarkerMissing(DestinationError):
     default_hint = "is the right disk mounted? If the destination was moved on purpose, copy its .forged folder along"
 
 
+class DestinationFailing(DestinationError):
+    """The disk under the destination fails. What was durable there may be gone, too."""
+
+
 class DestinationReadOnly(DestinationError):
     """The destination cannot be written to."""
 

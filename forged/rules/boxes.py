@@ -161,6 +161,11 @@ def manifest_name(discovery: str, id: BoxId) -> ManifestName:
     return ManifestName(f"{discovery}@{id}")
 
 
+def newcomers(discovery: str) -> ManifestName:
+    """In whose name a hold waits for the boxes that this discovery shows next. No instance's: no id is empty."""
+    return ManifestName(f"{discovery}@")
+
+
 def target_of(template: Target, name: TargetName, manifest: ManifestName, box: Box) -> Target:
     """The target of a box. Its address is the first one; which of them is used is decided at each connection."""
     address = template.source

@@ -13,6 +13,7 @@ class Doubt(enum.Enum):
     EMPTIED = "emptied"
     OUT_OF_PROPORTION = "out_of_proportion"
     HOME_VANISHED = "home_vanished"
+    HOME_DAMAGED = "home_damaged"
     STATE_REBUILT = "state_rebuilt"
 
 
@@ -54,3 +55,11 @@ each removal is proven all the same, but whether home is in order, a person has 
 def explain_home(missing: int, remembered: int) -> str:
     """What a person has to know to judge it."""
     return f"{missing} of {remembered} files are not at home any more: rolled back, or another disk mounted?"
+
+
+def explain_damage(alone: int) -> str:
+    """What a person has to know about files that were at home alone."""
+    which = "a file that is" if alone == 1 else f"{alone} files that are"
+    return (
+        f"{which} not at the source any more cannot be found at home since its disk has failed: look into lost+found, or a backup"
+    )

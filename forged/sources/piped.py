@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
+from asyncio.subprocess import PIPE, Process, SubprocessStreamProtocol
+from collections.abc import Mapping, Sequence
 
 from forged.model.errors import SourceLost, SourceUnreachable
 from forged.sources.agent import launch
@@ -19,11 +21,11 @@ MAX_LAST_WORDS_BYTES = 4096
 
 
 class PipedChannel:
-    """The pipes of one process. A Channel; made by `piped_channel`."""
+    """The pipes of one process. A Channel; made by `started`."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: Process, transport: asyncio.SubprocessTransport) -> None:
         assert process.stdin and process.stdout and process.stderr
-        self.process = process
+        self.process, self._transport = process, transport
         self._stdin, self._stdout, self._stderr = process.stdin, process.stdout, process.stderr
         self._last_words = b""
         self._listening = asyncio.create_task(self._listen(), name=f"stderr of {process.pid}")
@@ -44,13 +46,16 @@ class PipedChannel:
             raise SourceLost("the agent's process ended") from error
 
     async def close(self) -> str:
-        """Ends standard input, which ends the agent, and kills it if it does not go by itself."""
+        """Ends standard input and output, which ends the agent, and kills it if it does not go by itself."""
         self._stdin.close()
+        stdout = self._transport.get_pipe_transport(1)
+        if stdout is not None:
+            stdout.close()  # what is never read to its end would stay open, and asyncio's wait() waits for it
         try:
             async with asyncio.timeout(GRACE_S):
                 await self.process.wait()
         except TimeoutError:
-            self.process.kill()
+            self._transport.close()  # kills it, and lets go of a standard error that its children may hold
             await self.process.wait()
         await self._listening
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
@@ -60,11 +65,22 @@ class PipedChannel:
 
 async def piped_channel(python: str = sys.executable) -> PipedChannel:
     """Starts an agent on this machine. Raises SourceUnreachable when there is no such Python."""
-    pipe = asyncio.subprocess.PIPE
+    return await started(launch.argv(python))
+
+
+async def started(argv: Sequence[str], env: Mapping[str, str] | None = None) -> PipedChannel:
+    """Starts a program on this machine. Raises SourceUnreachable when there is none of that name."""
+    loop = asyncio.get_running_loop()
     try:
-        process = await asyncio.create_subprocess_exec(
-            *launch.argv(python), stdin=pipe, stdout=pipe, stderr=pipe, limit=READ_BYTES, start_new_session=True
+        transport, protocol = await loop.subprocess_exec(
+            lambda: SubprocessStreamProtocol(READ_BYTES, loop),
+            *argv,
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=PIPE,
+            env=env,
+            start_new_session=True,
         )
     except OSError as error:
-        raise SourceUnreachable(f"{python} cannot be started: {error.strerror}") from error
-    return PipedChannel(process)
+        raise SourceUnreachable(f"{argv[0]} cannot be started: {error.strerror}") from error
+    return PipedChannel(Process(transport, protocol, loop), transport)

@@ -120,12 +120,15 @@ class Outbox(Protocol):
     async def acknowledge(self, handler: str, upto: EventId) -> None:
         """`handler` has taken all events up to and including this one. Never moves backwards."""
 
+    async def waiting(self, handler: str) -> int:
+        """How many events `handler` has not acknowledged."""
+
     async def prune(self, handlers: Sequence[str]) -> int:
         """Deletes events that all these handlers have taken; answers how many. With no handlers, all of them."""
 
 
 class Flags(Protocol):
-    """Pauses and holds: what a person or rules.safety has decided about a target, kept over restarts."""
+    """What a person or rules.safety has decided about a target, and what was met at its home: kept over restarts."""
 
     async def pause(self, name: ManifestName) -> Pause | None: ...
 
@@ -134,6 +137,11 @@ class Flags(Protocol):
     async def hold(self, name: ManifestName) -> Hold | None: ...
 
     async def set_hold(self, name: ManifestName, hold: Hold | None) -> None: ...
+
+    async def trouble(self, name: ManifestName) -> int | None:
+        """Since when the disk at home fails, or has failed without a look at everything there since; None: it does not."""
+
+    async def set_trouble(self, name: ManifestName, since_ns: int | None) -> None: ...
 
 
 class Limits(Protocol):

@@ -51,6 +51,9 @@ class MemoryOutbox:
         self._open.check()
         return [e for e in self._events if e.id > self._places.get(handler, 0)][:limit]
 
+    async def waiting(self, handler: str) -> int:
+        return len(await self.after(handler, len(self._events)))
+
     async def acknowledge(self, handler: str, upto: EventId) -> None:
         self._open.check()
         self._places[handler] = max(upto, self._places.get(handler, 0))
@@ -180,6 +183,7 @@ class MemoryFlags:
         self._open = open
         self._pauses: dict[ManifestName, Pause | None] = {}
         self._holds: dict[ManifestName, Hold | None] = {}
+        self._troubles: dict[ManifestName, int | None] = {}
 
     async def pause(self, name: ManifestName) -> Pause | None:
         self._open.check()
@@ -196,6 +200,14 @@ class MemoryFlags:
     async def set_hold(self, name: ManifestName, hold: Hold | None) -> None:
         self._open.check()
         self._holds[name] = hold
+
+    async def trouble(self, name: ManifestName) -> int | None:
+        self._open.check()
+        return self._troubles.get(name)
+
+    async def set_trouble(self, name: ManifestName, since_ns: int | None) -> None:
+        self._open.check()
+        self._troubles[name] = since_ns
 
 
 class MemoryLimits:

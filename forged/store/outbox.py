@@ -23,8 +23,7 @@ class SqlOutbox:
             await append(connection, events)
 
     async def after(self, handler: str, limit: int) -> Sequence[Event]:
-        place = sa.select(positions.c.upto).where(positions.c.handler == handler).scalar_subquery()
-        waiting = sa.select(outbox).where(outbox.c.id > sa.func.coalesce(place, 0)).order_by(outbox.c.id).limit(limit)
+        waiting = sa.select(outbox).where(_waits(handler)).order_by(outbox.c.id).limit(limit)
         async with self._border.reading() as connection:
             return [
                 Event(EventId(r.id), EventKind(r.kind), r.target, r.at_ns, r.key, r.body) for r in await connection.execute(waiting)
@@ -34,6 +33,11 @@ class SqlOutbox:
         async with self._border.writing() as connection:
             if upto > await _place(connection, handler):
                 await put(connection, positions, {"handler": handler, "upto": upto})
+
+    async def waiting(self, handler: str) -> int:
+        count = sa.select(sa.func.count()).select_from(outbox).where(_waits(handler))
+        async with self._border.reading() as connection:
+            return (await connection.execute(count)).scalar_one()
 
     async def prune(self, handlers: Sequence[str]) -> int:
         async with self._border.writing() as connection:
@@ -48,6 +52,12 @@ async def append(connection: AsyncConnection, events: Sequence[NewEvent]) -> Non
     if events:
         rows = [{"kind": e.kind.value, "target": e.target, "at_ns": e.at_ns, "key": e.key, "body": e.body} for e in events]
         await connection.execute(sa.insert(outbox), rows)
+
+
+def _waits(handler: str) -> sa.ColumnElement[bool]:
+    """Whether an event comes after the last one that this handler has taken."""
+    place = sa.select(positions.c.upto).where(positions.c.handler == handler).scalar_subquery()
+    return outbox.c.id > sa.func.coalesce(place, 0)
 
 
 async def _place(connection: AsyncConnection, handler: str) -> int:

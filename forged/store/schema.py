@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-HEAD = "0004"
+HEAD = "0005"
 """The revision that this module describes: the newest one in migrations/versions."""
 
 metadata = sa.MetaData()
@@ -116,6 +116,13 @@ holds = sa.Table(
     sa.Column("manifest", sa.Text, primary_key=True),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("message", AnyText, nullable=False),
+    sa.Column("since_ns", sa.BigInteger, nullable=False),
+)
+
+troubles = sa.Table(
+    "troubles",
+    metadata,
+    sa.Column("manifest", sa.Text, primary_key=True),
     sa.Column("since_ns", sa.BigInteger, nullable=False),
 )
 

@@ -19,7 +19,7 @@ from forged.model.plan import Change
 from forged.rules import safety
 from forged.sync.adopt import Adoption
 from forged.sync.doors import Doors, Looks
-from forged.sync.home import ready
+from forged.sync.home import note_trouble, ready
 from forged.sync.land import Land
 from forged.sync.remember import remembered
 from forged.sync.scan import Scan, noticed
@@ -84,6 +84,7 @@ async def run_round(doors: Doors, looks: Looks, job: Job, tally: Tally, folders:
         waiting = await _look_and_bring(watched, looks, folders)
     except ForgedError as failure:
         error = failure
+        await note_trouble(doors, failure)
     return ended(doors, job, tally, error, started_s, waiting)
 
 

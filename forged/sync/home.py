@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+from forged.model.errors import DestinationFailing, DestinationReadOnly, ForgedError, StoreError
 from forged.model.observer import HomeReady
 from forged.model.target import Target
 from forged.rules.placement import Placement
@@ -22,6 +25,15 @@ async def ready(doors: Doors) -> None:
     doors.observer.notice(HomeReady(doors.target.name, readiness.free_bytes))
     if known_id is None:
         await doors.store.destinations.remember(dest, readiness.id)
+
+
+async def note_trouble(doors: Doors, error: ForgedError) -> None:
+    """Remembers that the disk at home fails. A state database that takes nothing just now is in trouble itself, which is told."""
+    if isinstance(error, DestinationFailing | DestinationReadOnly):
+        with suppress(StoreError):
+            name, flags = doors.target.manifest, doors.store.flags
+            if await flags.trouble(name) is None:
+                await flags.set_trouble(name, doors.clock.now_ns())
 
 
 async def _was_lost(doors: Doors) -> bool:

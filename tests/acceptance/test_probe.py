@@ -91,7 +91,7 @@ class Owner:
         """One sync of all targets."""
         config = load(self.root / "forged.toml", {"HOME": str(self.root), "XDG_RUNTIME_DIR": str(self.root)}, is_root=False)
         async with App.open(config, observer=Nobody(), ssh_home=self.root) as app:
-            return await app.once()
+            return await app.once(await app.wanted())
 
     async def synced(self) -> None:
         """The same, and all went well."""

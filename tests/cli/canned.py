@@ -55,6 +55,7 @@ def target(name: str = "forge", **changes: Any) -> rpc.Target:
         "instance": None,
         "label": None,
         "ends_at": None,
+        "asleep": None,
         "problems": [],
     }
     return {**row, **changes}  # type: ignore[typeddict-item]
@@ -111,6 +112,7 @@ DAEMON: rpc.DaemonStatus = {
     "connections": 1,
     "last_reload": None,
     "discoveries": [],
+    "handlers": [],
     "problems": [],
 }
 

@@ -137,3 +137,78 @@ def until(condition: object) -> None:
     assert callable(condition)
     while not condition():
         time.sleep(0.01)
+
+
+DISCOVERY = """
+[[discovery]]
+type = "command"
+name = "cloud"
+command = ["cat", "{folder}/boxes"]
+[discovery.target]
+source = "{path}"
+dest = "{folder}/home/{name}"
+layout = "{{target}}/{{folder}}/{{path}}"
+identity_file = "{identity}"
+retry_attempts = 0
+settle = "0s"
+"""
+
+
+@pytest.fixture
+def cloud(config: Path, box: Sshd, outputs: Path) -> Path:
+    """A discovery beside the target; what its program prints is in the file that this answers."""
+    config.write_text(
+        config.read_text() + DISCOVERY.format(name="cloud", folder=config.parent, path=outputs, identity=box.identity)
+    )
+    boxes = config.parent / "boxes"
+    one = {"id": "7", "label": "studio", "host": "127.0.0.1", "port": box.port, "user": box.user}
+    boxes.write_text(json.dumps(one) + '\n{"id": "8", "state": "stopped", "why": "it is stopped"}\n{"count": 2}\n')
+    return boxes
+
+
+def test_boxes_of_a_discovery_come_home_too(config: Path, cloud: Path) -> None:
+    done = forged("-c", str(config), "once")
+    assert done.exit_code == 0, done.output
+    assert "cloud-8: it is stopped" in done.stdout
+    assert (config.parent / "home/cloud/cloud-7/sub/b [red].txt").read_bytes() == b"B"
+    again = json.loads(forged("-c", str(config), "once", "cloud-7", "--json").stdout)
+    assert [(one["target"], one["files_listed"], one["files_transferred"]) for one in again["targets"]] == [("cloud-7", 3, 0)]
+    planned = json.loads(forged("-c", str(config), "once", "--dry-run", "--json").stdout)
+    assert [(one["target"], one["planned_files"]) for one in planned["targets"]] == [("good", 0), ("cloud-7", 0)]
+
+
+def test_a_discovery_that_does_not_answer_is_a_failure_and_stops_no_target(config: Path, cloud: Path) -> None:
+    cloud.unlink()
+    done = json.loads((ended := forged("-c", str(config), "once", "--json")).stdout)
+    assert ended.exit_code == 1
+    assert [(one["target"], one["success"]) for one in done["targets"]] == [("good", True), ("cloud", False)]
+    assert done["targets"][1]["error"]["kind"] == "discovery_error"
+    assert forged("-c", str(config), "once", "good").exit_code == 0, "nobody has to be asked for that"
+    unknown = forged("-c", str(config), "once", "cloud-7")
+    assert unknown.exit_code == 2
+    assert "no target 'cloud-7'" in unknown.stderr and "discovery cloud: cat" in unknown.stderr
+
+
+def test_check_connect_tries_sources_homes_and_discoveries(config: Path, cloud: Path, box: Sshd) -> None:
+    done = forged("-c", str(config), "check", "--connect")
+    assert done.exit_code == 0, done.output
+    assert "✔ good: ssh://" in done.stdout and "answers (" in done.stdout
+    assert f"✔ {config.parent / 'home/good'}: can be written to" in done.stdout
+    assert "✔ discovery cloud: 2 boxes" in done.stdout
+    assert f"7 (studio): ssh://{box.user}@127.0.0.1:{box.port}" in done.stdout and "8: it is stopped" in done.stdout
+    assert not (config.parent / "state").exists(), "a daemon may run beside it"
+
+
+def test_check_connect_says_what_does_not_answer(config: Path, cloud: Path, box: Sshd) -> None:
+    cloud.write_text("<html>")
+    config.write_text(config.read_text() + target(config.parent, box, "gone", f"ssh://root@127.0.0.1:{free_port()}/x"))
+    done = forged("-c", str(config), "check", "--connect")
+    assert done.exit_code == 1
+    assert "✘ gone: " in done.stdout and "✘ discovery cloud: cat" in done.stdout
+    assert forged("-c", str(config), "check").exit_code == 0
+
+
+def test_check_warns_of_boxes_that_share_their_names(config: Path, cloud: Path) -> None:
+    assert "share one folder" not in forged("-c", str(config), "check").stdout
+    config.write_text(config.read_text().replace('layout = "{target}/{folder}/{path}"\n', ""))
+    assert 'layout = "{target}/{folder}/{path}"' in forged("-c", str(config), "check").stdout

@@ -29,11 +29,11 @@ dest = "{folder}/home"
 
 
 @contextmanager
-def running(config: Path) -> Iterator[subprocess.Popen[str]]:
+def running(config: Path, **env: str) -> Iterator[subprocess.Popen[str]]:
     """`forged run`, ended with SIGTERM at the end; it must have ended well."""
     program = [sys.executable, "-m", "forged", "-c", str(config), "run"]
     clean = {name: value for name, value in os.environ.items() if name not in ("FORGED_CONFIG", "NOTIFY_SOCKET", "LOG_BASE")}
-    with subprocess.Popen(program, cwd=HERE, env=clean, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(program, cwd=HERE, env={**clean, **env}, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr is not None
             for line in process.stderr:
@@ -71,3 +71,15 @@ def test_a_bad_configuration_ends_with_2_and_every_mistake(tmp_path: Path) -> No
     done = subprocess.run(program, cwd=HERE, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert "sockt" in done.stderr and "min_free" in done.stderr
+
+
+def test_its_log_files_are_below_log_base() -> None:
+    with tempfile.TemporaryDirectory(prefix="forged-") as name:
+        folder = Path(name)
+        (folder / "home").mkdir()
+        config = folder / "forged.toml"
+        config.write_text(CONFIG.format(folder=folder, port=free_port()))
+        with running(config, LOG_BASE=str(folder / "logs")):
+            pass
+        assert [str(path.relative_to(folder)) for path in (folder / "logs").rglob("*.log")] == ["logs/sync/forged.log"]
+        assert "forged runs" in (folder / "logs" / "sync" / "forged.log").read_text()

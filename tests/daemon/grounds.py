@@ -16,6 +16,7 @@ from forged.daemon.discoveries import Discoveries
 from forged.daemon.fleet import Fleet, Member
 from forged.daemon.jobbook import ActiveJob, JobBook
 from forged.destination.memory import MemoryDestination
+from forged.discovery.base import Discovery
 from forged.discovery.memory import MemoryDiscovery
 from forged.kit.budget import ANY_PORTION_BYTES, Room
 from forged.metrics.metrics import Metrics
@@ -130,8 +131,10 @@ class Grounds:
         self.watchman = Watchman(self.fleet, self.bell, self.clock, self.heard)
         self.network = Network()
         self.providers: dict[str, MemoryDiscovery] = {}
+        self.asked_by: dict[str, Discovery] = {}
+        """Who asks in place of a provider in memory."""
         self.discoveries = Discoveries(
-            lambda settings: self.provider(settings.name),
+            lambda settings: self.asked_by.get(settings.name) or self.provider(settings.name),
             self.store,
             self.fleet,
             self.bell,

@@ -38,7 +38,7 @@ async def test_a_target_whose_job_cannot_be_remembered_ends_no_other(tmp_path: P
             await save(job)
 
         monkeypatch.setattr(app.store.jobs, "save", failing)
-        one, two = await app.once()
+        one, two = await app.once(await app.wanted())
     assert (one.job.status, one.success, one.error and one.error.message) == (JobStatus.FAILED, False, "the database is locked")
     assert (two.job.status, two.success) == (JobStatus.COMPLETE, True)
     assert (tmp_path / "home" / "two" / "a.png").read_bytes() == b"two"

@@ -13,11 +13,12 @@ from forged.daemon.standing import State
 from forged.discovery.memory import Fail, Hang, Throttle
 from forged.model.alarms import AlarmKind
 from forged.model.boxes import Box, BoxId, BoxState
-from forged.model.errors import DiscoveryRefused, HostKeyChanged
+from forged.model.errors import DiscoveryRefused, HostKeyChanged, StoreError
 from forged.model.events import EventKind
-from forged.model.manifest import Hold, Pause
+from forged.model.manifest import Hold, ManifestName, Pause
 from forged.model.target import TransferPolicy
 from forged.rules.alarms import FAILING_S
+from forged.rules.boxes import newcomers
 from tests.daemon.grounds import Gate, Grounds, LivingBox, address, discovery, grounds, target
 from tests.support.virtual import virtual
 
@@ -384,6 +385,77 @@ async def test_pauses_and_holds_belong_to_the_instance() -> None:
         await asyncio.sleep(1)
         standing = world.member("cloud-1").standing
         assert (standing.pause, standing.hold) == (Pause(5), Hold("many_gone", "why", 1))
+
+
+HOLD = Hold("state_rebuilt", "the memory was lost", 1)
+
+
+@virtual
+async def test_after_a_lost_memory_boxes_are_held_when_they_show_and_later_ones_are_not() -> None:
+    async with grounds() as world:
+        await world.store.flags.set_hold(newcomers("cloud"), HOLD)
+        world.provider().faults = [Fail()]
+        await world.apply(discoveries=(discovery(),))
+        await asyncio.sleep(60)
+        await world.discoveries.stop()  # a restart while the provider is down
+        await world.fleet.stop()
+        again = Grounds(store=world.store)
+        for number in (1, 2):
+            again.network.up(address(f"h:{number}"), LivingBox(), f"key {number}")
+        again.provider().put(box("1", address("h:1")))
+        await again.apply(discoveries=(discovery(),))
+        await asyncio.sleep(1)
+        assert again.member("cloud-1").standing.hold == HOLD
+        again.provider().put(box("2", address("h:2")))  # one answer may be half of the truth
+        await asyncio.sleep(30)
+        assert again.member("cloud-2").standing.hold == HOLD
+        await TargetMethods(again.fleet, again.discoveries, again).release("cloud-1")  # type: ignore[arg-type]
+        await asyncio.sleep(60)
+        again.provider().put(box("3", address("h:2")))
+        await asyncio.sleep(30)
+        assert again.member("cloud-3").standing.hold is None
+        assert again.member("cloud-1").standing.hold is None, "a person has looked"
+        assert await again.store.flags.hold(newcomers("cloud")) is None
+        await again.discoveries.stop()
+        await again.fleet.stop()
+
+
+@virtual
+async def test_a_box_that_cannot_be_held_after_a_lost_memory_does_not_come_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with grounds() as world:
+        await world.store.flags.set_hold(newcomers("cloud"), HOLD)
+
+        async def full(*_: object) -> None:
+            raise StoreError("the disk is full")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(world.store.flags, "set_hold", full)
+            await begun(world)
+            assert world.fleet.members == []
+            assert [one.kind for one in world.discoveries.all[0].conditions.problems] == ["store_error"]
+        await asyncio.sleep(30)
+        assert world.member("cloud-1").standing.hold == HOLD
+        assert world.discoveries.all[0].conditions.problems == ()
+
+
+@virtual
+async def test_a_state_database_in_trouble_keeps_one_box_and_no_other_and_ends_no_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with grounds() as world:
+        whole = world.store.flags.pause
+
+        async def sometimes(name: ManifestName) -> Pause | None:
+            if name == "cloud@1":
+                raise StoreError("the disk is full")
+            return await whole(name)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(world.store.flags, "pause", sometimes)
+            world.provider().put(box("2", B))
+            await begun(world)
+            assert [member.name for member in world.fleet.members] == ["cloud-2"]
+        await asyncio.sleep(30)
+        assert [member.name for member in world.fleet.members] == ["cloud-1", "cloud-2"]
+        assert "error" not in world.heard.levels, "no task has ended"
 
 
 @virtual

@@ -8,7 +8,9 @@ import pytest
 
 from forged.daemon.fleet import Difference, UnknownTarget
 from forged.daemon.schedule import Errand
+from forged.model.errors import StoreError
 from forged.model.jobs import JobStatus
+from forged.model.manifest import Hold, ManifestName, Pause
 from forged.model.target import CleanupPolicy, TargetName, Timing
 from tests.daemon.grounds import Gate, config, grounds, target
 from tests.support.virtual import virtual
@@ -102,3 +104,40 @@ async def test_stopping_twice_is_stopping_once() -> None:
     async with grounds(target()) as world:
         await world.fleet.stop()
         assert world.fleet.members == []
+
+
+@virtual
+async def test_targets_that_come_are_added_side_by_side_in_the_order_of_the_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with grounds() as world:
+        whole = world.store.flags.pause
+
+        async def slow(name: ManifestName) -> Pause | None:
+            await asyncio.sleep(10.0 if name == "n0" else 1.0)
+            return await whole(name)
+
+        monkeypatch.setattr(world.store.flags, "pause", slow)
+        names = [f"n{number}" for number in range(20)]
+        before_s = world.clock.monotonic_s()
+        await world.apply(*(target(name, manifest=ManifestName(name)) for name in names))
+        assert world.clock.monotonic_s() - before_s < 11.0
+        assert [member.name for member in world.fleet.members] == names
+
+
+@virtual
+async def test_one_target_that_cannot_begin_keeps_no_other_from_it_and_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with grounds() as world:
+        whole = world.store.flags.hold
+
+        async def sometimes(name: ManifestName) -> Hold | None:
+            if name == "b":
+                raise StoreError("the disk is full")
+            return await whole(name)
+
+        targets = [target(name, manifest=ManifestName(name)) for name in "abc"]
+        with monkeypatch.context() as patched:
+            patched.setattr(world.store.flags, "hold", sometimes)
+            with pytest.raises(StoreError):
+                await world.apply(*targets)
+            assert [member.name for member in world.fleet.members] == ["a", "c"]
+        await world.apply(*targets)
+        assert [member.name for member in world.fleet.members] == ["a", "b", "c"]

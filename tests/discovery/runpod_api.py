@@ -50,8 +50,8 @@ def pod_v1(id: str, **changed: object) -> dict[str, object]:
 
 
 def from_box(box: Box) -> dict[str, object]:
-    """The pod that RunPod would show for it."""
-    ssh = {"proxy": None, "direct": direct(box.addresses[0].host, box.addresses[0].port or 22) if box.addresses else None}
+    """The pod that RunPod would show for it. It knows one address only: the last."""
+    ssh = {"proxy": None, "direct": direct(box.addresses[-1].host, box.addresses[-1].port or 22) if box.addresses else None}
     return pod(box.id, name=box.label, status=STATES[box.state], ssh=ssh, runtime=None)
 
 

@@ -38,7 +38,7 @@ def instance(id: int | str, **changed: object) -> dict[str, object]:
 
 
 def from_box(box: Box) -> dict[str, object]:
-    """The instance that vast.ai would show for it."""
+    """The instance that vast.ai would show for it; a second address is its proxy's."""
     id = int(box.id) if box.id.isascii() and box.id.isdigit() else box.id
     changed: dict[str, object] = {"actual_status": STATES[box.state], "label": box.label, "ports": None}
     if box.end_ns:
@@ -46,6 +46,8 @@ def from_box(box: Box) -> dict[str, object]:
     if box.addresses:
         changed["public_ipaddr"] = f" {box.addresses[0].host}\n"
         changed["ports"] = {"22/tcp": [{"HostIp": "0.0.0.0", "HostPort": str(box.addresses[0].port)}]}
+    if len(box.addresses) > 1:
+        changed |= {"ssh_host": f"{box.addresses[1].host} ", "ssh_port": box.addresses[1].port}
     return instance(id, **changed)
 
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forged.ingest.bodies import json_body, ntfy_body, slack_body
+from forged.model.alarms import AlarmKind
 from forged.model.events import Event, EventId, EventKind
 from tests.ingest.happened import event, lost
 
@@ -51,6 +52,25 @@ def test_ntfy_tells_an_alarm_with_what_to_do() -> None:
 def test_ntfy_is_calm_about_what_goes_as_it_should() -> None:
     body = of(ntfy_body("media", [event()]))
     assert (body["message"], body["priority"], body["tags"]) == ("a.png", 3, ["frame_with_picture"])
+
+
+@pytest.mark.parametrize("kind", [kind.heals for kind in AlarmKind])
+def test_what_is_well_again_wakes_nobody(kind: EventKind) -> None:
+    body = of(ntfy_body("media", [event(kind=kind, message="studio is back")]))
+    assert (body["message"], body["priority"], body["tags"]) == ("studio is back", 3, ["white_check_mark"])
+    assert of(slack_body([event(kind=kind)]))["text"].startswith(":white_check_mark: ")
+    mixed = [event(1), event(2, kind), lost(3)]
+    assert of(ntfy_body("media", mixed))["priority"] == 4
+    assert [line.split(": ")[1] for line in of(ntfy_body("media", mixed))["message"].splitlines()] == [
+        "target lost",
+        kind.value.replace("_", " "),
+        "file synced",
+    ]
+
+
+@pytest.mark.parametrize("kind", [kind.breaks for kind in AlarmKind])
+def test_every_alarm_is_one_to_a_telephone(kind: EventKind) -> None:
+    assert of(ntfy_body("media", [event(kind=kind)]))["priority"] == 4
 
 
 def test_many_events_are_one_message_alarms_first() -> None:

@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from forged.kit.tasks import Tasks, to_the_end
+from forged.kit.tasks import Eternal, Tasks, to_the_end
+from tests.support.virtual import virtual
 
 
 class Told:
@@ -116,3 +117,29 @@ async def test_what_carries_to_the_end_answers_and_raises_like_the_work_itself()
     assert await to_the_end(answer()) == 7
     with pytest.raises(KeyError):
         await to_the_end(fail())
+
+
+@virtual
+async def test_an_eternal_task_that_stumbles_begins_anew_after_a_rest_and_never_after_it_was_stopped() -> None:
+    began: list[str] = []
+    told: list[str] = []
+
+    async def stumbles(name: str) -> None:
+        began.append(name)
+        await asyncio.sleep(1)
+        raise KeyError(name)
+
+    eternal = Eternal(lambda name, error: told.append(f"{name} {error!r}"), rest_s=5.0)
+    eternal.start("a", lambda: stumbles("a"))
+    await asyncio.sleep(13.1)
+    assert began == ["a"] * 3
+    assert told == ["a KeyError('a')"] * 3
+    eternal.start("b", lambda: stumbles("b"))
+    await asyncio.sleep(1.5)  # it rests
+    await eternal.stop("b")
+    await asyncio.sleep(20)
+    assert began.count("b") == 1
+    await eternal.stop_all()
+    before = len(began)
+    await asyncio.sleep(20)
+    assert len(began) == before

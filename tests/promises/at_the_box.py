@@ -9,12 +9,32 @@ _JUDGED = "tests/rules/test_retention.py"
 _CLEANUP = "tests/sync/test_cleanup.py"
 _GUARD = "forged/sources/agent/program/removal.py"
 _GUARDED = "tests/sources/agent/test_removal.py"
+_SHELL = "forged/sources/shell/script.py"
+_SHELL_LISTING = "forged/sources/shell/listing.py"
+_SHELL_TOOLS = "tests/sources/shell/test_tools.py"
+_SHELL_LIES = "tests/sources/shell/test_impostors.py"
 _ROUND = "tests/sync/test_round.py"
 _PEER = "tests/acceptance/test_peers_faults.py"
 _PEER_TOO = "tests/acceptance/test_peers_other_faults.py"
 _SAFE = f"{_PEER}::test_cleanup_takes_only_what_is_surely_home"
 
 PROVEN = (
+    Breach(
+        3,
+        "a shell removes without comparing what it renamed aside",
+        _SHELL,
+        '  if same "$a" "$4" "$6"; then',
+        "  if :; then",
+        (_SHELL_TOOLS,),
+    ),
+    Breach(
+        3,
+        "a shell puts a file back over a new one",
+        _SHELL,
+        '! ln "./$a" "./$2"; then',
+        '! mv "./$a" "./$2"; then',
+        (f"{_SHELL_TOOLS}::test_a_new_file_under_the_name_is_never_overwritten",),
+    ),
     Breach(
         3,
         "a file that is not at home is removed",
@@ -250,6 +270,30 @@ PROVEN = (
 IGNORANCE = (
     Breach(
         4,
+        "a listing by a shell needs no last name",
+        _SHELL_LISTING,
+        "        elif not self._names_ended:\n",
+        "        elif False:\n",
+        (_SHELL_LIES, _SHELL_TOOLS),
+    ),
+    Breach(
+        4,
+        "a shell's tool that fails in the middle is no matter",
+        _SHELL,
+        "3>&1; then :; else echo X//; fi",
+        "3>&1; then :; fi",
+        (f"{_SHELL_TOOLS}::test_a_shell_that_ends_in_the_middle_of_a_batch_ends_the_listing",),
+    ),
+    Breach(
+        4,
+        "what find could not read is an empty folder",
+        _SHELL_LISTING,
+        "self._unexplained or ",
+        "",
+        (f"{_SHELL_TOOLS}::test_what_find_cannot_read_is_unknown_whatever_else_is_closed",),
+    ),
+    Breach(
+        4,
         "a listing that broke is a success",
         "forged/sync/cycle.py",
         "    if scan.error is not None:\n        raise scan.error",
@@ -374,6 +418,14 @@ IGNORANCE = (
 )
 
 HOSTILE = (
+    Breach(
+        6,
+        "a shell follows a link on the way to a file",
+        _SHELL,
+        'at() { cd -P "$1" && [ "$PWD" = "$1" ] && return;',
+        'at() { cd -P "$1" && return;',
+        ("tests/sources/shell/test_shell.py",),
+    ),
     Breach(
         6,
         "a path may lead out of the tree",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from tests.promises import at_home, at_the_box, in_the_house
+from tests.promises import at_home, at_the_box, in_the_house, rented
 from tests.promises.breach import NotBuilt
 
 PROMISES = range(1, 15)
 
-BREACHES = tuple(sorted(at_home.BREACHES + at_the_box.BREACHES + in_the_house.BREACHES, key=lambda breach: breach.promise))
+ALL = at_home.BREACHES + at_the_box.BREACHES + in_the_house.BREACHES + rented.BREACHES
+BREACHES = tuple(sorted(ALL, key=lambda breach: breach.promise))
 
 NOT_BUILT = (
     NotBuilt(2, "forged's own sidecars, merged and never replaced", issue=7),

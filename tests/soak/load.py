@@ -54,6 +54,10 @@ class Load(threading.Thread):
             raise self.error
 
 
+CONTENTS = (b"one" * 300, b"another" * 500)
+"""Of all files, whatever their names: what comes home lies there under its name or beside, so that home has an end as well."""
+
+
 class Churn(Load):
     """A box where files are made, rewritten, renamed and removed all the time, and where more come and go that nobody wants."""
 
@@ -74,7 +78,7 @@ class Churn(Load):
             elif self.chance.random() < 0.2:
                 file.rename(file.with_name(f"{self.chance.randrange(NAMES)}.bin"))
             else:
-                file.write_bytes(self.chance.randbytes(self.chance.randrange(4_000)))
+                file.write_bytes(self.chance.choice(CONTENTS))
             self.done["changes"] += 1
 
     def _noise(self) -> None:

@@ -24,16 +24,15 @@ from forged.model.jobs import Job, JobResult, JobStatus, new_job_id
 from forged.store.base import JOBS_KEPT
 from forged.store.sqlite import open_store
 from tests.soak.level import Levels, Sample, risen, told
-from tests.soak.load import MOST_WAITING, NAMES, Calls, Churn, Cuts, Load, Reloads, Steers, Syncs, local_source
+from tests.soak.load import CONTENTS, MOST_WAITING, NAMES, Calls, Churn, Cuts, Load, Reloads, Steers, Syncs, local_source
 from tests.support.daemon import Daemon, daemon
 from tests.support.sshd import Sshd
 from tests.support.sshd import sshd as running_sshd
 
-BUSY = 'mutable = ["*"]\nexclude = ["*.tmp", "*.tmp2"]\n[target.cleanup]\nage = "2s"\nevery = "1s"'
-"""`mutable`: a new content takes the place of the old one at home, so that home has an end as well."""
+BUSY = 'exclude = ["*.tmp", "*.tmp2"]\n[target.cleanup]\nage = "2s"\nevery = "1s"'
 
-MOST_ROWS = 2 * 5 * NAMES + 2
-"""Files remembered of the two busy boxes, five folders each, and of the two that are quiet."""
+MOST_ROWS = 2 * 5 * NAMES * len(CONTENTS) + 2
+"""Contents remembered of the two busy boxes, five folders each, and of the two that are quiet."""
 
 
 KINDS = {"changes", "calls", "jobs", "events", "reloads"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,16 +21,21 @@ from forged.model.errors import (
     SourceUnreachable,
 )
 from forged.model.observer import ConnectionOpened
+from forged.model.transfer import Fetched
+from forged.sources.agent.launch import TOO_OLD
 from forged.sources.memory import MemorySource
 from forged.sources.memory_box import MemoryBox
 from forged.sources.retrying import Retrying, RetryPolicy
+from forged.sources.shell.client import ShellSource
 from forged.sources.ssh import ways
+from forged.sources.ssh_shells import SshShells
 from forged.sources.ways import ASK_AGAIN_S, BestWay, Memory, Way
-from tests.sources.asking import listed
+from tests.sources.asking import fetched, listed, requests_of
 from tests.sources.boxes import FolderBox
 from tests.sources.contract import SourceContract
 from tests.support.busybox import BUSYBOX, BusyboxRoot, busybox_root
 from tests.support.dropbear import Dropbear, can_run, dropbear, dropbear_within
+from tests.support.sinks import MemorySink
 from tests.support.ssh import Ears, door, empty
 from tests.support.sshd import Sshd
 from tests.support.sshd import sshd as running_sshd
@@ -38,11 +44,11 @@ needs_dropbear = pytest.mark.skipif(not can_run(), reason="no dropbear here, or 
 
 
 class FarBox(FolderBox):
-    """A folder behind a server that may see it under another name."""
+    """A folder behind a server that may see it under another name. `memory`: of the way to it, which was found before."""
 
-    def __init__(self, server: Sshd, root: Path, home: Path, seen_as: str | None = None) -> None:
-        self._server = server
-        super().__init__(root, lambda root: BestWay(ways(door(server, home), os.fsencode(seen_as or str(root)), 3), Memory()))
+    def __init__(self, server: Sshd, root: Path, home: Path, memory: Memory, seen_as: str | None = None) -> None:
+        self._server, path = server, os.fsencode(seen_as or root)
+        super().__init__(root, lambda root: BestWay(ways(door(server, home), path, 3), memory), os.fsdecode(path))
 
     async def empty(self) -> None:
         await empty(self._server)
@@ -75,24 +81,42 @@ def smallest_box(busybox_box: BusyboxRoot) -> Iterator[Dropbear]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def memory() -> Memory:
+    """Of the way to the box with busybox, so that only the first connection looks for it."""
+    return Memory()
+
+
 class TestBusyboxBehindOpenSsh(SourceContract):
     @pytest.fixture
-    def box(self, busybox_sshd: Sshd, busybox_box: BusyboxRoot, away_from_home: Path) -> Iterator[FarBox]:
-        yield from emptied(FarBox(busybox_sshd, busybox_box.media / "root", away_from_home, "/media/root"))
+    def box(self, busybox_sshd: Sshd, busybox_box: BusyboxRoot, away_from_home: Path, memory: Memory) -> Iterator[FarBox]:
+        yield from emptied(FarBox(busybox_sshd, busybox_box.media / "root", away_from_home, memory, "/media/root"))
 
 
 @needs_dropbear
-class TestBusyboxBehindDropbear(SourceContract):
+class TestBusyboxBehindDropbear:
+    """What of the contract depends on the server: many sessions on few connections, bytes, and how all of it ends."""
+
     @pytest.fixture
-    def box(self, smallest_box: Dropbear, busybox_box: BusyboxRoot, away_from_home: Path) -> Iterator[FarBox]:
-        yield from emptied(FarBox(smallest_box, busybox_box.media / "root", away_from_home, "/media/root"))
+    def box(self, smallest_box: Dropbear, busybox_box: BusyboxRoot, away_from_home: Path, memory: Memory) -> Iterator[FarBox]:
+        yield from emptied(FarBox(smallest_box, busybox_box.media / "root", away_from_home, memory, "/media/root"))
+
+    source = SourceContract.source
+    test_many_calls_at_once = SourceContract.test_many_calls_at_once_get_their_own_answers
+    test_names = SourceContract.test_names_are_kept_byte_for_byte
+    test_left_early = SourceContract.test_a_listing_can_be_left_early_and_two_can_run_at_once
+    test_every_size = SourceContract.test_files_of_every_size_arrive_whole_and_each_is_answered_once
+    test_cancelled = SourceContract.test_a_cancelled_fetch_leaves_reservations_even_and_the_source_usable
+    test_closing = SourceContract.test_closing_ends_a_running_fetch_and_everything_else
+    test_removing = SourceContract.test_a_file_that_is_not_as_expected_is_kept_as_it_is
+    test_second = SourceContract.test_a_second_source_looks_at_the_same_box
 
 
 @needs_dropbear
 class TestAgentBehindDropbear(SourceContract):
     @pytest.fixture
     def box(self, small_box: Dropbear, quick_path: Path, away_from_home: Path) -> FarBox:
-        return FarBox(small_box, quick_path / "root", away_from_home)
+        return FarBox(small_box, quick_path / "root", away_from_home, Memory())
 
 
 def emptied(box: FarBox) -> Iterator[FarBox]:
@@ -135,6 +159,49 @@ async def test_without_sftp_either_it_is_the_shell(busybox_sshd: Sshd, away_from
 async def test_a_missing_root_is_missing_whatever_the_way(busybox_sshd: Sshd, away_from_home: Path) -> None:
     with pytest.raises(SourceMissing):
         await reached(busybox_sshd, away_from_home, "/media/nowhere")
+
+
+def answering(python: str) -> str:
+    """A ForceCommand: the box has neither SFTP nor a Python that suits; asked for it, its shell does this instead."""
+    return f'case $SSH_ORIGINAL_COMMAND in *python3*) {python};; *sftp*) exit 127;; esac; exec sh -c "$SSH_ORIGINAL_COMMAND"'
+
+
+@pytest.mark.parametrize(
+    ("python", "word"),
+    [
+        (f"echo {TOO_OLD} >&2; exit 1", "no python3 from 3.6 on"),
+        ("echo 'unknown option: -I' >&2; exit 2", "no python3 from 3.6 on"),
+        ("exit 127", "no python3"),
+    ],
+)
+async def test_a_python_that_does_not_suit_is_none(python: str, word: str, quick_path: Path, away_from_home: Path) -> None:
+    with running_sshd(f"ForceCommand {answering(python)}") as server:
+        assert await reached(server, away_from_home, str(quick_path)) == (f"shell ({word} and no sftp on the box)", 3)
+
+
+@pytest.mark.parametrize("python", ["kill -9 $$", "echo out of memory >&2; exit 1", "exit 126", "exit 255"])
+async def test_a_python_that_has_an_accident_leads_nowhere_else(python: str, quick_path: Path, away_from_home: Path) -> None:
+    with running_sshd(f"ForceCommand {answering(python)}") as server:
+        ears = Ears()
+        with pytest.raises(SourceError) as error:
+            async with BestWay(ways(door(server, away_from_home, ears=ears), bytes(quick_path), 1), Memory()):
+                pass
+        assert not isinstance(error.value, Lacking)
+        assert sum(isinstance(fact, ConnectionOpened) for fact in ears.facts) == 1
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash", "zsh", "fish", "mksh", "csh", "tcsh"])
+async def test_a_shell_speaks_behind_every_login_shell(shell: str, quick_path: Path, away_from_home: Path) -> None:
+    found = shutil.which(shell)
+    if found is None:
+        pytest.skip(f"no {shell} here")
+    (quick_path / "it's $HOME `x`\n!").write_bytes(b"x")
+    with running_sshd(f'ForceCommand exec {found} -c "$SSH_ORIGINAL_COMMAND"') as server:
+        shells = SshShells(door(server, away_from_home))
+        async with ShellSource(shells, bytes(quick_path)) as source:
+            [entry], _, _ = await listed(source)
+            assert isinstance((await fetched(source, requests_of([entry]), MemorySink()))[entry.path], Fetched)
+        await empty(server)
 
 
 @needs_dropbear

@@ -313,6 +313,7 @@ class OutboxContract:
         await store.outbox.acknowledge("catalog", first.id)
         assert [e.body for e in await store.outbox.after("catalog", 10)] == ["3"]
         assert [e.body for e in await store.outbox.after("webhook", 10)] == ["1", "2", "3"]
+        assert (await store.outbox.waiting("catalog"), await store.outbox.waiting("webhook")) == (1, 3)
 
     async def test_only_what_all_handlers_have_taken_is_pruned(self, store: Store) -> None:
         await store.manifest.record(FORGE, [], [event("1"), event("2"), event("3")])
@@ -389,6 +390,13 @@ class NamesContract:
         assert await store.flags.pause(FORGE) is None
         await store.flags.set_hold(FORGE, None)
         assert await store.flags.hold(FORGE) is None
+
+    async def test_a_trouble_is_known_since_it_began(self, store: Store) -> None:
+        assert await store.flags.trouble(FORGE) is None
+        await store.flags.set_trouble(FORGE, 2**62)
+        assert (await store.flags.trouble(FORGE), await store.flags.trouble(COMFY)) == (2**62, None)
+        await store.flags.set_trouble(FORGE, None)
+        assert await store.flags.trouble(FORGE) is None
 
     async def test_a_limit_is_kept_until_it_is_forgotten(self, store: Store) -> None:
         assert await store.limits.kept() == {}

@@ -72,6 +72,7 @@ async def test_an_old_database_opens_with_all_it_remembers(dump: Path, tmp_path:
     known = (await store.flags.pause(forge), await store.flags.hold(forge), await store.destinations.known_id("/srv/nas"))
     pin, jobs, identity = await store.pins.pinned(forge), await store.jobs.recent(), await store.identity()
     limits = await store.limits.kept()
+    trouble_ns = await store.flags.trouble(forge)
     boxes, alarms = await store.boxes.known("vast"), await store.alarms.raised()
     await store.close()
     assert (a.path, a.stat, a.at_source) == (b"a.png", Stat(3, 10**18, 2**64 - 1, None), AtSource.REMOVED)
@@ -82,6 +83,7 @@ async def test_an_old_database_opens_with_all_it_remembers(dump: Path, tmp_path:
     assert (pin.fingerprint, [j.id for j in jobs], identity) == ("SHA256:abc", ["job-1"], "0123456789abcdef")
     assert limits == ({"forge": "5MB/s", None: "08:00,5MB/s 23:00,off"} if dump.stem >= "0002" else {})
     assert [(one.box.id, one.left_files) for one in boxes] == ([("7", 3)] if dump.stem >= "0004" else [])
+    assert trouble_ns == (9 if dump.stem >= "0005" else None)
     assert list(alarms) == ([Alarm(AlarmKind.LOST, "vast@7", 8)] if dump.stem >= "0004" else [])
 
 

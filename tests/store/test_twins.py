@@ -95,6 +95,10 @@ class Twins(RuleBasedStateMachine):
 
         self.same(ask)
 
+    @rule(handler=handlers)
+    def waiting(self, handler: str) -> None:
+        self.same(lambda s: s.outbox.waiting(handler))
+
     @rule(handlers=st.lists(handlers, max_size=2))
     def prune(self, handlers: list[str]) -> None:
         self.same(lambda s: s.outbox.prune(handlers))

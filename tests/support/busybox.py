@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from forged.sources.agent.channel import Channel
-from forged.sources.piped import READ_BYTES, PipedChannel
+from forged.sources.piped import started
 from forged.sources.shell.opening import SHELL_ARGV, Line
 
 BUSYBOX = shutil.which("busybox")
@@ -40,18 +40,9 @@ class PipedShells:
         self.opened: list[asyncio.subprocess.Process] = []
 
     async def __call__(self, line: Line) -> Channel:
-        pipe = asyncio.subprocess.PIPE
-        process = await asyncio.create_subprocess_exec(
-            str(self._path / SHELL_ARGV[0]),
-            env={"PATH": str(self._path)},
-            stdin=pipe,
-            stdout=pipe,
-            stderr=pipe,
-            limit=READ_BYTES,
-            start_new_session=True,
-        )
-        self.opened.append(process)
-        return PipedChannel(process)
+        channel = await started([str(self._path / SHELL_ARGV[0])], {"PATH": str(self._path)})
+        self.opened.append(channel.process)
+        return channel
 
     async def empty(self) -> None:
         """Returns once none of their shells runs."""

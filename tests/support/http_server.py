@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -190,3 +191,26 @@ async def http_server(answer: Answering, *, certificate: tuple[Path, Path] | Non
     finally:
         listening.close()
         await server.stop()
+
+
+@contextmanager
+def http_server_aside(answer: Answering) -> Iterator[HttpServer]:
+    """The same in a thread of its own, for tests that wait for programs."""
+    began: list[HttpServer] = []
+    ready, loop, over = threading.Event(), asyncio.new_event_loop(), asyncio.Event()
+
+    async def serve() -> None:
+        async with http_server(answer) as server:
+            began.append(server)
+            ready.set()
+            await over.wait()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), name="http server")
+    thread.start()
+    try:
+        assert ready.wait(10)
+        yield began[0]
+    finally:
+        loop.call_soon_threadsafe(over.set)
+        thread.join()
+        loop.close()

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from forged.model.errors import SourceLost
-from forged.model.manifest import Hold
+from forged.model.errors import DestinationFailing, DestinationMissing, DiskFull, SourceLost
+from forged.model.manifest import AtSource, Hold
 from forged.model.paths import home_path, source_path
 from forged.model.target import Selection
 from forged.sources.memory_faults import CutListing
@@ -131,6 +131,48 @@ async def test_many_gone_at_home_at_once_hold_the_target_and_nothing_becomes_a_t
     assert hold.reason == "home_vanished"
     rows = await world.store.manifest.between(world.target.manifest, None, None, 100)
     assert all(row.tombstone_at_ns is None for row in rows)
+
+
+async def _failed_and_mended(*paths: bytes) -> World:
+    """A disk that failed for a while, and lost the file `lost` of those."""
+    world = await brought_home(*paths)
+    world.destination.trouble = DestinationFailing("Input/output error")
+    assert not (await world.round()).success
+    world.destination.trouble = None
+    del world.destination.files[home_path(b"lost")]
+    return world
+
+
+async def test_what_a_failing_disk_has_lost_comes_home_again() -> None:
+    world = await _failed_and_mended(b"a", b"lost")
+    assert await check_home(world.doors()) == 0
+    await world.round()
+    assert set(world.home()) == {b"a", b"lost"}
+    del world.destination.files[home_path(b"a")]
+    assert await check_home(world.doors()) == 1, "from the next look on it is the owner again"
+
+
+async def test_what_a_failing_disk_has_lost_for_good_holds_the_target_until_a_person_has_looked() -> None:
+    world = await _failed_and_mended(b"a", b"lost")
+    world.box.delete(b"lost")
+    await world.store.manifest.mark(world.target.manifest, [source_path(b"lost")], AtSource.REMOVED)
+    assert await check_home(world.doors()) == 0
+    hold = await world.store.flags.hold(world.target.manifest)
+    assert hold is not None
+    assert (hold.reason, "lost+found" in hold.message) == ("home_damaged", True)
+    await world.store.flags.set_hold(world.target.manifest, None)
+    assert await check_home(world.doors(), believe=True) == 1
+    assert await world.store.flags.trouble(world.target.manifest) is None
+
+
+async def test_a_disk_that_was_only_full_or_not_mounted_has_lost_nothing() -> None:
+    world = await brought_home(b"a", b"b")
+    for trouble in (DiskFull(), DestinationMissing()):
+        world.destination.trouble = trouble
+        await world.round()
+    world.destination.trouble = None
+    del world.destination.files[home_path(b"a")]
+    assert await check_home(world.doors()) == 1
 
 
 async def test_while_a_target_is_held_nothing_becomes_a_tombstone() -> None:

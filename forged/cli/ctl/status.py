@@ -65,11 +65,14 @@ def board(targets: Sequence[rpc.Target], fast: Rates, daemon: rpc.DaemonStatus, 
     """The whole screen."""
     table = [*lines_of(targets, fast, at, bool(daemon["discoveries"])), line("")]
     asked = [discovered(one, at) for one in daemon["discoveries"]]
+    told = [handled(one) for one in daemon["handlers"]]
     return [
         *alarms(targets, at),
         *table,
         line(summary(daemon, at), Tone.QUIET),
         *asked,
+        *told,
+        *asleep(targets),
         *limited(targets),
         *troubles(targets, daemon, at),
     ]
@@ -79,7 +82,7 @@ def alarms(targets: Sequence[rpc.Target], at: datetime) -> list[Line]:
     """What cannot wait, above everything else."""
     lines = []
     for target in targets:
-        lines += problems(target["name"], [one for one in target["problems"] if one["kind"] in ALARMS], at)
+        lines += problems(named(target), [one for one in target["problems"] if one["kind"] in ALARMS], at)
     return [*lines, line("")] if lines else []
 
 
@@ -92,6 +95,13 @@ def discovered(one: rpc.Discovery, at: datetime) -> Line:
     again = f", again in {brief(-seconds)}" if one["next_at"] and (seconds := since_s(one["next_at"], at)) < 0 else ""
     text = f"discovery {one['name']} ({one['type']}): {counted(one['boxes'], 'box', 'boxes')}{gone}, {answered}{again}"
     return line(text, Tone.BAD if one["up"] is False else Tone.QUIET)
+
+
+def handled(one: rpc.Handler) -> Line:
+    """An ingest handler in one line: whether it takes what it is brought, and how much waits for it."""
+    waits = f"{counted(one['waiting'], 'event')} wait{'s' if one['waiting'] == 1 else ''}" if one["waiting"] else "nothing waits"
+    how = f"not taken, tried {counted(one['failures'], 'time')}, " if one["up"] is False else ""
+    return line(f"ingest {one['name']} ({one['type']}): {how}{waits}", Tone.BAD if one["up"] is False else Tone.QUIET)
 
 
 def lines_of(targets: Sequence[rpc.Target], fast: Rates, at: datetime, discovering: bool = False) -> list[Line]:
@@ -146,6 +156,16 @@ def summary(daemon: rpc.DaemonStatus, at: datetime) -> str:
     return f"forged {daemon['version']}, up {up}, {counted(daemon['targets'], 'target')}, {working}"
 
 
+def asleep(targets: Sequence[rpc.Target]) -> list[Line]:
+    """The boxes that nobody tries to reach, and why: what their providers say."""
+    return [line(safe(f"{named(target)}: {target['asleep']}"), Tone.QUIET) for target in targets if target["asleep"]]
+
+
+def named(target: rpc.Target) -> str:
+    """As people know it: with the label that its owner gave it at the provider."""
+    return f"{target['name']} ({target['label']})" if target["label"] else target["name"]
+
+
 def limited(targets: Sequence[rpc.Target]) -> list[Line]:
     """The targets whose sources cannot do everything, and how they are reached; but for those that have it among their problems."""
     return [
@@ -156,10 +176,12 @@ def limited(targets: Sequence[rpc.Target]) -> list[Line]:
 
 
 def troubles(targets: Sequence[rpc.Target], daemon: rpc.DaemonStatus, at: datetime) -> list[Line]:
-    """What is wrong beside the alarms: the daemon's first, then discoveries, then target by target."""
+    """What is wrong beside the alarms: the daemon's first, then discoveries and handlers, then target by target."""
     lines = problems("forged", daemon["problems"], at)
     for discovery in daemon["discoveries"]:
         lines += problems(f"discovery {discovery['name']}", discovery["problems"], at)
+    for handler in daemon["handlers"]:
+        lines += problems(f"ingest {handler['name']}", handler["problems"], at)
     for target in targets:
         lines += problems(target["name"], [one for one in target["problems"] if one["kind"] not in ALARMS], at)
     return [line(""), *lines] if lines else []

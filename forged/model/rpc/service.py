@@ -94,6 +94,21 @@ class Discovery(TypedDict):
     problems: list[Problem]
 
 
+class Handler(TypedDict):
+    """How one ingest handler stands. `up`: the last delivery was taken; null before the first, in this life of the daemon.
+
+    `delivered`: events it took in this life; `waiting`: events that wait for it; `failures`: deliveries in a row that failed.
+    """
+
+    name: str
+    type: str
+    up: bool | None
+    delivered: int
+    waiting: int
+    failures: int
+    problems: list[Problem]
+
+
 class DaemonStatus(TypedDict):
     """`daemon.status`. `metrics` is the page's address, null when it is off. `problems` are those that concern no single target."""
 
@@ -110,6 +125,7 @@ class DaemonStatus(TypedDict):
     connections: int
     last_reload: LastReload | None
     discoveries: list[Discovery]
+    handlers: list[Handler]
     problems: list[Problem]
 
 

@@ -18,7 +18,8 @@ class Target(TypedDict):
     well. `lag_seconds`: age of the oldest settled file that is not home yet; 0 when all are home. `watch`: a watch is active.
     `transport`: how the source is reached, in words (`sftp`); `missing`: what it cannot do there, in words.
     `discovery`, `instance` (the provider's id), `label` and `ends_at` are of boxes that a discovery found. `lost`: its provider
-    does not list it any more, and not all of it is home. Alarms (`lost`, `ending`) come first in `problems`.
+    does not list it any more, and not all of it is home. `asleep`: why nobody tries to reach it, as its provider says (stopped,
+    starting), which is no problem. Alarms (`lost`, `ending`) come first in `problems`.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Target(TypedDict):
     instance: str | None
     label: str | None
     ends_at: str | None
+    asleep: str | None
     problems: list[Problem]
 
 

@@ -6,15 +6,19 @@ import re
 import stat as modes
 from dataclasses import dataclass
 
-from forged.model.errors import Lacking, SourceBroken, SourceMissing
+from forged.model.errors import BadPath, Lacking, SourceBroken, SourceMissing
 from forged.model.files import Problem, ProblemKind, Stat
-from forged.model.paths import SourcePath, shown
+from forged.model.paths import SourcePath, shown, source_path
+from forged.model.places import Place
 from forged.sources.shell.script import ACROSS, TRUE_SORT
 
 _DATE = rb"-?\d{4,12}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.(\d{9}))? [+-]\d{4}"
 LOOK = re.compile(rb"([0-9a-f]{1,8}) (\d{1,20}) (-?\d{1,15}) (\d{1,20}) %b (-?\d{1,15}) %b" % (_DATE, _DATE))
 """`stat -c` with the script's format: mode, size, mtime (seconds, and as text with nanoseconds where the tool has them), inode and
 ctime likewise."""
+
+BEAT = b"."
+"""A sign of life: a line, or a record of a listing."""
 
 MOST = (1 << 63) - 1
 HINT = "install python3 (3.6 or newer) on the box, and forged's agent does everything there"
@@ -80,6 +84,26 @@ def looked(path: SourcePath, body: bytes) -> Look | Problem:
     return look(line)
 
 
+def placed(folder: bytes, body: bytes) -> Place | Problem:
+    """Where a folder really is; a letter where there is none."""
+    match = re.fullmatch(rb"(/.*)//\n(\d{1,20}) (\d{1,20})\n", body, re.DOTALL)
+    if match is not None:
+        if match.group(1) != b"/":
+            _must_be_a_path(match.group(1)[1:])
+        return Place(match.group(1), (int(match.group(2)) & MOST, int(match.group(3)) & MOST))
+    kind = _WORDS.get(_line(body))
+    if kind is None:
+        raise SourceBroken("the shell says where a folder is in words that the script does not print")
+    return Problem(folder, kind, "it is no folder, or a loop of links" if kind is ProblemKind.LINK else _MESSAGES[kind])
+
+
+def _must_be_a_path(path: bytes) -> None:
+    try:
+        source_path(path)
+    except BadPath as error:
+        raise SourceBroken("the shell says that a folder is at a place that is no path") from error
+
+
 def regular(path: SourcePath, body: bytes) -> Look | Problem:
     """The same, where only a regular file will do."""
     answer = looked(path, body)
@@ -95,13 +119,13 @@ def _line(body: bytes) -> bytes:
 
 
 def lines(body: bytes) -> list[bytes]:
-    """Of an answer of several lines."""
-    return _line(body).split(b"\n") if body else []
+    """Of an answer of several lines, without its signs of life."""
+    return [line for line in _line(body).split(b"\n") if line != BEAT] if body else []
 
 
 def sha256(line: bytes) -> bytes:
     """Of what `sha256sum` prints for its standard input. Raises SourceBroken."""
-    match = re.fullmatch(rb"\.*([0-9a-f]{64}) [ *]-", line)  # dots: signs of life on the way
+    match = re.fullmatch(rb"([0-9a-f]{64}) [ *]-", line)
     if match is None:
         raise SourceBroken("the shell answered something that is no sha256")
     return bytes.fromhex(match.group(1).decode())

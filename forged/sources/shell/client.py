@@ -43,6 +43,8 @@ HASHES = 8
 BEATS_FROM_BYTES = 256 << 20
 """A larger file is hashed with signs of life: they cost two processes, and less takes seconds even on slow boxes."""
 
+ODD = "the shell answered something else than the script prints"
+
 
 class ShellSource:
     """Lives as the contract says; once lost or broken it stays so: open a new one.
@@ -174,7 +176,16 @@ class ShellSource:
         return reply
 
     async def resolve(self, folders: Sequence[bytes]) -> Sequence[Place | Problem]:
-        raise NotSupported("a shell does not tell yet where folders are")
+        places: list[Place | Problem] = []
+        for start in range(0, len(folders), QUESTIONS):
+            asked = [self._resolve(folder) for folder in folders[start : start + QUESTIONS]]
+            places += [await one.result for one in asked]
+        return places
+
+    def _resolve(self, folder: bytes) -> Told[Place | Problem]:
+        reply = Told(lambda body: answers.placed(folder, body))
+        self._shells.questions.ask(reply, self._shells.script.resolve(folder))
+        return reply
 
     async def clock_ns(self) -> int:
         asked_s = time.monotonic()
@@ -229,7 +240,7 @@ class ShellSource:
         return gone
 
     def _remove_folder(self, folder: SourcePath) -> Told[bool]:
-        reply = Told(lambda body: body == b"R\n")
+        reply = Told(_folder_removed)
         self._shells.questions.ask(reply, self._shells.script.remove_folder(folder))
         return reply
 
@@ -264,16 +275,22 @@ def _read_problem(problem: Problem) -> Problem:
 
 
 def _removed(path: SourcePath, body: bytes) -> Removed:
-    match body:
-        case b"R\n":
+    match answers.lines(body):
+        case [b"R"]:
             return Removed(path)
-        case b"C\n" | b"L\n":
+        case [b"C"] | [b"L"]:
             return Removed(path, KeptBecause.CHANGED, "it changed at the last moment")
-        case b"G\n":
+        case [b"G"]:
             return Removed(path, KeptBecause.VANISHED, "No such file or directory")
-        case b"A\n":
+        case [b"A"]:
             return Removed(path, KeptBecause.CHANGED, "it changed at the last moment, and waits aside, since its name is taken")
-        case b"F\n" | b"U\n":
+        case [b"F"] | [b"U"]:
             return Removed(path, KeptBecause.FAILED, "the box does not let it be removed")
         case _:
-            raise SourceBroken("the shell answered something else than the script prints")
+            raise SourceBroken(ODD)
+
+
+def _folder_removed(body: bytes) -> bool:
+    if body not in (b"R\n", b"", b"G\n", b"L\n", b"U\n"):
+        raise SourceBroken(ODD)
+    return body == b"R\n"

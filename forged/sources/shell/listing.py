@@ -5,9 +5,11 @@ Each record ends with `//` and a newline. What stands before that:
     K 1795835931.123456789      the time when it began; the first record
     N ./a                       a folder that was asked for is not there
     81a4 0 17... ./a/b          a look, and the path
-    ... /                       a look at the root folder of the box: `find` complained of something
-    ... /.                      another one: all names have come through
+    ... /                       a look at the root folder of the box: `find` was denied access to something
+    ... /.                      another one: `find` complained of other things
+    ... /..                     another one: all names have come through
     U ./a                       a folder, or a file, that could not be looked at
+    X                           a tool of the box failed in the middle
     .                           a sign of life
     T / M                       the last record: the root is (or is not) where it was when this began
 """
@@ -21,12 +23,17 @@ from forged.model.errors import BadPath, SourceBroken, SourceError, SourceMissin
 from forged.model.files import Entry, ListingEnd, ListingPart, Problem, ProblemKind
 from forged.model.paths import MAX_PATH_BYTES, shown, source_path
 from forged.sources.agent.pulse import WALK_PATIENCE_S, Desk
+from forged.sources.shell import answers
 from forged.sources.shell.answers import LOOK, look_of, time_ns
 
 END = b"//\n"
 MOST_RECORD_BYTES = 2 * MAX_PATH_BYTES + 512
 PART_ENTRIES = 1_024
 """Entries and problems a part may have: some 50 ms of the shell's work, so that whoever waits for the first ones has them soon."""
+
+MOST_IDLE_RECORDS = 1_000_000
+"""Records in a row that tell of nothing (signs of life come every 5 s; complaints; files that wait aside): as many as a listing may
+have problems. More only serve to keep us busy."""
 
 PARTS_AHEAD = 4
 """So many parts wait for a slow reader; then nothing more is read, and the box's tools wait, too."""
@@ -37,6 +44,7 @@ a file like any other. The agent's own rule and name (`agent.program.removal`)."
 ASIDE = re.compile(rb"(?:.*/)?\.forged-aside-([0-9a-f]{8})-[0-9a-f]{8}(?:-.+)?", re.DOTALL)
 
 UNSEEN = "it cannot be looked at"
+DIED = "a tool of the box ended before it had listed everything"
 
 
 class ListingReply:
@@ -50,8 +58,8 @@ class ListingReply:
         self._rest = b""
         self._clock_ns: int | None = None
         self._last = b""
-        self._count = self._complaints = self._explained = 0
-        self._names_ended = self._over = self._missing = False
+        self._count = self._denied = self._explained = self._idle = 0
+        self._unexplained = self._names_ended = self._over = self._missing = False
         self._entries: list[Entry] = []
         self._problems: list[Problem] = []
 
@@ -77,9 +85,17 @@ class ListingReply:
         if len(self._rest) > MOST_RECORD_BYTES:
             raise SourceBroken("the shell sent a record of a listing that does not end")
         for record in records:
+            before = self._told
             self._take(record)
-            if len(self._entries) + len(self._problems) >= PART_ENTRIES:
+            self._idle = self._idle + 1 if self._told == before else 0
+            if self._idle > MOST_IDLE_RECORDS:
+                raise SourceBroken("the shell goes on and on, and lists nothing")
+            if self._told >= PART_ENTRIES:
                 await self._said.put(self._part())
+
+    @property
+    def _told(self) -> int:
+        return len(self._entries) + len(self._problems)
 
     def _part(self) -> ListingPart:
         part = ListingPart(tuple(self._entries), tuple(self._problems))
@@ -92,8 +108,10 @@ class ListingReply:
         if self._over:
             raise SourceBroken("the shell goes on after the end of a listing")
         match record[:2], record:
-            case _, b".":
+            case _, answers.BEAT:
                 return
+            case _, b"X":
+                raise SourceBroken(DIED)
             case _, b"T" | b"M":
                 self._over = True
                 self._judge(record)
@@ -124,8 +142,10 @@ class ListingReply:
         if self._names_ended:
             raise SourceBroken("the shell lists more after its last name")
         if path == b"/":
-            self._complaints += 1
+            self._denied += 1
         elif path == b"/.":
+            self._unexplained = True
+        elif path == b"/..":
             self._names_ended = True
         elif path.startswith(b"./"):
             self._file(path[2:], match)
@@ -158,8 +178,8 @@ class ListingReply:
         if record == b"M":
             self._missing = True
         elif not self._names_ended:
-            raise SourceBroken("a tool of the box ended before it had listed everything")
-        elif self._complaints > self._explained:
+            raise SourceBroken(DIED)
+        elif self._unexplained or self._denied > self._explained:
             self._problems.append(Problem(b"", ProblemKind.UNREADABLE, "find could not look at everything, and does not say where"))
 
     async def end(self) -> None:

@@ -4,8 +4,12 @@ Everything of the owner's or the box's goes there as bytes in single quotes, so 
 POSIX and what busybox 1.35 brings is used (`find -print0`, `sort -z`, `xargs -0`, `stat -c`, `dd`): seen with busybox and dash.
 
 Each answer ends with the mark, a line of our own random choice that no file of the box can hold. In a listing each record ends
-with `//` and a newline, which no path can hold. What `find` complains of goes the way of the names, as a name `/`, and its end as
-`/.`: so they are sorted behind all names below the root, and a listing in which a tool died has no end.
+with `//` and a newline, which no path can hold. What `find` complains of goes the way of the names, once it has ended (its own
+output is cut anywhere, also within a name): as a name `/` where access was denied, so that somebody can say to what, and as `/.`
+for the rest. `/..` is the end. So they are sorted behind all names below the root, and a listing in which a tool died has no end.
+(A shell that cannot fork ends with a status between 1 and 125, and `xargs` goes on: that listing is not believed, either.)
+
+A long work says that it lives by lines with a dot.
 
 A folder is entered by `cd -P`, and has to be where it was looked for: so no link on the way is followed. Only then is a name used,
 as `./name`, by tools that do not follow a link there (`stat`, `mv`, `rm`, `ln`, `rmdir`), or after `stat` said that it is a
@@ -51,7 +55,7 @@ s() {
   stat -c "$F" "./$1" && return
   if [ -e "./$1" ] || [ -L "./$1" ]; then echo U; else echo G; fi
 }
-q() { while sleep BEAT_S >/dev/null; do printf .; done; }
+q() { while sleep BEAT_S >/dev/null; do echo .; done; }
 o() {
   if ! cd -P "$1"; then [ -e "$1" ] && echo U || echo G; return; fi
   printf '%s//\n' "$PWD"
@@ -62,23 +66,38 @@ o() {
 }
 k() { date +%s.%N; }
 l() { at "$1" && s "$2"; }
-b() { o=; at "$2" || return; w=$(s "$3"); printf '%s\n' "$w"; case $w in 8???" $4"*) o=$1 f=./$3;; esac; }
+p() {
+  if cd -P "$1"; then printf '%s//\n' "$PWD"; stat -c '%d %i' .; return; fi
+  case $(stat -L "$1" 2>&1) in *': Too many levels of symbolic links' | *': Symbolic link loop') echo L; return;; esac
+  if [ -d "$1" ]; then echo U; elif [ -e "$1" ]; then echo L; else why "$1"; fi
+}
+b() {
+  o=
+  at "$2" || return
+  w=$(stat -c "$F" "./$3") || w=$(s "$3")
+  printf '%s\n' "$w"
+  case $w in 8???" $4"*) o=$1 f=./$3;; esac
+}
 r() {
   [ "$o" = "$1" ] || return
   if [ "$5" ]; then dd if="$f" bs=262144 iflag=skip_bytes,count_bytes skip="$2" count="$3"
   else tail -c "+$4" "$f" | head -c "$3"; fi
 }
 e() { [ "$o" = "$1" ] || return; o=; if [ "$2" ]; then sha256sum <"$f"; fi; s "${f#./}"; }
+slow() { q & p=$!; y=$(sha256sum <"./$1"); kill $p; wait $p; }
 h() {
   at "$1" || return
   w=$(s "$2"); printf '%s\n' "$w"
   case $w in 8???" $3"*) ;; *) return;; esac
-  if [ "$4" ]; then q & p=$!; sha256sum <"./$2"; kill $p; wait $p; else sha256sum <"./$2"; fi
+  if [ "$4" ]; then slow "$2"; [ -z "$y" ] || printf '%s\n' "$y"; else sha256sum <"./$2"; fi
   s "$2"
 }
 same() {
   case $(s "$1") in "$2 "*) ;; *) return 1;; esac
-  if [ "$3" ]; then case $(sha256sum <"./$1") in "$3 "*) case $(s "$1") in "$2 "*) return;; esac;; esac; return 1; fi
+  [ "$3" ] || return 0
+  slow "$1"
+  case $y in "$3 "*) case $(s "$1") in "$2 "*) return 0;; esac;; esac
+  return 1
 }
 x() {
   at "$1" || return
@@ -99,10 +118,19 @@ export B='
 if t=$(stat -c "$F %n//" "$@"); then printf "%s\n" "$t"; exit; fi
 for f; do
   if t=$(stat -c "$F %n//" "$f"); then printf "%s\n" "$t"
-  elif [ -e "$f" ] || [ -L "$f" ] || { [ -d "${f%/*}" ] && ! [ -x "${f%/*}" ]; }; then printf "U %s//\n" "$f"; fi
+  elif [ -e "$f" ] || [ -L "$f" ] || { [ -d "${f%/*}" ] && ! [ -x "${f%/*}" ]; }; then printf "U %s//\n" "$f"
+  elif [ "${#f}" -ge 4096 ]; then printf "U %.4000s//\n" "$f"; fi
 done
 '
 export C='for f; do { [ -r "$f" ] && [ -x "$f" ]; } || ! [ -d "$f" ] || printf "U %s//\n" "$f"; done'
+c() {
+  n=0 u=
+  while IFS= read -r y; do
+    case $y in *': No such file or directory') ;; *': Permission denied') n=$((n + 1));; *) u=y;; esac
+  done
+  while [ "$n" -gt 0 ]; do printf '/\0'; n=$((n - 1)); done
+  [ -z "$u" ] || printf '/.\0'
+}
 t() {
   R=$1; shift
   if ! at "$R" >/dev/null; then echo M//; return; fi
@@ -114,15 +142,14 @@ t() {
     cd -P "$R"
   done
   if [ "$#" -gt 0 ]; then
-    { {
+    if { {
       while sleep BEAT_S >/dev/null 3>&-; do echo .//; done >&3 4>&- & p=$!
-      { find "$@" ! -type d -print0 2>&1 >&4; g=$?; [ "$g" -lt 126 ] || echo "$g"; } |
-        while IFS= read -r y; do case $y in *': No such file or directory') ;; *) printf '/\0' >&4;; esac; done
+      { find "$@" ! -type d -print0 2>&1 >&4; g=$?; [ "$g" -lt 126 ] || echo "$g"; } | c >&4
       kill $p; wait $p
-      printf '/.\0' >&4
-    } 4>&1 >/dev/null | sort -z | xargs -0 sh -c "$B" sh; } 3>&1
+      printf '/..\0' >&4
+    } 4>&1 >/dev/null | sort -z | xargs -0 sh -c "$B" sh; } 3>&1; then :; else echo X//; fi
     find "$@" -type d -print0 | xargs -0 sh -c "$C" sh
-  else stat -c "$F %n//" /.; fi
+  else stat -c "$F %n//" /..; fi
   if at "$R" >/dev/null && [ "$(stat -c '%d %i' .)" = "$i" ]; then echo T//; else echo M//; fi
 }
 """
@@ -170,6 +197,11 @@ class Script:
     def look(self, path: SourcePath) -> bytes:
         """How a file looks: a line of `stat`, or a letter."""
         return _call(b"l", *self._place(path))
+
+    @staticmethod
+    def resolve(folder: bytes) -> bytes:
+        """Where a folder really is, absolute as it is asked for: see `answers.placed`."""
+        return _call(b"p", folder)
 
     def begin(self, number: int, path: SourcePath, expected: Stat) -> bytes:
         """Looks at a file that is to be read. It is read under that number, if it looks as expected."""

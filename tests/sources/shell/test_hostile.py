@@ -17,7 +17,7 @@ from forged.sources.shell.script import quoted
 MARK = b"0123456789abcdef" * 2
 SEEN = b"81a4 5 1795835914 7 2026-11-28 03:18:34.746938986 +0000 1795835915 2026-11-28 03:18:35.000000001 +0000"
 BEGAN = b"K 1795835931.%N//\n"
-END = SEEN + b" /.//\nT//\n"
+END = SEEN + b" /..//\nT//\n"
 
 
 async def listing(said: bytes, piece_bytes: int = 1 << 20) -> list[ListingPart | ListingEnd]:
@@ -56,7 +56,7 @@ async def test_an_honest_listing_is_understood_however_it_is_cut(piece_bytes: in
         BEGAN + record(b"b") + record(b"a") + END,
         BEGAN + record(b"a") + record(b"a") + END,
         BEGAN + SEEN + b" /etc/passwd//\n" + END,
-        BEGAN + SEEN + b" /.//\n" + record(b"a") + b"T//\n",
+        BEGAN + SEEN + b" /..//\n" + record(b"a") + b"T//\n",
         BEGAN + b"81a4 5 x//\n" + END,
         BEGAN + SEEN.replace(b" 5 ", b" 99999999999999999999 ") + b" ./a//\n" + END,
         BEGAN + b"U /a//\n" + END,
@@ -75,14 +75,14 @@ async def test_what_find_complained_of_and_nobody_explains_makes_all_unknown() -
     part, _ = await listing(BEGAN + SEEN + b" ///\n" + END)
     assert isinstance(part, ListingPart)
     assert [problem.path for problem in part.problems] == [b""]
-    part, _ = await listing(BEGAN + SEEN + b" ///\n" + SEEN + b" /.//\nU ./closed//\nT//\n")
+    part, _ = await listing(BEGAN + SEEN + b" ///\n" + SEEN + b" /..//\nU ./closed//\nT//\n")
     assert isinstance(part, ListingPart)
     assert [problem.path for problem in part.problems] == [b"closed"]
 
 
 async def test_a_root_that_moved_meanwhile_is_missing() -> None:
     with pytest.raises(SourceMissing):
-        await listing(BEGAN + record(b"a") + SEEN + b" /.//\nM//\n")
+        await listing(BEGAN + record(b"a") + SEEN + b" /..//\nM//\n")
 
 
 @given(st.binary(max_size=200))
