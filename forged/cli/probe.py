@@ -79,7 +79,9 @@ def left_out(findings: Findings) -> list[Line]:
     return [line(f"  left out   {problem}", Tone.QUIET) for problem in findings.left_out]
 
 
-def clock(skew_s: float) -> str:
+def clock(skew_s: float | None) -> str:
+    if skew_s is None:
+        return "not told, as in a chroot (harmless: forged reckons with one that is some minutes off)"
     if abs(skew_s) < SKEW_WORTH_A_WORD_S:
         return "agrees with ours"
     return f"{human_duration(abs(skew_s))} {'ahead of' if skew_s > 0 else 'behind'} ours (harmless: ages are measured by its own)"
@@ -91,7 +93,7 @@ def room(one: Found) -> str:
 
 
 def count(found: Found) -> str:
-    return f"{'more than ' if found.cut else ''}{found.files:,} files"
+    return f"{'more than ' if found.cut else ''}{found.files:,} file{'' if found.files == 1 else 's'}"
 
 
 def nothing(findings: Findings) -> list[Line]:

@@ -44,6 +44,13 @@ class Room(Protocol):
     def free_bytes(self) -> int: ...
 
 
+@runtime_checkable
+class PerhapsTimeless(Protocol):
+    """A source that may have no clock of its own: SFTP."""
+
+    async def tells_time(self) -> bool: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """What one `[[target]]` would bring: the files that its type wants. `cut` = there are more than were counted."""
@@ -69,8 +76,8 @@ class Findings:
     fingerprint: str | None
     """Of its host key; None for what has none."""
     capabilities: Capabilities
-    clock_skew_s: float
-    """How far its clock is ahead of ours; about half a round trip is the measuring error."""
+    clock_skew_s: float | None
+    """How far its clock is ahead of ours; about half a round trip is the measuring error. None where it tells no time."""
     folders: tuple[Found, ...]
     left_out: tuple[Problem, ...]
     """Folders that are there and are in no block, and why: refused, unreadable, or the same as another one."""
@@ -139,7 +146,9 @@ class Probe:
             TargetName("probe"), kind, source, HomePolicy(Path("/nowhere")), self._ssh, selection=selection or Selection()
         )
 
-    async def _skew_s(self, source: Source) -> float:
+    async def _skew_s(self, source: Source) -> float | None:
+        if isinstance(source, PerhapsTimeless) and not await source.tells_time():
+            return None
         before_ns = self._clock.now_ns()
         theirs_ns = await source.clock_ns()
         return (theirs_ns - (before_ns + self._clock.now_ns()) / 2) / 1e9

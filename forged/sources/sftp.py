@@ -29,7 +29,7 @@ from forged.sources.agent.listing import outermost
 from forged.sources.base import SILENCE_LIMIT_S, Capabilities, Hashed, Notices
 from forged.sources.login import Surroundings
 from forged.sources.sftp_channel import OpenLink
-from forged.sources.sftp_clock import clock_ns
+from forged.sources.sftp_clock import clock_ns, told_clock_ns
 from forged.sources.sftp_lane import Root, SftpLane, open_sftp_lane
 from forged.sources.sftp_listing import Walk, resolve_root
 from forged.sources.sftp_look import looked, placed
@@ -130,6 +130,10 @@ class SftpSource:
 
     async def clock_ns(self) -> int:
         return await clock_ns(self._lanes.first, time.time_ns)
+
+    async def tells_time(self) -> bool:
+        """Whether `clock_ns` is the box's own word, and not ours with a doubt."""
+        return await told_clock_ns(self._lanes.first) is not None
 
     async def watch(self, folders: Sequence[SourcePath] = ()) -> AsyncGenerator[Notices, None]:
         yield _refused("SFTP cannot watch")

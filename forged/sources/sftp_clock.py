@@ -39,9 +39,14 @@ def box_time_ns(stat: bytes, uptime: bytes) -> int | None:
 
 async def clock_ns(lane: SftpLane, ours_ns: Callable[[], int]) -> int:
     """The box's time of day, rather late than early. `ours_ns`: our own clock."""
-    stat, uptime = await asyncio.gather(_content(lane, b"/proc/stat", BTIME), _content(lane, b"/proc/uptime", UPTIME))
-    told_ns = box_time_ns(stat, uptime)
+    told_ns = await told_clock_ns(lane)
     return ours_ns() - DOUBT_S * NANO if told_ns is None else told_ns
+
+
+async def told_clock_ns(lane: SftpLane) -> int | None:
+    """The same, by the box's own word; None where it tells none."""
+    stat, uptime = await asyncio.gather(_content(lane, b"/proc/stat", BTIME), _content(lane, b"/proc/uptime", UPTIME))
+    return box_time_ns(stat, uptime)
 
 
 async def _content(lane: SftpLane, path: bytes, wanted: re.Pattern[bytes]) -> bytes:

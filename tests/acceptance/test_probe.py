@@ -7,6 +7,7 @@ everything is probed and synced by the real commands; the many that have one pro
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -40,7 +41,7 @@ from tests.support.programs import (
 )
 from tests.support.rented import rented, wipe
 from tests.support.site import COMMAND
-from tests.support.sshd import Sshd
+from tests.support.sshd import Sshd, sshd
 
 pytestmark = pytest.mark.root
 
@@ -232,6 +233,26 @@ async def test_a_box_cannot_lead_forged_to_what_is_no_output(owner: Owner) -> No
     assert not result.success
     assert any("where forged follows no link" in problem.message for problem in result.tally.problems)
     assert set(owner.home()) == {f"box/Fooocus/outputs/{path}" for path in FOOOCUS.wanted}
+
+
+async def test_a_box_of_sftp_alone_is_probed_and_synced(box: tuple[Sshd, Path], tmp_path: Path) -> None:
+    """In a chroot, where nothing tells the time. One program of one tree, one of two, and a linked one."""
+    jail = Path("/run") / f"forged-probed-{os.getpid()}"  # sshd wants every folder above it to be root's alone
+    jail.mkdir(mode=0o755)
+    try:
+        trees = (a1111("/workspace/stable-diffusion-webui"), AI_DOCK, FOOOCUS)
+        for tree in trees:
+            tree.build(jail)
+        with sshd(f"ForceCommand internal-sftp\nChrootDirectory {jail}") as server:
+            owner = Owner(server, jail, tmp_path)
+            told = await owner.probed(server.url("").replace("ssh://", "sftp://"))
+            owner.paste(told[told.index("[[target]]") :])
+            for _ in range(2):
+                await owner.synced()
+                assert sorted(owner.home().values()) == sorted(content(path) for tree in trees for path in tree.wanted.values())
+        assert "clock      not told" in told
+    finally:
+        shutil.rmtree(jail)
 
 
 async def test_a_local_folder_is_probed_and_synced_alike(owner: Owner) -> None:

@@ -53,6 +53,7 @@ async def test_it_finds_the_programs_that_are_there_and_what_a_target_would_brin
     ]
     assert findings.fingerprint == box.fingerprint
     assert findings.capabilities.transport.startswith("ssh agent (python 3.")
+    assert findings.clock_skew_s is not None
     assert abs(findings.clock_skew_s) < 60
     assert (findings.folders[0].free_bytes or 0) > 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from tests.support.daemon import Daemon, daemon, until
 from tests.support.engine import SHARED, Engine
-from tests.support.site import staged, tree
+from tests.support.site import COMMAND, staged, tree
 from tests.support.sshd import Sshd
 
 CLEANUP = '[target.cleanup]\nage = "1s"\nevery = "1s"'
@@ -68,3 +69,29 @@ def test_files_come_home_from_a_container_are_cleaned_up_and_survive_its_restart
     housed.until_home(files)
     house.stop()
     until(lambda: engine.processes("housed") == [], str)
+
+
+@pytest.mark.parametrize("python", [True, False], ids=["python", "shell"])
+def test_a_container_is_probed_and_what_is_printed_brings_its_files(engine: Engine, tmp_path: Path, python: bool) -> None:
+    """By the real commands."""
+    engine.run("probed", python=python)
+    made = {"comfyui": "/workspace/ComfyUI/output/day/1.txt", "a1111": "/opt/stable-diffusion-webui/outputs/1.txt"}
+    environment = {**os.environ, **engine.environment, "HOME": str(tmp_path)}
+
+    def forged(*words: str) -> str:
+        done = subprocess.run([*COMMAND, *words], env=environment, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, f"{done.stdout[-2000:]}{done.stderr[-2000:]}"
+        return done.stdout
+
+    try:
+        for path in made.values():
+            engine.podman("exec", "probed", "sh", "-c", f"mkdir -p {Path(path).parent} && echo made >{path}")
+        told = forged("probe", "docker://probed")
+        config = tmp_path / "forged.toml"
+        blocks = told[told.index("[[target]]") :].replace("[[target]]", '[[target]]\nsettle = "0s"')
+        config.write_text(f'[daemon]\nstate_dir = "{tmp_path}/state"\n[transfer]\nmin_free = "1MB"\n{blocks}')
+        forged("-c", str(config), "once")
+    finally:
+        engine.remove("probed")
+    assert list(tree(tmp_path / "media/comfyui")) == [b"day/1.txt"]
+    assert list(tree(tmp_path / "media/a1111")) == [b"outputs/1.txt"]

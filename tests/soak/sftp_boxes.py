@@ -147,7 +147,7 @@ class SftpBoxes:
 def sftp_boxes(identity_of: Sshd) -> Iterator[SftpBoxes]:
     """For whoever has that identity."""
     command = [sys.executable, "-m", "tests.soak.sftp_boxes", str(identity_of.identity.with_suffix(".pub"))]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=Path(__file__).parents[2]) as process:
         assert process.stdout is not None
         try:
             told = re.fullmatch(rb"(\d+)\n", process.stdout.readline())

@@ -18,6 +18,7 @@ from forged.model.paths import source_path
 from forged.model.transfer import Fetched
 from forged.sources import sftp_scan
 from forged.sources.sftp import SftpSource
+from forged.sources.sftp_lane import Root, SftpLane
 from forged.sources.sftp_wire import NANO, Ask, Code, Say, string
 from tests.sources.asking import fetched, listed, removable, requests_of
 from tests.sources.sftp_impostor import FILE, FILE_BYTES, FOLDER, LINK, MTIME_S, Honest, attrs, names, packet, pretending, status
@@ -141,6 +142,18 @@ class ExtendsForEver(Honest):
         return [packet(Say.ATTRS, number, struct.pack(">II", 0x80000000, 0xFFFFFFFF))]
 
 
+class ReallyClimbs(Honest):
+    def realpath(self, number: int, name: bytes, rest: bytes) -> Iterable[bytes]:
+        return [names(number, (b"/root/../etc", attrs()))]
+
+
+class IsReallyFarAway(Honest):
+    """Each question would carry it, and each message show it."""
+
+    def realpath(self, number: int, name: bytes, rest: bytes) -> Iterable[bytes]:
+        return [names(number, (b"/x" * 10_000, attrs()))]
+
+
 class HasTwoRealPaths(Honest):
     def realpath(self, number: int, name: bytes, rest: bytes) -> Iterable[bytes]:
         return (
@@ -153,7 +166,7 @@ class HasTwoRealPaths(Honest):
 LIES = [
     ClimbsOut, NamesWithNul, NamesNothing, CountsTooMany, NamesTooMany, AnswersTwice, AnswersWhatNobodyAsked,
     AnswersWithAnotherKind, SaysOkInsteadOfAHandle, EndlessHandle, SendsMoreThanAsked, SendsNothing, SendsGiants,
-    SendsCrumbs, TellsNoSize, TailsAttributes, ExtendsForEver, HasTwoRealPaths,
+    SendsCrumbs, TellsNoSize, TailsAttributes, ExtendsForEver, HasTwoRealPaths, ReallyClimbs, IsReallyFarAway,
 ]  # fmt: skip
 
 
@@ -322,7 +335,7 @@ async def test_a_folder_without_end_is_given_up_within_its_bound(
 
 
 class EndlessEverywhere(Honest):
-    """A hundred folders, each without end, of names that take the least on the wire and the most in memory."""
+    """Forty folders, each without end, of names that take the least on the wire and the most in memory."""
 
     MANY = names(0, *[(b"a", struct.pack(">I", 0))] * 2_000)[9:]
 
@@ -331,7 +344,7 @@ class EndlessEverywhere(Honest):
             return [status(number, Code.EOF)]
         if name == b"1":
             self._read.add(name)
-            return [names(number, *((b"%02d" % each, attrs(mode=FOLDER)) for each in range(100)))]
+            return [names(number, *((b"%02d" % each, attrs(mode=FOLDER)) for each in range(40)))]
         return [packet(Say.NAME, number, self.MANY)]
 
 
@@ -455,6 +468,37 @@ async def test_a_listing_that_drips_is_given_up(tmp_path: Path, monkeypatch: pyt
     async with asyncio.timeout(QUICKLY_S), opened(Drips(), tmp_path, silence_limit_s=0.8) as source:
         with pytest.raises(SourceLost, match="next to nothing"):
             await listed(source)
+
+
+class Waiting:
+    """A channel that answers once it is told to."""
+
+    def __init__(self) -> None:
+        self.answer = asyncio.Event()
+
+    async def read(self) -> bytes:
+        await self.answer.wait()
+        self.answer.clear()
+        return packet(Say.VERSION, 3)
+
+    async def write(self, data: bytes) -> None:
+        return
+
+    async def close(self) -> str:
+        return ""
+
+
+async def test_a_greeting_that_comes_when_nobody_waits_any_more_is_no_mistake() -> None:
+    """As when a source is closed while it opens another lane."""
+    channel = Waiting()
+    lane = SftpLane(channel, "box", Root(b"/"), "lane", 60.0)
+    opening = asyncio.create_task(lane.greet())
+    await asyncio.sleep(0)
+    channel.answer.set()
+    opening.cancel()
+    await asyncio.wait([opening])
+    await asyncio.sleep(0)
+    await lane.close()
 
 
 # --- who speaks no SFTP -----------------------------------------------------------------------------------------------------
