@@ -5,8 +5,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from forged.model.errors import BadPath, SourceBroken
-from forged.model.paths import shown, source_path
+from forged.model.errors import SourceBroken
+from forged.model.paths import MAX_PATH_BYTES, shown
 from forged.sources.sftp_wire import (
     LIMITS,
     MAX_MESSAGE_BYTES,
@@ -23,6 +23,9 @@ from forged.sources.sftp_wire import (
 
 MAX_NAMES_BYTES = 128 << 10
 """The largest answer with names. OpenSSH sends 100 names at once, asyncssh 128: 80 kB where each is as long as a name can be."""
+
+MOST_REAL_BYTES = 2 * MAX_PATH_BYTES
+"""A root, and a path below it. Some servers answer with what they were asked for, whether there can be such a path or not."""
 
 _LENGTH = struct.Struct(">I")
 _USUAL = struct.Struct(">IQIIIII")
@@ -148,16 +151,14 @@ def _named(body: bytes) -> Iterator[tuple[bytes, Attrs]]:
 
 
 def parse_realpath(packet: Packet) -> bytes:
-    """Absolute, normal, of possible length: it is kept, shown, and asked for again and again."""
+    """Absolute, normal, of possible length: it may be kept, shown, and asked for again and again."""
     reader = _expect(packet, Say.NAME)
     count, path = reader.number(), reader.string()
-    try:
-        if count != 1 or not path.startswith(b"/"):
-            raise BadPath("it is not absolute")
-        if path != b"/":
-            source_path(path[1:])
-    except BadPath as error:
-        raise SourceBroken("the SFTP server sent a real path that is none") from error
+    parts = path[1:].split(b"/") if path != b"/" else []
+    if count != 1 or not path.startswith(b"/") or b"\0" in path or not {b"", b".", b".."}.isdisjoint(parts):
+        raise SourceBroken("the SFTP server sent a real path that is none")
+    if len(path) > MOST_REAL_BYTES:
+        raise SourceBroken("the SFTP server sent a real path that is too long")
     return path
 
 

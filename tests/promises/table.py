@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from tests.promises import at_home, at_the_box, in_the_house, rented
+from tests.promises import at_home, at_the_box, in_the_house, reached, rented
 from tests.promises.breach import NotBuilt
 
 PROMISES = range(1, 15)
 
-ALL = at_home.BREACHES + at_the_box.BREACHES + in_the_house.BREACHES + rented.BREACHES
+ALL = at_home.BREACHES + at_the_box.BREACHES + in_the_house.BREACHES + reached.BREACHES + rented.BREACHES
 BREACHES = tuple(sorted(ALL, key=lambda breach: breach.promise))
 
 NOT_BUILT = (

@@ -13,8 +13,14 @@ from forged.model.errors import SourceBroken
 from forged.model.files import Stat
 from forged.sources import sftp_answers as answers
 from forged.sources.sftp_clock import box_time_ns
-from forged.sources.sftp_wire import MAX_PACKET_BYTES, NANO, Attrs, Code, Decoder, Packet, Refused, Say, string
+from forged.sources.sftp_wire import MAX_PACKET_BYTES, NANO, Attrs, Code, Decoder, Named, Packet, Refused, Say, string
 from tests.sources.sftp_impostor import FILE, FOLDER, attrs, names, packet, status
+
+
+def names_in(packet: Packet) -> list[Named]:
+    """Of a folder, as a listing has them."""
+    return answers.names_of(answers.parse_names(packet))
+
 
 PARSERS: list[Callable[[Packet], object]] = [
     answers.parse_attrs,
@@ -22,7 +28,7 @@ PARSERS: list[Callable[[Packet], object]] = [
     answers.parse_done,
     answers.parse_handle,
     answers.parse_limits,
-    answers.parse_names,
+    names_in,
     answers.parse_realpath,
     answers.parse_version,
 ]
@@ -96,7 +102,7 @@ def test_a_status_may_come_without_words() -> None:
 
 
 def test_dots_are_no_names_of_a_folder() -> None:
-    found = answers.parse_names(one(names(1, (b".", attrs()), (b"..", attrs()), (b"...", attrs()))))
+    found = names_in(one(names(1, (b".", attrs()), (b"..", attrs()), (b"...", attrs()))))
     assert [named.name for named in found] == [b"..."]
 
 
