@@ -6,7 +6,6 @@ from tests.promises.breach import Breach
 
 _PLACES = "forged/rules/places.py"
 _PLACED = "tests/sources/test_placed.py"
-_SFTP = "tests/sources/test_sftp.py"
 _SFTP_LIES = "tests/sources/test_sftp_hostile.py"
 _DOCKER = "tests/sources/test_docker.py"
 _DOCKER_LIES = "tests/sources/test_docker_hostile.py"
@@ -34,7 +33,7 @@ BREACHES = (
         "forged/sources/sftp_listing.py",
         "        if self._lane.root.real != real:",
         "        if not real:",
-        (f"{_SFTP}::test_a_root_that_is_a_link_is_resolved",),
+        (f"{_SFTP_LIES}::test_a_root_that_moves_in_the_middle_of_a_listing_makes_it_none",),
     ),
     Breach(
         4,

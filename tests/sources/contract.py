@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 
 import pytest
@@ -52,16 +52,6 @@ ORDER_TRAP = (b"a", b"a!/x", b"a.txt", b"a0", b"b/z", b"b/a/c", b"b.c/d", b"b0",
 
 class SourceContract(FetchContract, WatchContract):
     """Subclassed by each body with a fixture `box`."""
-
-    @pytest.fixture
-    async def source(self, box: Box) -> AsyncIterator[Source]:
-        before = asyncio.all_tasks()
-        async with box.source() as opened:
-            yield opened
-        async with asyncio.timeout(5):  # closing ends everything, at our end ...
-            while asyncio.all_tasks() - before - {asyncio.current_task()}:
-                await asyncio.sleep(0.01)
-        await box.empty()  # ... and at the other
 
     # --- listing ----------------------------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 
 import pytest
@@ -20,7 +20,17 @@ from tests.support.sinks import MIB, FullDisk, Halting, MemorySink
 
 
 class FetchContract:
-    """Inherited by SourceContract."""
+    """Inherited by SourceContract; on its own for a body that is held to the whole contract elsewhere, over another channel."""
+
+    @pytest.fixture
+    async def source(self, box: Box) -> AsyncIterator[Source]:
+        before = asyncio.all_tasks()
+        async with box.source() as opened:
+            yield opened
+        async with asyncio.timeout(5):  # closing ends everything, at our end ...
+            while asyncio.all_tasks() - before - {asyncio.current_task()}:
+                await asyncio.sleep(0.01)
+        await box.empty()  # ... and at the other
 
     async def test_files_of_every_size_arrive_whole_and_each_is_answered_once(self, box: Box, source: Source) -> None:
         sizes = [0, 1, 4095, 4096, 65_535, 65_536, 65_537, 262_144, 262_145, MIB, 5 * MIB + 3]

@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -27,6 +27,7 @@ from tests.house.tree import ROOT
 from tests.sources.asking import bytes_of, fetched, listed, requests_of
 from tests.sources.boxes import FolderBox
 from tests.sources.contract import SourceContract
+from tests.sources.contract_fetch import FetchContract
 from tests.support.engine import SHARED, Engine
 from tests.support.sinks import MIB, MemorySink
 
@@ -80,7 +81,9 @@ class TestDocker(SourceContract):
         return ContainerBox(engine, "py", shared / "root")
 
 
-class TestDockerWithoutPython(SourceContract):
+class TestDockerWithoutPython(FetchContract):
+    """The shell keeps the whole contract behind sshd (`test_without_python`); the way of its bytes is another one here."""
+
     @pytest.fixture
     def box(self, engine: Engine, shared: Path) -> ContainerBox:
         return ContainerBox(engine, "plain", shared / "root")
@@ -135,22 +138,27 @@ async def test_without_python_and_shell_it_says_what_to_do(engine: Engine, share
 
 
 class RestartedMeanwhile(MemorySink):
-    """Has the container restarted once, after 20 MiB, while nothing more is written."""
+    """Has it happen to the container once, after 20 MiB, while nothing more is written."""
 
-    def __init__(self, engine: Engine, name: str) -> None:
+    def __init__(self, happens: Callable[[str], object], name: str) -> None:
         super().__init__(bound=4 * MIB)
-        self._engine, self._name, self._restarted = engine, name, False
+        self._happens, self._name, self._restarted = happens, name, False
 
     async def write(self, pieces: Sequence[Piece]) -> Sequence[Staged]:
         if self.received > 20 * MIB and not self._restarted:
             self._restarted = True
-            await asyncio.to_thread(self._engine.restart, self._name)
+            await asyncio.to_thread(self._happens, self._name)
         return await super().write(pieces)
 
 
-async def test_a_large_file_survives_a_restart_in_the_middle(engine: Engine, shared: Path) -> None:
-    box = ContainerBox(engine, "restarted", shared / "root")
-    entry, sink = box.write(b"large", bytes_of(60 * MIB)), RestartedMeanwhile(engine, "restarted")
+@pytest.mark.parametrize("recreated", [False, True], ids=["restarted", "made anew"])
+async def test_a_large_file_survives_another_life_of_its_container(engine: Engine, shared: Path, recreated: bool) -> None:
+    def made_anew(name: str) -> None:
+        engine.remove(name)
+        engine.run(name)
+
+    box, happens = ContainerBox(engine, "restarted", shared / "root"), made_anew if recreated else engine.restart
+    entry, sink = box.write(b"large", bytes_of(60 * MIB)), RestartedMeanwhile(happens, "restarted")
 
     async def resume_points(stagings):  # type: ignore[no-untyped-def]
         return [sink.keep_beginning(staging) for staging in stagings]
@@ -212,6 +220,22 @@ async def test_all_lanes_of_a_source_are_in_one_container(engine: Engine) -> Non
         await first.close()
     finally:
         engine.remove("twice")
+
+
+async def test_a_container_that_is_renamed_goes_on_until_the_next_opening(engine: Engine) -> None:
+    """What is open stays, and so do further lanes; whoever opens it again is told that the name is gone."""
+    door = ContainerDoor("before", lambda: engine.environment, Nobody())
+    engine.run("before")
+    try:
+        first = await door.open_channel(launch.argv())
+        engine.podman("rename", "before", "afterwards")
+        second = await door.open_channel(launch.argv())
+        await asyncio.gather(first.close(), second.close())
+        with pytest.raises(SourceUnreachable, match="there is no container called before"):
+            async with source_in(engine, "before", SHARED):
+                pass
+    finally:
+        engine.podman("rm", "-f", "-t", "0", "before", "afterwards", check=False)
 
 
 async def test_a_name_nearly_right_is_told(engine: Engine) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
@@ -83,19 +84,26 @@ class TestSftpOnly(SourceContract):
         return SftpBox(sftp_only, quick_path / "root", away_from_home)
 
 
+@pytest.fixture(scope="module")
+def jailed() -> Iterator[tuple[Sshd, Path]]:
+    jail = Path("/run") / f"forged-jail-{os.getpid()}"  # sshd wants every folder above it to be root's alone
+    jail.mkdir(mode=0o755)
+    try:
+        with running_sshd(f"ForceCommand internal-sftp\nChrootDirectory {jail}") as server:
+            yield server, jail
+    finally:
+        shutil.rmtree(jail)
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="only root may chroot")
 class TestInAChroot(SourceContract):
     """Where the server shows no /proc, and its paths are not the box's."""
 
     @pytest.fixture
-    def box(self, away_from_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SftpBox]:
-        jail = Path("/run") / f"forged-jail-{os.getpid()}"  # sshd wants every folder above it to be root's alone
-        jail.mkdir(mode=0o755)
-        try:
-            with running_sshd(f"ForceCommand internal-sftp\nChrootDirectory {jail}") as server:
-                yield SftpBox(server, jail / "outputs", away_from_home, "/outputs")
-        finally:
-            shutil.rmtree(jail)
+    def box(self, jailed: tuple[Sshd, Path], away_from_home: Path) -> SftpBox:
+        server, jail = jailed
+        own = Path(tempfile.mkdtemp(dir=jail))
+        return SftpBox(server, own / "outputs", away_from_home, f"/{own.name}/outputs")
 
 
 class TestAnotherServer(SourceContract):

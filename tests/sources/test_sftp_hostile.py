@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from forged.model.errors import NotSupported, SourceBroken, SourceEndless, SourceError, SourceLost
+from forged.model.errors import NotSupported, SourceBroken, SourceEndless, SourceError, SourceLost, SourceMissing
 from forged.model.files import Entry, Problem, ProblemKind, Stat
 from forged.model.paths import source_path
 from forged.model.transfer import Fetched
@@ -193,6 +193,16 @@ async def test_a_real_path_elsewhere_is_a_link_on_the_way(tmp_path: Path) -> Non
         assert [look.kind for look in await source.look([ENTRY.path]) if isinstance(look, Problem)] == [ProblemKind.LINK]
         assert all(answer.kept for answer in await source.remove_unguarded([removable(ENTRY, b"")]))
     assert sink.received == 0
+
+
+async def test_a_root_that_moves_in_the_middle_of_a_listing_makes_it_none(tmp_path: Path) -> None:
+    class Moves(Honest):
+        def realpath(self, number: int, name: bytes, rest: bytes) -> Iterable[bytes]:
+            return [names(number, (b"/elsewhere" if self._read else name, attrs()))]
+
+    async with opened(Moves(), tmp_path) as source:
+        with pytest.raises(SourceMissing, match="it leads to another folder now"):
+            await listed(source)
 
 
 async def test_a_server_that_follows_links_in_its_listing_leads_nowhere(tmp_path: Path) -> None:
