@@ -11,7 +11,7 @@ import asyncssh
 
 from forged.model.errors import Lacking, SourceBroken, SourceError, SourceLost
 from forged.model.paths import shown
-from forged.sources.agent.launch import TOO_OLD
+from forged.sources.agent.launch import NO_PYTHON_STATUS, TOO_OLD
 
 PAUSE_BYTES = 8 << 20
 """Unread bytes from which on no more is taken from asyncssh. An honest agent sends no more than it was granted, and the client
@@ -228,7 +228,7 @@ class SshChannel:
 
 def why_no_agent(place: str, status: int | None, said: str) -> SourceError | None:
     """A Refusal: no Python, too old a one, or no commands for this account, by the customs of shells, OpenSSH and nologin."""
-    if status == NOT_FOUND:
+    if status in (NO_PYTHON_STATUS, NOT_FOUND):
         return Lacking(f"{place} has no python3", hint=NO_PYTHON_HINT, lacks="no python3")
     if (status == 1 and TOO_OLD in said) or (status == 2 and "nknown option: -I" in said):
         return Lacking(f"{place} has too old a Python", hint=NO_PYTHON_HINT, lacks="no python3 from 3.6 on")

@@ -14,8 +14,9 @@ PACKAGE = "forged.sources.agent.program"
 PARTS = ("libc", "line", "tree", "removal", "blocks", "listing", "inotify", "news", "watching", "reading", "serve")
 """The modules of the program, each after those it imports."""
 
-NO_PYTHON = "no python3 found"
-"""What a shell says where there is none."""
+NO_PYTHON, NO_PYTHON_STATUS = "no python3 found", 69
+"""What a shell says where there is none, and how it exits: EX_UNAVAILABLE of sysexits.h. Not 127, by which shells and engines say
+that there is no shell; and what is said may get lost (podman 4.3 on a busy machine does not always bring the last words)."""
 
 TOO_OLD = "forged: too old a python"
 """What a Python before 3.6 says that comes to run the program."""
@@ -60,10 +61,11 @@ def argv(python: str = "python3", lease_s: int = 0) -> tuple[str, ...]:
 
 
 def shell_command(lease_s: int = 0) -> str:
-    """The command as one line for a login shell of any kind: tries the known places of Python and becomes it, or exits 127."""
+    """The command as one line for a login shell of any kind: tries the known places of Python and becomes it, or exits with
+    NO_PYTHON_STATUS."""
     run = f"{' '.join(FLAGS)} -c {shlex.quote(BOOTSTRAP)} {' '.join(_numbers(lease_s))}"
     tries = f'for p in {" ".join(PYTHONS)}; do command -v "$p" >/dev/null 2>&1 && exec "$p" {run}; done'
-    return f"exec sh -c {shlex.quote(f'{tries}; echo {NO_PYTHON} >&2; exit 127')}"
+    return f"exec sh -c {shlex.quote(f'{tries}; echo {NO_PYTHON} >&2; exit {NO_PYTHON_STATUS}')}"
 
 
 def _numbers(lease_s: int) -> tuple[str, ...]:

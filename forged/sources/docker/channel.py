@@ -100,7 +100,7 @@ class DockerChannel:
         said = self._session.stderr.decode("utf-8", "replace")
         if launch.TOO_OLD in said or "nknown option: -I" in said:
             return Lacking(f"the container {self._name} has too old a Python", lacks="no python3 from 3.6 on")
-        if status == NOT_FOUND and launch.NO_PYTHON in said:
+        if status == launch.NO_PYTHON_STATUS:
             return Lacking(f"the container {self._name} has no python3", lacks="no python3")
         if status in (CANNOT_RUN, NOT_FOUND):
             why = shown(self._session.stderr.strip())

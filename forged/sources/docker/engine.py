@@ -8,10 +8,12 @@ import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import aiohttp
 from aiodocker import Docker, DockerError
 
+from forged.kit.masking import masked
 from forged.model.errors import AuthRefused, NotSupported, SourceError, SourceUnreachable
 from forged.model.paths import shown
 
@@ -38,8 +40,10 @@ PERMISSION_HINT = (
     "add the user that runs forged to the group docker (`usermod -aG docker USER`; the service: systemd/drop-ins/docker.conf) and "
     "start forged again; who may use that socket is as good as root on this machine"
 )
+PORT_HINT = "write it as tcp://host:2375, or with TLS (DOCKER_TLS_VERIFY) tcp://host:2376"
 SSH_HINT = "reach the machine by ssh://user@host/path and the host's path of the volume, or run forged beside the engine"
 TLS_HINT = "check DOCKER_TLS_VERIFY and DOCKER_CERT_PATH: ca.pem, cert.pem and key.pem must be there and fit the engine"
+REFUSED_HINT = "the engine's log says more (`journalctl -u docker`, or -u podman); forged keeps trying"
 NEWS_HINT = "does something else than a container engine answer there? Check DOCKER_HOST"
 
 
@@ -66,7 +70,18 @@ def _supported(told: str) -> str:
         raise NotSupported("DOCKER_HOST leads over ssh://, which forged does not do", hint=SSH_HINT)
     if scheme not in ("unix", "tcp", "http", "https"):
         raise NotSupported(f"DOCKER_HOST is no address that forged knows: {told_by(told)}", hint=START_HINT)
+    if scheme == "tcp" and not _has_port(told):
+        raise NotSupported(f"DOCKER_HOST names no host with a port: {told_by(told)}", hint=PORT_HINT)
     return told
+
+
+def _has_port(address: str) -> bool:
+    """aiohttp knows no usual one for tcp://."""
+    try:
+        parts = urlsplit(address)
+        return bool(parts.hostname and parts.port)
+    except ValueError:
+        return False
 
 
 def _sockets(environment: Mapping[str, str]) -> list[Path]:
@@ -97,8 +112,8 @@ async def agree(client: Docker) -> None:
     Raises aiodocker's errors.
     """
     async with client._query("_ping", versioned_api=False) as answer:
-        version = answer.headers["Api-Version"]
         answer.release()
+        version = answer.headers["Api-Version"]
     if not VERSION.fullmatch(version):
         raise ValueError("a version that is none")
     client.api_version = f"v{version}"
@@ -117,7 +132,7 @@ async def in_our_words(url: str) -> AsyncIterator[None]:
         raise SourceUnreachable(
             f"the connection to the engine at {told_by(url)} broke: {told_by(str(error))}", hint=START_HINT
         ) from error
-    except (ValueError, KeyError) as error:  # no JSON, or not what an engine says in it
+    except (ValueError, KeyError, TypeError, AttributeError) as error:  # no JSON, or aiodocker stumbled over what is in it
         raise SourceUnreachable(f"what answers at {told_by(url)} is no container engine", hint=NEWS_HINT) from error
 
 
@@ -131,9 +146,10 @@ def translated(error: DockerError, url: str) -> SourceError:
             return SourceUnreachable(f"the engine at {told_by(url)} does not accept our TLS: {told_by(str(cause))}", hint=TLS_HINT)
         reason = cause.strerror or str(cause)
         return SourceUnreachable(f"no engine answers at {told_by(url)}: {told_by(reason)}", hint=START_HINT)
-    return SourceUnreachable(f"the engine at {told_by(url)}: {told_by(error.message)}")
+    hint = START_HINT if error.status == NO_CONNECTION else REFUSED_HINT
+    return SourceUnreachable(f"the engine at {told_by(url)}: {told_by(error.message)}", hint=hint)
 
 
 def told_by(said: str) -> str:
-    """Somebody else's words, for people: escaped and of bounded length."""
-    return shown(said.strip().encode("utf-8", "surrogateescape")[:MOST_WORDS_BYTES])
+    """Somebody else's words, or an address, for people: escaped, of bounded length, without passwords."""
+    return masked(shown(said.strip().encode("utf-8", "surrogateescape")[:MOST_WORDS_BYTES]))

@@ -9,17 +9,21 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from contextlib import suppress
+from typing import cast
 
 import aiohttp
 from aiodocker.execs import Exec
-from aiodocker.stream import Stream
+from aiodocker.stream import Stream, _ExecParser
 
 from forged.model.errors import SourceBroken, SourceLost
-from forged.sources.docker.engine import in_our_words
+from forged.sources.docker.engine import NEWS_HINT, in_our_words
 
 AHEAD_BYTES = 1 << 20
 """Taken from aiodocker before anybody asks, so that many messages are handed over at once. aiodocker itself stops reading at
 128 KiB, and what is in the sockets then stays there."""
+
+MOST_MESSAGE_BYTES = 1 << 20
+"""Far more than either engine puts into one. An engine at the end of a line (`tcp://`) is no more to be trusted than a box."""
 
 STDERR_BYTES = 4096
 """The tail of standard error that is kept for messages."""
@@ -128,7 +132,7 @@ class Session:
                 self._end_input()
                 while await self._stream.read_out() is not None:  # Podman 4.3 forgets the process if it still speaks to nobody
                     pass
-        except (TimeoutError, *BROKEN_LINE):
+        except (TimeoutError, SourceBroken, *BROKEN_LINE):
             pass
         finally:
             with suppress(*BROKEN_LINE, AssertionError):
@@ -139,5 +143,38 @@ async def open_session(url: str, process: Exec) -> Session:
     """Begins a process that the engine has made ready. Raises SourceError."""
     async with in_our_words(url):
         stream = process.start()
-        await stream.__aenter__()
+        try:
+            await stream.__aenter__()
+            _bound_messages(stream)
+        except BaseException:
+            with suppress(*BROKEN_LINE, AssertionError):
+                await stream.close()
+            raise
         return Session(url, process, stream)
+
+
+class _Bounded:
+    """aiodocker's parser, which would keep all of a message until it is whole, however long that says it is."""
+
+    def __init__(self, parser: _ExecParser) -> None:
+        self._parser = parser
+
+    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
+        if len(self._parser._buf) <= MOST_MESSAGE_BYTES:
+            return self._parser.feed_data(data)
+        self.set_exception(SourceBroken("the container engine sends a message that does not end", hint=NEWS_HINT))
+        return False, b""
+
+    def set_exception(self, exc: BaseException) -> None:
+        self._parser.set_exception(exc)
+
+    def feed_eof(self) -> None:
+        self._parser.feed_eof()
+
+
+def _bound_messages(stream: Stream) -> None:
+    assert stream._resp is not None
+    connection = stream._resp.connection
+    assert connection is not None and connection.protocol is not None
+    parser = cast("_ExecParser", connection.protocol._payload_parser)
+    connection.protocol.set_parser(_Bounded(parser), stream._queue)

@@ -113,7 +113,7 @@ def test_the_command_for_a_shell_starts_the_agent_and_leaves_nothing_on_disk(tmp
 def test_the_command_for_a_shell_says_so_where_there_is_no_python() -> None:
     command = launch.shell_command().replace(" ".join(launch.PYTHONS), "no-such-python")
     done = subprocess.run(command, shell=True, capture_output=True, timeout=30)
-    assert (done.returncode, done.stderr) == (127, b"no python3 found\n")
+    assert (done.returncode, done.stderr) == (69, b"no python3 found\n")
 
 
 def test_what_the_box_puts_into_pythons_way_is_not_run(tmp_path: Path) -> None:
