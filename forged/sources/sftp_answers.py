@@ -102,14 +102,22 @@ def parse_data(packet: Packet) -> bytes:
     return data
 
 
-def parse_names(packet: Packet) -> list[Named]:
-    """Of a folder, `.` and `..` left out. Raises SourceBroken for what can be no name, and for too many of them at once."""
+def parse_names(packet: Packet) -> bytes:
+    """Of a folder, for `names_of`: not taken apart before their turn, since that makes objects of ten times their size.
+
+    Raises SourceBroken for too many of them at once.
+    """
     _expect(packet, Say.NAME)
     if len(packet.body) > MAX_NAMES_BYTES:
         raise SourceBroken("the SFTP server sent too many names at once")
+    return bytes(packet.body)
+
+
+def names_of(body: bytes) -> list[Named]:
+    """What `parse_names` has taken, `.` and `..` left out. Raises SourceBroken for what can be no name."""
     names = []
     try:
-        for name, attrs in _named(bytes(packet.body)):
+        for name, attrs in _named(body):
             if not name or b"/" in name or b"\0" in name:
                 raise SourceBroken("the SFTP server sent a name that can be no name")
             if name not in (b".", b".."):

@@ -167,8 +167,17 @@ class SftpLane(Attended):
     def read(self, handle: bytes, offset_bytes: int, size_bytes: int) -> asyncio.Future[bytes]:
         return self.ask(Ask.READ, wire.read_body(handle, offset_bytes, size_bytes), answers.parse_data, Desk.FETCH)
 
-    def readdir(self, handle: bytes) -> asyncio.Future[list[Named]]:
+    def readdir(self, handle: bytes) -> asyncio.Future[bytes]:
+        """Names for `names_of`."""
         return self.ask(Ask.READDIR, string(handle), answers.parse_names, Desk.LIST)
+
+    def names_of(self, body: bytes) -> list[Named]:
+        """Of what `readdir` answered. Raises SourceBroken for what cannot be, and then the lane ends."""
+        try:
+            return answers.names_of(body)
+        except SourceBroken as error:
+            self.end(error)
+            raise
 
     def remove(self, path: bytes) -> asyncio.Future[None]:
         return self.ask(Ask.REMOVE, string(path), answers.parse_done)

@@ -22,8 +22,8 @@ from forged.sources.sftp_lane import MOST_FOLDERS, SftpLane
 from forged.sources.sftp_look import Look, Unfit, problem_of, what_it_is
 from forged.sources.sftp_wire import Attrs, Code, Named, Refused
 
-AHEAD_BYTES = 8 << 20
-"""What may be read ahead: some 90,000 files of usual names."""
+AHEAD_BYTES = 2 << 20
+"""What may be read ahead: some 22,000 files of usual names."""
 
 MOST_BYTES = 32 << 20
 """What a folder whose turn has come may take: some 350,000 files. A hostile box can make us keep no more than that."""
@@ -185,7 +185,7 @@ class Scans:
 
     async def _read(self, folder: Folder, handle: bytes) -> None:
         """Reads it to its end, with more questions on their way the longer it gets. What comes is kept in short at once."""
-        questions, ahead, short = deque[asyncio.Future[list[Named]]](), FIRST_QUESTIONS, list[bytes]()
+        questions, ahead, short = deque[asyncio.Future[bytes]](), FIRST_QUESTIONS, list[bytes]()
         try:
             while True:
                 if not questions:
@@ -193,7 +193,7 @@ class Scans:
                 while len(questions) < ahead and self._may_ask(folder) and not (questions and self._free.locked()):
                     await self._free.acquire()
                     questions.append(self._lane.readdir(handle))
-                names = await questions[0]
+                names = self._lane.names_of(await questions[0])
                 self._keep(folder, names, short)
                 questions.popleft()
                 self._free.release()
@@ -208,17 +208,18 @@ class Scans:
         await self._look_at_each(folder, short)
 
     def _keep(self, folder: Folder, names: Iterable[Named], short: list[bytes]) -> None:
+        """Raises SourceEndless for a folder without end."""
         for name, attrs in names:
             if attrs.whole:
                 self._held_bytes += folder.add(name, attrs)
             else:
                 short.append(name)
                 self._held_bytes += len(name) + ITEM_BYTES
+        if self._held_bytes > AHEAD_BYTES + MOST_BYTES:
+            raise SourceEndless("a folder of the source has more files than can be sorted here", hint=ENDLESS_HINT)
 
     def _may_ask(self, folder: Folder) -> bool:
-        """Not while others have not been read and nobody waits for this one. Raises SourceEndless for a folder without end."""
-        if folder.wanted and self._held_bytes > AHEAD_BYTES + MOST_BYTES:
-            raise SourceEndless("a folder of the source has more files than can be sorted here", hint=ENDLESS_HINT)
+        """Not while others have not been read and nobody waits for this one."""
         return folder.wanted or self._held_bytes < AHEAD_BYTES
 
     async def _room(self, folder: Folder) -> None:

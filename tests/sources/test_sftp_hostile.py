@@ -349,6 +349,40 @@ async def test_folders_without_end_side_by_side_cost_no_more(tmp_path: Path, mon
             tracemalloc.stop()
 
 
+class FloodsBackwards(Honest):
+    """Answers with one name until many questions are on their way, and then those in the opposite order, with thousands of names
+    each: so none of them can be made use of before the last has come."""
+
+    MANY = names(0, *[(b"a", struct.pack(">I", 0))] * 10_000)[9:]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._count, self._held = itertools.count(), list[bytes]()
+
+    def readdir(self, number: int, name: bytes, rest: bytes) -> Iterable[bytes]:
+        if next(self._count) < 40:
+            return [names(number, (b"file", attrs()))]
+        self._held.append(packet(Say.NAME, number, self.MANY))
+        held, self._held = self._held, []
+        if len(held) < sftp_scan.MOST_QUESTIONS:
+            self._held = held
+            return []
+        return reversed(held)
+
+
+async def test_many_names_in_the_wrong_order_wait_as_they_came(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sftp_scan, "MOST_BYTES", MIB)
+    monkeypatch.setattr(sftp_scan, "AHEAD_BYTES", MIB // 2)
+    async with asyncio.timeout(QUICKLY_S), opened(FloodsBackwards(), tmp_path) as source:
+        tracemalloc.start()
+        try:
+            with pytest.raises(SourceEndless):
+                await listed(source)
+            assert tracemalloc.get_traced_memory()[1] < 24 * MIB  # both ends are in this process
+        finally:
+            tracemalloc.stop()
+
+
 class EndlessDepth(Honest):
     """A folder in each folder."""
 
