@@ -96,7 +96,7 @@ def test_a_status_may_come_without_words() -> None:
 
 
 def test_dots_are_no_names_of_a_folder() -> None:
-    found = answers.parse_names(one(names(1, (b".", attrs()), (b"..", attrs()), (b"...", attrs()))))
+    found = answers.names_of(answers.parse_names(one(names(1, (b".", attrs()), (b"..", attrs()), (b"...", attrs())))))
     assert [named.name for named in found] == [b"..."]
 
 
