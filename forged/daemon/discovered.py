@@ -15,6 +15,7 @@ from forged.daemon.bell import Bell, Said
 from forged.daemon.conditions import Conditions
 from forged.daemon.fleet import Difference, Fleet, Member
 from forged.daemon.instance import Found
+from forged.daemon.standing import State
 from forged.discovery.base import Discovery
 from forged.kit.clock import Clock
 from forged.kit.logs import Log
@@ -32,6 +33,9 @@ from forged.store.base import Store
 
 ASK_LIMIT_S = 300.0
 """For a whole question. Every discovery has a deadline of its own; this is for one that has lost it."""
+
+LOOK_S = 5.0
+"""Between two looks at whether a box has stopped answering, which is a reason to ask sooner."""
 
 KEY_FILE = "api_key_file"
 """The condition of a discovery whose key should be kept better."""
@@ -94,10 +98,18 @@ class Discovered:
         while True:
             self._at_once.clear()
             await self.ask()
-            wait_s = self._wait_s()
-            self.next_ns = self._clock.now_ns() + round(wait_s * 1e9)
+            await self._rest()
+
+    async def _rest(self) -> None:
+        """Until the next question is due. What a box does meanwhile may bring that nearer."""
+        began_s, chance = self._clock.monotonic_s(), self._chance()
+        while not self._at_once.is_set():
+            left_s = self._wait_s(chance) - (self._clock.monotonic_s() - began_s)
+            self.next_ns = self._clock.now_ns() + round(left_s * 1e9)
+            if left_s < 0.001:  # less is the rounding of sums of seconds
+                break
             with suppress(TimeoutError):
-                async with asyncio.timeout(wait_s):
+                async with asyncio.timeout(min(left_s, LOOK_S)):
                     await self._at_once.wait()
 
     def ask_at_once(self) -> None:
@@ -128,9 +140,10 @@ class Discovered:
         except TimeoutError as e:
             raise DiscoveryError(f"no answer within {ASK_LIMIT_S:g} s") from e
 
-    def _wait_s(self) -> float:
+    def _wait_s(self, chance: float) -> float:
         retry_after_s = self.error.retry_after_s if isinstance(self.error, DiscoveryThrottled) else None
-        return boxes.next_question_s(self.book, self.settings.every_s, self._chance(), retry_after_s)
+        unreached = any(one.is_of(self.name) and one.standing.state is State.UNREACHABLE for one in self._fleet.members)
+        return boxes.next_question_s(self.book, self.settings.every_s, chance, retry_after_s, unreached=unreached)
 
     # --- what follows -----------------------------------------------------------------------------------------------------
 

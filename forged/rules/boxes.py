@@ -25,6 +25,9 @@ nothing, since its target goes on being tried all the while."""
 MISSING_EVERY_S = 30.0
 """While a box is missing it is asked at least so often: with `every = "1h"` three answers would take the night."""
 
+UNREACHED_EVERY_S = 60.0
+"""And so often while a box does not answer, also when the provider fails: it may have moved, and nobody else knows where to."""
+
 LOST_KEPT_S = 7 * 86_400.0
 """So long a box that is gone stays in sight with what it still had, if nobody gives it up before."""
 
@@ -116,12 +119,19 @@ def is_kept(known: KnownBox, *, reached: bool, now_ns: int) -> bool:
     return unfinished and now_ns - known.gone_since_ns < LOST_KEPT_S * 1e9
 
 
-def next_question_s(book: Book, every_s: float, chance: float, retry_after_s: float | None = None) -> float:
-    """How long to wait before asking again. `chance` is in [0, 1). Never sooner than the provider wants."""
+def next_question_s(
+    book: Book, every_s: float, chance: float, retry_after_s: float | None = None, *, unreached: bool = False
+) -> float:
+    """How long to wait before asking again. `chance` is in [0, 1). Never sooner than the provider wants.
+
+    `unreached`: a box that should be up does not answer.
+    """
     wait_s = min(every_s * 2.0 ** min(book.failures, 30), max(every_s, LONGEST_EVERY_S))
     missing = any(known.missed and known.gone_since_ns is None for known in book.boxes.values())
     if missing and not book.failures:
         wait_s = min(wait_s, MISSING_EVERY_S)
+    if unreached:
+        wait_s = min(wait_s, UNREACHED_EVERY_S)
     wait_s *= 1.0 + JITTER_SHARE * (2.0 * chance - 1.0)
     return max(wait_s, retry_after_s or 0.0)
 

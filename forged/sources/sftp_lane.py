@@ -247,7 +247,7 @@ class SftpLane(Attended):
     def _dispatch(self, packet: Packet) -> None:
         if self._greeting is not None:
             if not self._greeting.forgotten:  # whoever opened it may have been told to stop
-                self._greeting.take(packet)
+                self._greeting.take(packet)  # what is no greeting ends the lane, and with it this question
             self._greeting = None
             return
         question = self._questions.get(packet.number)

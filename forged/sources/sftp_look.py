@@ -12,7 +12,9 @@ from __future__ import annotations
 import stat
 from typing import TYPE_CHECKING
 
+from forged.model.errors import BadPath
 from forged.model.files import Problem, ProblemKind, Stat
+from forged.model.paths import source_path
 from forged.model.places import Place
 from forged.sources.sftp_wire import Attrs, Code, Refused
 
@@ -96,8 +98,12 @@ async def placed(lane: SftpLane, folder: bytes) -> Place | Problem:
     """Where this folder really is; SFTP tells no inode."""
     try:
         real = await lane.realpath(folder)
+        if real != b"/":
+            source_path(real[1:])  # it is kept, shown, and asked for again and again
         if not (await lane.stat(real)).is_folder:
             return Problem(folder, ProblemKind.LINK, "it is no folder")
+    except BadPath as error:
+        return Problem(folder, ProblemKind.BAD_NAME, error.message)
     except Refused as error:
         if error.code is Code.FAILURE and await _is_link(lane, folder):  # ELOOP has no code of its own
             return Problem(folder, ProblemKind.LINK, "it is a link that leads nowhere")

@@ -103,7 +103,8 @@ def test_status_reads_all_pages(ctl: Ctl) -> None:
 
 
 def test_status_tells_what_concerns_the_daemon_itself(ctl: Ctl) -> None:
-    ctl.canned.answers["daemon.status"] |= {"problems": [problem("config_error", "forged.toml:3: poll: no duration")]}
+    problems = [problem("config_error", "forged.toml:3: poll: no duration")]
+    ctl.canned.answers["daemon.status"] = {**ctl.canned.answers["daemon.status"], "problems": problems}
     assert "✘ forged: forged.toml:3: poll: no duration" in ctl.text("status")
 
 

@@ -161,6 +161,29 @@ async def test_an_error_takes_no_box_away_however_long_it_lasts() -> None:
 
 
 @virtual
+async def test_a_box_that_stops_answering_is_asked_for_soon_whatever_the_rhythm_and_however_long_the_provider_was_down() -> None:
+    async with grounds() as world:
+        made = LivingBox()
+        world.network.up(A, made, "key 1")
+        world.provider().put(box("1", A))
+        await world.apply(discoveries=(replace(discovery(), every_s=3600.0),))
+        await asyncio.sleep(1200)
+        assert world.provider().asked == 1
+        world.provider().faults = [Fail()]
+        world.network.down(A)
+        await asyncio.sleep(3 * 3600)
+        assert 100 < world.provider().asked < 200, "once a minute, more or less"
+        world.network.up(B, made, "key 1")
+        world.provider().put(box("1", B))
+        world.provider().faults = []
+        await asyncio.sleep(75)
+        assert str(world.member("cloud-1").standing.source) == "ssh://root@b:2/out"
+        asked = world.provider().asked
+        await asyncio.sleep(3000)
+        assert world.provider().asked == asked, "all is well again"
+
+
+@virtual
 async def test_a_refused_key_rings_at_once_and_a_throttled_question_waits_as_long_as_it_is_told() -> None:
     async with grounds() as world:
         await begun(world)

@@ -24,7 +24,7 @@ async def test_from_the_first_connection_to_rest() -> None:
         await world.put(b"a.png", b"A")
         await world.apply(target())
         standing = world.member().standing
-        assert standing.state.value == "waiting"
+        assert standing.state.value in ("waiting", "idle")  # it connects just now, or has
         await gate.reached.wait()
         assert standing.state.value == "transferring"
         assert standing.backlog == (2, 70_001)

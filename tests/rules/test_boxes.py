@@ -73,6 +73,14 @@ def test_the_next_question_is_never_sooner_than_the_provider_wants(
         assert 0.9 * every_s <= wait_s <= 1.1 * every_s
 
 
+def test_while_a_box_does_not_answer_it_is_asked_for_once_a_minute_and_never_sooner_than_the_provider_wants() -> None:
+    failing = Book(failures=20)
+    for book, every_s in ((Book(), 3600.0), (failing, 3600.0), (failing, 60.0)):
+        assert boxes.next_question_s(book, every_s, 0.5, unreached=True) == boxes.UNREACHED_EVERY_S
+    assert boxes.next_question_s(Book(), 20.0, 0.5, unreached=True) == 20.0
+    assert boxes.next_question_s(failing, 60.0, 0.5, 500.0, unreached=True) == 500.0
+
+
 def test_what_a_provider_does_not_know_is_not_forgotten() -> None:
     known = replace(box("1", ADDRESSES[0]), label="mine", end_ns=5)
     book, _ = boxes.answered(Book(), Sighting(1, (known,)))

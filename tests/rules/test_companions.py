@@ -64,7 +64,7 @@ ROW = ManifestRow(source_path(b"a.txt"), Stat(1, 2), b"", HomePath(b"a.txt"), 0)
 
 def test_what_is_there_and_not_home_is_to_come() -> None:
     assert is_to_come(Stat(1, 2), None)
-    assert is_to_come(Stat(1, 3), ROW)
+    assert is_to_come(Stat(1, 3 * 10**9), ROW)
     assert not is_to_come(Stat(1, 2), ROW)
     assert is_to_come(Problem(b"a.txt", ProblemKind.UNREADABLE, ""), ROW)
     assert not is_to_come(Problem(b"a.txt", ProblemKind.VANISHED, ""), None)

@@ -169,8 +169,8 @@ async def test_more_lanes_are_more_connections_and_no_more_than_allowed(sshd: Ss
                 await super().reserve(size_bytes)
 
         async with source_at(sshd, box.root, quick_path, lanes=lanes) as source:
-            assert isinstance(source._body, AgentSource)
-            source._body._lanes.answered(0.1)  # as on a long line
+            assert isinstance(source.inside, AgentSource)
+            source.inside._lanes.answered(0.1)  # as on a long line
             async with aclosing(source.fetch([Request(e, e.path.decode()) for e in entries], Waiting())) as answers:
                 assert len([answer async for answer in answers]) == 60
         assert sshd.log().count("Accepted publickey") - before == lanes

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.busybox import BusyboxRoot
+from tests.support.mounts import skip_without_own_mounts
 from tests.support.sshd import Sshd, free_port, make_key
 
 _PATH = "/usr/sbin:/usr/local/sbin:/usr/bin"
@@ -40,6 +41,7 @@ class Dropbear(Sshd):
 
 def _in_a_home_of_its_own(folder: Path) -> Callable[[list[str]], list[str]]:
     """Root's home is `folder` there, and his shell /bin/sh."""
+    skip_without_own_mounts()
     passwd = folder / "passwd"
     passwd.write_text(f"root:x:0:0:root:{folder}:/bin/sh\n")
     script = f'mount --bind {passwd} /etc/passwd && exec "$@"'

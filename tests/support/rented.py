@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.support.mounts import skip_without_own_mounts
 from tests.support.sshd import Sshd, sshd
 
 SHARED = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "etc", "dev", "proc", "tmp")
@@ -24,6 +25,7 @@ PYTHON = "python"
 @contextlib.contextmanager
 def rented(disk: Path) -> Iterator[Sshd]:
     """A running sshd whose `/` is `disk`."""
+    skip_without_own_mounts()
     for name in OWN:
         (disk / name).mkdir(parents=True, exist_ok=True)
     binds = [name for name in SHARED if _shared(disk, name)]
