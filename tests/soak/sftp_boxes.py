@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import asyncssh
+import psutil
 
 from forged.sources.sftp_wire import Ask, Code
 from tests.sources import test_sftp_hostile as hostile
@@ -130,14 +131,16 @@ class SftpBoxes:
     """The running process, as far as a campaign is concerned with it."""
 
     port: int
+    pid: int
 
     def url(self, path: str) -> str:
         """`/lies/NAME-3` is a box of that lie."""
         return f"sftp://{path.rpartition('/')[2]}@127.0.0.1:{self.port}/root"
 
     def children(self) -> list[int]:
-        """None: it serves all of them by itself."""
-        return []
+        """The connections that it serves, by their descriptors."""
+        connections = psutil.Process(self.pid).net_connections("tcp")
+        return [one.fd for one in connections if one.status == psutil.CONN_ESTABLISHED]
 
     def log(self) -> str:
         return ""
@@ -152,7 +155,7 @@ def sftp_boxes(identity_of: Sshd) -> Iterator[SftpBoxes]:
         try:
             told = re.fullmatch(rb"(\d+)\n", process.stdout.readline())
             assert told is not None
-            yield SftpBoxes(int(told[1]))
+            yield SftpBoxes(int(told[1]), process.pid)
         finally:
             process.kill()
 
