@@ -6,8 +6,6 @@ import asyncio
 import hashlib
 from collections.abc import Sequence
 
-import pytest
-
 from forged.model.files import Entry, ListingEnd, ListingPart, Problem, ProblemKind, SamePart
 from forged.model.manifest import ManifestRow
 from forged.model.paths import HomePath, source_path
@@ -16,6 +14,28 @@ from forged.model.transfer import Fetched, Request
 from forged.sources.base import MAX_PART_ENTRIES, Source
 from tests.sources.boxes import Box
 from tests.support.sinks import MemorySink
+
+NASTY_NAMES = (
+    b"new\nline",
+    b"tab\there",
+    b"back\\slash",
+    b"'single' and \"double\"",
+    b"$(reboot) `reboot` ;|&",
+    b"-rf",
+    b"--help",
+    b" leading and trailing ",
+    b"~",
+    b"%41",
+    b"#hash",
+    b"*",
+    b"not utf-8: \xff\xfe",
+    b"\x01\x1b[31m",
+    "ünïcödé 图片.png".encode(),
+    b"e\xcc\x81 decomposed",
+    b"x" * 255,
+    b"...",
+    b".hidden",
+)
 
 
 async def listed(source: Source, folders: Sequence[bytes] = ()) -> tuple[list[Entry], list[Problem], ListingEnd]:
@@ -69,12 +89,6 @@ async def still_works(box: Box, source: Source) -> None:
         await fetched(source, requests_of([entry]), sink)
     assert sink.content("0000") == b"yes"
     assert b"still works" in [entry.path for entry in (await listed(source))[0]]
-
-
-def needs(able: bool, what: str) -> None:
-    """Skips a test of what a body says that it cannot do. What it promises instead has tests of its own."""
-    if not able:
-        pytest.skip(f"this source cannot {what}")
 
 
 class Memory:

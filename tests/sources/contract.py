@@ -1,12 +1,12 @@
 """The contract of a source as tests: every sentence of `sources/base.py`, for every body.
 
-A body subclasses `SourceContract` and gives a fixture `box`. The tests change the box by hand, and look at it through a source.
+A body subclasses `SourceContract`, and those beside it for what it can (or `FullContract`), and gives a fixture `box`. The tests
+change the box by hand, and look at it through a source.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 
@@ -16,41 +16,20 @@ from forged.model.errors import NotSupported, SourceError, SourceMissing
 from forged.model.files import Entry, ListingPart, Problem, ProblemKind, Stat
 from forged.model.paths import source_path
 from forged.model.places import Place
-from forged.model.removal import KeptBecause
 from forged.sources.base import MAX_PART_ENTRIES, Hashed, Source
-from tests.sources.asking import Memory, bytes_of, fetched, kind_of, listed, needs, removable, requests_of, still_works
+from tests.sources.asking import NASTY_NAMES, Memory, bytes_of, fetched, kind_of, listed, requests_of
 from tests.sources.boxes import Box
 from tests.sources.contract_fetch import FetchContract
+from tests.sources.contract_hash import HashContract
+from tests.sources.contract_removal import GuardedContract, UnguardedContract
 from tests.sources.contract_watch import WatchContract
 from tests.support.sinks import MIB, Halting, MemorySink
-
-NASTY_NAMES = (
-    b"new\nline",
-    b"tab\there",
-    b"back\\slash",
-    b"'single' and \"double\"",
-    b"$(reboot) `reboot` ;|&",
-    b"-rf",
-    b"--help",
-    b" leading and trailing ",
-    b"~",
-    b"%41",
-    b"#hash",
-    b"*",
-    b"not utf-8: \xff\xfe",
-    b"\x01\x1b[31m",
-    "ünïcödé 图片.png".encode(),
-    b"e\xcc\x81 decomposed",
-    b"x" * 255,
-    b"...",
-    b".hidden",
-)
 
 ORDER_TRAP = (b"a", b"a!/x", b"a.txt", b"a0", b"b/z", b"b/a/c", b"b.c/d", b"b0", b"B", b"c/" + b"d" * 200, b"\xff/1", b"\xfe")
 """`/` sorts between `.` and `0`: a walk that goes folder by folder gets `b`, `b.c` and `b0` wrong."""
 
 
-class SourceContract(FetchContract, WatchContract):
+class SourceContract(FetchContract):
     """Subclassed by each body with a fixture `box`."""
 
     # --- listing ----------------------------------------------------------------------------------------------------------
@@ -142,15 +121,6 @@ class SourceContract(FetchContract, WatchContract):
         assert kinds == [ProblemKind.LINK, ProblemKind.VANISHED, ProblemKind.VANISHED], others
         assert loop in (ProblemKind.LINK, ProblemKind.VANISHED), others
 
-    async def test_what_cannot_be_read_is_a_problem_and_the_rest_is_listed(self, box: Box, source: Source) -> None:
-        box.write(b"closed/1", b"")
-        box.write(b"open/2", b"")
-        if not box.lock(b"closed"):
-            pytest.skip("nothing is unreadable for root")
-        entries, problems, _ = await listed(source)
-        assert [entry.path for entry in entries] == [b"open/2"]
-        assert [(problem.path, problem.kind) for problem in problems] == [(b"closed", ProblemKind.UNREADABLE)]
-
     async def test_a_listing_can_be_left_early_and_two_can_run_at_once(self, box: Box, source: Source) -> None:
         for number in range(1500):
             box.write(b"%06d" % number, b"")
@@ -201,38 +171,7 @@ class SourceContract(FetchContract, WatchContract):
         items = [item async for item in source.list((), odd)]
         assert [item.entries for item in items if isinstance(item, ListingPart)] == [(entry,)]
 
-    # --- hashing ----------------------------------------------------------------------------------------------------------
-
-    async def test_files_are_hashed_where_they_are(self, box: Box, source: Source) -> None:
-        needs(source.capabilities.hashing, "hash")
-        datas = {b"empty": b"", b"small": b"x", b"large": bytes_of(3 * MIB + 1)}
-        entries = [box.write(path, data) for path, data in datas.items()]
-        answers = [answer async for answer in source.hash(entries)]
-        assert len(answers) == 3
-        for answer in answers:
-            assert isinstance(answer, Hashed)
-            assert answer.sha256 == hashlib.sha256(datas[answer.entry.path]).digest()
-            assert answer.after.same_file(answer.entry.stat)
-
-    async def test_a_file_that_is_not_as_its_entry_says_is_not_hashed(self, box: Box, source: Source) -> None:
-        needs(source.capabilities.hashing, "hash")
-        entries = [box.write(path, b"12345678") for path in (b"good", b"touched", b"gone")]
-        box.touch(b"touched")
-        box.delete(b"gone")
-        answers = {(a.path if isinstance(a, Problem) else a.entry.path): a async for a in source.hash(entries)}
-        assert isinstance(answers[b"good"], Hashed)
-        assert kind_of(answers[b"touched"]) is ProblemKind.CHANGED
-        assert kind_of(answers[b"gone"]) is ProblemKind.VANISHED
-
-    async def test_hashing_can_be_left_early(self, box: Box, source: Source) -> None:
-        needs(source.capabilities.hashing, "hash")
-        entries = [box.write(b"%d" % number, bytes_of(MIB)) for number in range(10)]
-        async with aclosing(source.hash(entries)) as answers:
-            async for _ in answers:
-                break
-        await still_works(box, source)
-
-    # --- looking and removing ---------------------------------------------------------------------------------------------
+    # --- looking ----------------------------------------------------------------------------------------------------------
 
     async def test_looks_come_in_the_order_asked(self, box: Box, source: Source) -> None:
         entries = {path: box.write(path, path) for path in (b"z", b"a", b"dir/m")}
@@ -253,55 +192,11 @@ class SourceContract(FetchContract, WatchContract):
         assert [look.path for look in seen if isinstance(look, Problem)] == [b"nowhere", b"link", b"nowhere/at/all"]
         assert list(await source.look([])) == []
 
-    async def test_a_file_as_expected_is_removed_and_nothing_else(self, box: Box, source: Source) -> None:
-        needs(source.capabilities.guarded_removal, "remove under guard")
-        long_name = b"dir/" + b"n" * 255
-        entries = [box.write(path, path) for path in (b"dir/1", b"dir/2", long_name, NASTY_NAMES[0])]
-        removed = await source.remove([removable(entry, entry.path) for entry in (entries[3], entries[0], entries[2])])
-        assert [(answer.path, answer.kept) for answer in removed] == [
-            (NASTY_NAMES[0], None),
-            (b"dir/1", None),
-            (long_name, None),
-        ]
-        assert box.names() == {b"dir/2"}
-
-    async def test_a_file_that_is_not_as_expected_is_kept_as_it_is(self, box: Box, source: Source) -> None:
-        needs(source.capabilities.guarded_removal, "remove under guard")
-        entries = {path: box.write(path, b"12345678") for path in (b"good", b"grown", b"touched", b"other", b"gone", b"linked")}
-        box.write(b"grown", b"123456789")
-        box.touch(b"touched")
-        box.replace(b"other", b"87654321", entries[b"other"].stat.mtime_ns)
-        box.delete(b"gone")
-        box.delete(b"linked")
-        box.link(b"linked", b"grown")
-        removed = await source.remove([removable(entry, b"12345678") for entry in entries.values()])
-        kept = {bytes(answer.path): answer.kept for answer in removed}
-        linked = kept.pop(b"linked")
-        changed = dict.fromkeys((b"grown", b"touched", b"other"), KeptBecause.CHANGED)
-        assert kept == {b"good": None, b"gone": KeptBecause.VANISHED, **changed}
-        assert linked is not None
-        assert [answer.path for answer in removed] == list(entries)
-        assert box.names() == {b"grown", b"touched", b"other", b"linked"}
-        assert [box.read(path) for path in (b"grown", b"touched", b"other")] == [b"123456789", b"12345678", b"87654321"]
-
-    async def test_where_only_inode_or_ctime_moved_the_bytes_decide(self, box: Box, source: Source) -> None:
-        needs(source.capabilities.guarded_removal, "remove under guard")
-        same, other = (box.write(path, b"12345678") for path in (b"same", b"other"))
-        box.replace(b"same", b"12345678", same.stat.mtime_ns)
-        box.replace(b"other", b"1234567x", other.stat.mtime_ns)
-        removed = await source.remove([removable(same, b"12345678"), removable(other, b"12345678")])
-        assert [answer.kept for answer in removed] == [None, KeptBecause.CHANGED]
-        assert box.names() == {b"other"}
-        assert box.read(b"other") == b"1234567x"
-
-    async def test_a_kept_file_can_be_removed_once_it_is_as_expected(self, box: Box, source: Source) -> None:
-        needs(source.capabilities.guarded_removal, "remove under guard")
-        entry = box.write(b"a", b"new content")
-        box.write(b"a", b"newer content")
-        [answer] = await source.remove([removable(entry, b"new content")])
-        assert answer.kept is KeptBecause.CHANGED
-        [answer] = await source.remove([removable(box.entry(b"a"), b"newer content")])
-        assert answer.kept is None
+    async def test_it_is_held_to_all_that_it_says_it_can(self, source: Source) -> None:
+        can = source.capabilities
+        said = (can.hashing, can.watching, can.guarded_removal, can.unguarded_removal)
+        held = tuple(isinstance(self, one) for one in (HashContract, WatchContract, GuardedContract, UnguardedContract))
+        assert said == held
 
     async def test_what_it_says_it_cannot_do_it_refuses(self, source: Source) -> None:
         can = source.capabilities
@@ -317,38 +212,6 @@ class SourceContract(FetchContract, WatchContract):
         if not can.watching:
             with pytest.raises(NotSupported):
                 await anext(source.watch())
-
-    async def test_without_a_guard_a_file_as_expected_is_removed_and_nothing_else(self, box: Box, source: Source) -> None:
-        needs(source.capabilities.unguarded_removal, "remove without a guard")
-        long_name = b"dir/" + b"n" * 255
-        entries = [box.write(path, path) for path in (b"dir/1", b"dir/2", long_name, *NASTY_NAMES)]
-        asked = [entries[3], entries[0], entries[2], *entries[4:]]
-        removed = await source.remove_unguarded([removable(entry, entry.path) for entry in asked])
-        assert [(answer.path, answer.kept) for answer in removed] == [(entry.path, None) for entry in asked]
-        assert box.names() == {b"dir/2"}
-        assert list(await source.remove_unguarded([])) == []
-
-    async def test_without_a_guard_a_file_that_is_not_as_expected_is_kept(self, box: Box, source: Source) -> None:
-        needs(source.capabilities.unguarded_removal, "remove without a guard")
-        entries = {path: box.write(path, b"12345678") for path in (b"good", b"grown", b"touched", b"gone", b"linked", b"way/file")}
-        box.write(b"grown", b"123456789")
-        box.touch(b"touched")
-        for path in (b"gone", b"linked", b"way/file"):
-            box.delete(path)
-        box.link(b"linked", b"grown")
-        await source.remove_empty_folders([source_path(b"way")])
-        box.write(b"real/file", b"secret")
-        box.replace(b"real/file", b"12345678", entries[b"way/file"].stat.mtime_ns)
-        box.link(b"way", b"real")
-        removed = await source.remove_unguarded([removable(entry, b"12345678") for entry in entries.values()])
-        kept = {bytes(answer.path): answer.kept for answer in removed}
-        assert kept.pop(b"linked") is not None
-        assert kept.pop(b"way/file") is not None
-        changed = dict.fromkeys((b"grown", b"touched"), KeptBecause.CHANGED)
-        assert kept == {b"good": None, b"gone": KeptBecause.VANISHED, **changed}
-        assert all(answer.message for answer in removed if answer.kept)
-        assert box.names() == {b"grown", b"touched", b"linked", b"real/file"}
-        assert box.read(b"real/file") == b"12345678"
 
     # --- life -------------------------------------------------------------------------------------------------------------
 
@@ -390,3 +253,19 @@ async def _hashes(source: Source, entries: Sequence[Entry]) -> list[Hashed | Pro
     if not source.capabilities.hashing:
         return []
     return [answer async for answer in source.hash(entries)]
+
+
+class ClosedContract:
+    """For a box that can close something to its source: nothing is closed to root."""
+
+    async def test_what_cannot_be_read_is_a_problem_and_the_rest_is_listed(self, box: Box, source: Source) -> None:
+        box.write(b"closed/1", b"")
+        box.write(b"open/2", b"")
+        assert box.lock(b"closed")
+        entries, problems, _ = await listed(source)
+        assert [entry.path for entry in entries] == [b"open/2"]
+        assert [(problem.path, problem.kind) for problem in problems] == [(b"closed", ProblemKind.UNREADABLE)]
+
+
+class FullContract(SourceContract, HashContract, WatchContract, GuardedContract):
+    """What an agent can, and whoever stands in for one."""

@@ -1,4 +1,4 @@
-"""The part of the source contract that hears of changes as they happen (`watch`), and that removes empty folders."""
+"""The part of the source contract for bodies that hear of changes as they happen (`watch`)."""
 
 from __future__ import annotations
 
@@ -8,25 +8,22 @@ from contextlib import aclosing
 import pytest
 
 from forged.model.errors import SourceLost
-from forged.model.paths import SourcePath, source_path
 from forged.sources.base import Notices, Source
-from tests.sources.asking import bytes_of, fetched, listed, needs, requests_of
+from tests.sources.asking import bytes_of, fetched, listed, requests_of
 from tests.sources.boxes import Box
 from tests.sources.hearing import hearing
 from tests.support.sinks import MIB, Halting
 
 
 class WatchContract:
-    """Inherited by SourceContract."""
+    """Beside SourceContract, for a body that can."""
 
     async def test_the_first_answer_comes_when_nothing_happens(self, box: Box, source: Source) -> None:
-        needs(source.capabilities.watching, "watch")
         box.write(b"old", b"")
         async with hearing(source) as heard:
             assert heard.all == [Notices()]
 
     async def test_what_is_written_replaced_and_deleted_is_noticed(self, box: Box, source: Source) -> None:
-        needs(source.capabilities.watching, "watch")
         box.write(b"folder/old", b"")
         async with hearing(source) as heard:
             await heard.entry(box.write(b"folder/new", b"12345"))
@@ -38,14 +35,12 @@ class WatchContract:
             assert heard.overflows == 0
 
     async def test_a_file_that_was_deleted_and_made_anew_is_noticed_as_it_is(self, box: Box, source: Source) -> None:
-        needs(source.capabilities.watching, "watch")
         box.write(b"again", b"old")
         async with hearing(source) as heard:
             box.delete(b"again")
             await heard.entry(box.write(b"again", b"new!"))
 
     async def test_nothing_is_missed_in_folders_that_are_filled_as_they_are_made(self, box: Box, source: Source) -> None:
-        needs(source.capabilities.watching, "watch")
         box.folder(b"old")
         async with hearing(source) as heard:
             entries = [box.write(b"old/%d/b/c/d/e/%d" % (number % 20, number), b"x" * number) for number in range(100)]
@@ -56,7 +51,6 @@ class WatchContract:
             await heard.entry(box.write(b"old/7/b/c/later", b""))
 
     async def test_nothing_is_missed_in_a_burst(self, box: Box, source: Source) -> None:
-        needs(source.capabilities.watching, "watch")
         box.folder(b"burst")
         async with hearing(source) as heard:
             entries = [box.write(b"burst/%04d" % number, b"x") for number in range(3000)]
@@ -65,7 +59,6 @@ class WatchContract:
             assert heard.overflows == 0
 
     async def test_only_the_folders_asked_for_are_watched_even_if_they_come_later(self, box: Box, source: Source) -> None:
-        needs(source.capabilities.watching, "watch")
         box.write(b"a/x", b"")
         async with hearing(source, [b"a/b", b"c", b"a/b/d"]) as heard:
             for path in (b"a/1", b"ab/2", b"a/bb/3", b"4"):
@@ -77,7 +70,6 @@ class WatchContract:
             assert heard.paths == {b"a/b/5", b"c/d/6", b"a/b/7"}
 
     async def test_links_are_not_noticed(self, box: Box, source: Source) -> None:
-        needs(source.capabilities.watching, "watch")
         box.write(b"real/file", b"")
         async with hearing(source) as heard:
             box.link(b"link to file", b"real/file")
@@ -87,7 +79,6 @@ class WatchContract:
             assert heard.there.keys() == {b"real/last", b"last"}
 
     async def test_a_watch_can_be_left_and_another_begun(self, box: Box, source: Source) -> None:
-        needs(source.capabilities.watching, "watch")
         for number in range(3):
             async with hearing(source) as heard:
                 await heard.entry(box.write(b"%d" % number, b""))
@@ -97,7 +88,6 @@ class WatchContract:
             assert heard.paths == {b"last"}
 
     async def test_a_watch_hears_while_a_fetch_runs(self, box: Box, source: Source) -> None:
-        needs(source.capabilities.watching, "watch")
         entries = [box.write(b"%d" % number, bytes_of(2 * MIB)) for number in range(8)]
         sink = Halting(limit=8 * MIB, bound=4 * MIB)
         async with hearing(source) as heard:
@@ -110,35 +100,9 @@ class WatchContract:
             assert len(await fetch) == 8
 
     async def test_closing_the_source_ends_a_watch(self, box: Box) -> None:
-        async with box.source() as able:
-            needs(able.capabilities.watching, "watch")
         async with box.source() as source, hearing(source) as heard:
             await source.__aexit__(None, None, None)
             assert isinstance(await heard.the_end(), SourceLost)
         async with aclosing(source.watch()) as answers:
             with pytest.raises(SourceLost):
                 await anext(answers)
-
-    # --- empty folders ----------------------------------------------------------------------------------------------------
-
-    async def test_empty_folders_are_removed_deepest_first_and_no_others(self, box: Box, source: Source) -> None:
-        needs(source.capabilities.guarded_removal or source.capabilities.unguarded_removal, "remove anything")
-        box.folder(b"a/b/c")
-        box.folder(b"a-b")
-        box.write(b"full/deep/file", b"")
-        box.folder(b"full/empty")
-        box.link(b"link", b"a-b")
-        asked = [b"a", b"a/b/c", b"a-b", b"a/b", b"full", b"full/deep", b"full/empty", b"nowhere", b"full/deep/file", b"link"]
-        gone = await source.remove_empty_folders([source_path(folder) for folder in asked])
-        assert sorted(gone) == [b"a", b"a-b", b"a/b", b"a/b/c", b"full/empty"]
-        assert gone.index(SourcePath(b"a/b/c")) < gone.index(SourcePath(b"a/b")) < gone.index(SourcePath(b"a"))
-        assert box.names() == {b"full/deep/file", b"link"}
-        assert not await source.remove_empty_folders([source_path(folder) for folder in asked])
-        assert not await source.remove_empty_folders([])
-
-    async def test_a_folder_is_empty_once_what_was_in_it_is_gone(self, box: Box, source: Source) -> None:
-        needs(source.capabilities.guarded_removal or source.capabilities.unguarded_removal, "remove anything")
-        box.write(b"day/file", b"")
-        assert not await source.remove_empty_folders([source_path(b"day")])
-        box.delete(b"day/file")
-        assert await source.remove_empty_folders([source_path(b"day")]) == [b"day"]

@@ -26,7 +26,7 @@ from forged.sources.retrying import Retrying, RetryPolicy
 from tests.house.tree import ROOT
 from tests.sources.asking import bytes_of, fetched, listed, requests_of
 from tests.sources.boxes import FolderBox
-from tests.sources.contract import SourceContract
+from tests.sources.contract import FullContract
 from tests.sources.contract_fetch import FetchContract
 from tests.support.engine import SHARED, Engine
 from tests.support.sinks import MIB, MemorySink
@@ -75,7 +75,7 @@ def shared(engine: Engine) -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-class TestDocker(SourceContract):
+class TestDocker(FullContract):
     @pytest.fixture
     def box(self, engine: Engine, shared: Path) -> ContainerBox:
         return ContainerBox(engine, "py", shared / "root")

@@ -22,11 +22,11 @@ from tests.sources.agent.agents import IN_MEMORY
 from tests.sources.agent.test_removal import CASES, CONTENT
 from tests.sources.asking import fetched, kind_of, listed, removable, requests_of
 from tests.sources.boxes import FolderBox
-from tests.sources.contract import SourceContract
+from tests.sources.contract import FullContract
 from tests.support.sinks import MemorySink
 
 
-class TestLocal(SourceContract):
+class TestLocal(FullContract):
     @pytest.fixture
     def box(self, tmp_path: Path) -> FolderBox:
         return FolderBox(tmp_path / "root", LocalSource)

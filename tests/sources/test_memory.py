@@ -11,12 +11,12 @@ from forged.sources.memory import MemorySource
 from forged.sources.memory_box import PIECE_BYTES, MemoryBox
 from forged.sources.memory_faults import CutListing, CutWatch, DuringFetch, LoseAfterBytes, MissNotices, RefuseConnections
 from tests.sources.boxes import MemoryBoxBox
-from tests.sources.contract import SourceContract
+from tests.sources.contract import ClosedContract, FullContract
 from tests.sources.hearing import hearing
 from tests.support.sinks import MemorySink
 
 
-class TestMemory(SourceContract):
+class TestMemory(FullContract, ClosedContract):
     @pytest.fixture
     def box(self) -> MemoryBoxBox:
         return MemoryBoxBox()

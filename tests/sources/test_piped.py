@@ -17,7 +17,7 @@ from forged.sources.base import Source
 from forged.sources.piped import piped_channel
 from tests.sources.asking import fetched, kind_of, removable, requests_of
 from tests.sources.boxes import FolderBox
-from tests.sources.contract import SourceContract
+from tests.sources.contract import ClosedContract, FullContract, SourceContract
 from tests.support.sinks import MemorySink
 from tests.support.sshd import descendants
 
@@ -43,7 +43,7 @@ def is_agent(pid: int) -> bool:
     return False
 
 
-class TestPiped(SourceContract):
+class TestPiped(FullContract):
     @pytest.fixture
     def box(self, quick_path: Path) -> PipedBox:
         return PipedBox(quick_path / "root")
@@ -74,7 +74,7 @@ class TestPipedAsNobody:
         return NobodysBox(quick_path / "root")
 
     source = SourceContract.source
-    test_what_cannot_be_read = SourceContract.test_what_cannot_be_read_is_a_problem_and_the_rest_is_listed
+    test_what_cannot_be_read = ClosedContract.test_what_cannot_be_read_is_a_problem_and_the_rest_is_listed
 
     async def test_a_file_that_may_not_be_read_or_removed_is_said_to_be_so(self, box: NobodysBox, source: Source) -> None:
         locked, kept = box.write(b"locked", b"x"), box.write(b"kept", b"y")

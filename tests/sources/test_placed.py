@@ -26,7 +26,7 @@ from forged.sources.retrying import Retrying, RetryPolicy
 from tests.sources.agent import agents
 from tests.sources.asking import fetched, listed, removable, requests_of
 from tests.sources.boxes import FolderBox
-from tests.sources.contract import SourceContract
+from tests.sources.contract import FullContract
 from tests.sources.hearing import hearing
 from tests.support.sinks import MemorySink
 
@@ -59,7 +59,7 @@ def names(entries: Sequence[Entry]) -> list[bytes]:
     return [entry.path for entry in entries]
 
 
-class TestPlacedElsewhere(SourceContract):
+class TestPlacedElsewhere(FullContract):
     """The whole contract, while one folder is behind a link that leads out of the root: all names are turned into paths."""
 
     @pytest.fixture
@@ -70,7 +70,7 @@ class TestPlacedElsewhere(SourceContract):
         return box
 
 
-class TestPlacedPlain(SourceContract):
+class TestPlacedPlain(FullContract):
     """The whole contract, with nothing to find."""
 
     @pytest.fixture

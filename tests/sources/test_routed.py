@@ -26,7 +26,7 @@ from forged.sources.memory import MemorySource
 from forged.sources.memory_box import MemoryBox
 from forged.sources.routed import Route, Routed
 from tests.sources.boxes import MemoryBoxBox
-from tests.sources.contract import SourceContract
+from tests.sources.contract import FullContract
 
 
 def at(number: int) -> SourceAddress:
@@ -78,7 +78,7 @@ class SecondDoorBox(MemoryBoxBox):
         return Routed(route, lambda address: Door(self.box, SourceUnreachable() if address == at(0) else None))
 
 
-class TestRouted(SourceContract):
+class TestRouted(FullContract):
     @pytest.fixture
     def box(self) -> SecondDoorBox:
         return SecondDoorBox()

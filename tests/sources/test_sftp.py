@@ -29,6 +29,7 @@ from forged.sources.ssh_link import LinkSettings
 from tests.sources.asking import bytes_of, fetched, listed, requests_of
 from tests.sources.boxes import FolderBox
 from tests.sources.contract import SourceContract
+from tests.sources.contract_removal import UnguardedContract
 from tests.sources.test_ssh import no_source, target_at
 from tests.support.proxy import CutAfter, StallAfter, proxy
 from tests.support.sinks import MIB, MemorySink
@@ -78,7 +79,7 @@ def sftp_only() -> Iterator[Sshd]:
         yield server
 
 
-class TestSftpOnly(SourceContract):
+class TestSftpOnly(SourceContract, UnguardedContract):
     @pytest.fixture
     def box(self, sftp_only: Sshd, quick_path: Path, away_from_home: Path) -> SftpBox:
         return SftpBox(sftp_only, quick_path / "root", away_from_home)
@@ -96,7 +97,7 @@ def jailed() -> Iterator[tuple[Sshd, Path]]:
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root may chroot")
-class TestInAChroot(SourceContract):
+class TestInAChroot(SourceContract, UnguardedContract):
     """Where the server shows no /proc, and its paths are not the box's."""
 
     @pytest.fixture
@@ -106,7 +107,7 @@ class TestInAChroot(SourceContract):
         return SftpBox(server, own / "outputs", away_from_home, f"/{own.name}/outputs")
 
 
-class TestAnotherServer(SourceContract):
+class TestAnotherServer(SourceContract, UnguardedContract):
     """asyncssh's own SFTP server: another's order of answers, other words for errors, limits of megabytes."""
 
     @pytest.fixture

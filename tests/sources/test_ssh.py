@@ -23,7 +23,7 @@ from forged.sources.ssh_link import LinkSettings
 from forged.sources.ways import BestWay
 from tests.sources.asking import bytes_of, fetched, listed, requests_of
 from tests.sources.boxes import FolderBox
-from tests.sources.contract import SourceContract
+from tests.sources.contract import FullContract
 from tests.support.proxy import CutAfter, StallAfter, proxy
 from tests.support.sinks import MIB, MemorySink, NullSink
 from tests.support.ssh import address, empty
@@ -63,7 +63,7 @@ class SshBox(FolderBox):
         await empty(self._server)
 
 
-class TestSsh(SourceContract):
+class TestSsh(FullContract):
     @pytest.fixture
     def box(self, sshd: Sshd, quick_path: Path, away_from_home: Path) -> SshBox:
         return SshBox(sshd, quick_path / "root", away_from_home)

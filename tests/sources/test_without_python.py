@@ -32,7 +32,9 @@ from forged.sources.ssh_shells import SshShells
 from forged.sources.ways import ASK_AGAIN_S, BestWay, Memory, Way
 from tests.sources.asking import fetched, listed, requests_of
 from tests.sources.boxes import FolderBox
-from tests.sources.contract import SourceContract
+from tests.sources.contract import FullContract, SourceContract
+from tests.sources.contract_hash import HashContract
+from tests.sources.contract_removal import GuardedContract
 from tests.support.busybox import BUSYBOX, BusyboxRoot, busybox_root
 from tests.support.dropbear import Dropbear, can_run, dropbear, dropbear_within
 from tests.support.sinks import MemorySink
@@ -87,7 +89,7 @@ def memory() -> Memory:
     return Memory()
 
 
-class TestBusyboxBehindOpenSsh(SourceContract):
+class TestBusyboxBehindOpenSsh(SourceContract, HashContract, GuardedContract):
     @pytest.fixture
     def box(self, busybox_sshd: Sshd, busybox_box: BusyboxRoot, away_from_home: Path, memory: Memory) -> Iterator[FarBox]:
         yield from emptied(FarBox(busybox_sshd, busybox_box.media / "root", away_from_home, memory, "/media/root"))
@@ -108,12 +110,12 @@ class TestBusyboxBehindDropbear:
     test_every_size = SourceContract.test_files_of_every_size_arrive_whole_and_each_is_answered_once
     test_cancelled = SourceContract.test_a_cancelled_fetch_leaves_reservations_even_and_the_source_usable
     test_closing = SourceContract.test_closing_ends_a_running_fetch_and_everything_else
-    test_removing = SourceContract.test_a_file_that_is_not_as_expected_is_kept_as_it_is
+    test_removing = GuardedContract.test_a_file_that_is_not_as_expected_is_kept_as_it_is
     test_second = SourceContract.test_a_second_source_looks_at_the_same_box
 
 
 @needs_dropbear
-class TestAgentBehindDropbear(SourceContract):
+class TestAgentBehindDropbear(FullContract):
     @pytest.fixture
     def box(self, small_box: Dropbear, quick_path: Path, away_from_home: Path) -> FarBox:
         return FarBox(small_box, quick_path / "root", away_from_home, Memory())

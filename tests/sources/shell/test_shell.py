@@ -9,6 +9,8 @@ import pytest
 from forged.sources.shell.client import ShellSource
 from tests.sources.boxes import FolderBox
 from tests.sources.contract import SourceContract
+from tests.sources.contract_hash import HashContract
+from tests.sources.contract_removal import GuardedContract
 from tests.support.busybox import BUSYBOX, PipedShells, applets
 
 
@@ -31,13 +33,13 @@ def busybox(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return applets(tmp_path_factory.mktemp("busybox") / "bin")
 
 
-class TestBusybox(SourceContract):
+class TestBusybox(SourceContract, HashContract, GuardedContract):
     @pytest.fixture
     def box(self, busybox: Path, quick_path: Path) -> ShellBox:
         return ShellBox(quick_path / "root", PipedShells(busybox))
 
 
-class TestToolsOfThisMachine(SourceContract):
+class TestToolsOfThisMachine(SourceContract, HashContract, GuardedContract):
     @pytest.fixture
     def box(self, quick_path: Path) -> ShellBox:
         return ShellBox(quick_path / "root", PipedShells(Path("/bin")))
