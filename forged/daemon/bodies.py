@@ -13,7 +13,7 @@ from forged.model.target import SourceKind, Target
 from forged.sources.base import Source
 from forged.sources.local import LocalSource
 from forged.sources.placed import Placed, Remembered, wanted_of
-from forged.sources.sftp import sftp_source
+from forged.sources.sftp.source import sftp_source
 from forged.sources.ssh import ssh_source
 from forged.sources.ways import Memory
 

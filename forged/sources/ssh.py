@@ -10,7 +10,7 @@ from forged.model.observer import Observer
 from forged.model.target import Target
 from forged.sources.agent.client import AgentSource
 from forged.sources.login import Surroundings
-from forged.sources.sftp import SftpSource
+from forged.sources.sftp.source import SftpSource
 from forged.sources.shell.client import ShellSource
 from forged.sources.ssh_link import LinkSettings, SshDoor
 from forged.sources.ssh_shells import SshShells

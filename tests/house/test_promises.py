@@ -37,9 +37,10 @@ def test_who_should_notice_is_there() -> None:
 
 
 def is_there(noticing: str) -> bool:
-    """A test may come from a contract beside the file that is named."""
+    """A test may come from a contract beside the file that is named, or from that of its room."""
     place, name = place_of(noticing)
-    return place.exists() and (not name or any(f"def {name}(" in file.read_text() for file in place.parent.glob("*.py")))
+    files = [*place.parent.glob("*.py"), *place.parents[1].glob("contract*.py")]
+    return place.exists() and (not name or any(f"def {name}(" in file.read_text() for file in files))
 
 
 def test_every_promise_is_broken_in_several_ways() -> None:

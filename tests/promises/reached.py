@@ -6,7 +6,7 @@ from tests.promises.breach import Breach
 
 _PLACES = "forged/rules/places.py"
 _PLACED = "tests/sources/test_placed.py"
-_SFTP_LIES = "tests/sources/test_sftp_hostile.py"
+_SFTP_LIES = "tests/sources/sftp/test_hostile.py"
 _DOCKER = "tests/sources/test_docker.py"
 _DOCKER_LIES = "tests/sources/test_docker_hostile.py"
 
@@ -30,7 +30,7 @@ BREACHES = (
     Breach(
         4,
         "a root that leads elsewhere in the middle of a listing over SFTP is no matter",
-        "forged/sources/sftp_listing.py",
+        "forged/sources/sftp/listing.py",
         "        if self._lane.root.real != real:",
         "        if not real:",
         (f"{_SFTP_LIES}::test_a_root_that_moves_in_the_middle_of_a_listing_makes_it_none",),
@@ -62,7 +62,7 @@ BREACHES = (
     Breach(
         6,
         "the real path of an SFTP server may climb",
-        "forged/sources/sftp_answers.py",
+        "forged/sources/sftp/answers.py",
         ' or not {b"", b".", b".."}.isdisjoint(parts)',
         "",
         (f"{_SFTP_LIES}::test_a_server_that_lies_is_cut_off",),
@@ -78,7 +78,7 @@ BREACHES = (
     Breach(
         10,
         "names of a folder without end are kept",
-        "forged/sources/sftp_scan.py",
+        "forged/sources/sftp/scan.py",
         "        if self._held_bytes > AHEAD_BYTES + MOST_BYTES:",
         "        if self._held_bytes < 0:",
         (f"{_SFTP_LIES}::test_many_names_in_the_wrong_order_wait_as_they_came",),

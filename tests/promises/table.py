@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from tests.promises import at_home, at_the_box, in_the_house, reached, rented
+from tests.promises import at_home, at_the_box, disks, in_the_house, reached, removed, rented, told
 from tests.promises.breach import NotBuilt
 
 PROMISES = range(1, 15)
 
-ALL = at_home.BREACHES + at_the_box.BREACHES + in_the_house.BREACHES + reached.BREACHES + rented.BREACHES
-BREACHES = tuple(sorted(ALL, key=lambda breach: breach.promise))
+TABLES = (at_home, at_the_box, disks, in_the_house, reached, removed, rented, told)
+BREACHES = tuple(sorted((breach for table in TABLES for breach in table.BREACHES), key=lambda breach: breach.promise))
 
 NOT_BUILT = (
     NotBuilt(2, "forged's own sidecars, merged and never replaced", issue=7),

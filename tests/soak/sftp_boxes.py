@@ -1,4 +1,4 @@
-"""SFTP boxes that lie, as a process of its own: who logs in is called as the lie (`tests/sources/test_sftp_hostile.py`).
+"""SFTP boxes that lie, as a process of its own: who logs in is called as the lie (`tests/sources/sftp/test_hostile.py`).
 
 `HangsAt.READ` is the lie HangsAt, at the question READ. Whatever stands behind a `-` is only a number.
 """
@@ -18,9 +18,9 @@ from pathlib import Path
 import asyncssh
 import psutil
 
-from forged.sources.sftp_wire import Ask, Code
-from tests.sources import test_sftp_hostile as hostile
-from tests.sources.sftp_impostor import FOLDER, Honest, Server, attrs, names, status
+from forged.sources.sftp.wire import Ask, Code
+from tests.sources.sftp import test_hostile as hostile
+from tests.sources.sftp.impostor import FOLDER, Honest, Server, attrs, names, status
 from tests.support.sshd import Sshd
 
 ESCAPES = b"\x1b]0;owned\x07\x1b[2J\r\x9b31mred\n\xff" * 8

@@ -1,6 +1,6 @@
 """A channel that is attended to: what comes is read at once, what is posted goes out joined, and its silence is noticed.
 
-What is said over it, subclasses know: agents (`lane`) and SFTP servers (`sources.sftp_lane`).
+What is said over it, subclasses know: agents (`lane`) and SFTP servers (`sources.sftp.lane`).
 """
 
 from __future__ import annotations

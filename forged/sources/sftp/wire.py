@@ -1,4 +1,4 @@
-"""SFTP version 3 as bytes: its words, what is asked, and answers taken apart (`sftp_answers` reads them). No I/O.
+"""SFTP version 3 as bytes: its words, what is asked, and answers taken apart (`answers` reads them). No I/O.
 
 The protocol: draft-ietf-secsh-filexfer-02 (2001), which is what OpenSSH speaks; `limits@openssh.com`: OpenSSH's PROTOCOL file,
 section 4.8. Names are bytes, and stay so. Everything a server says is bounded before it is kept: asyncssh's own client turns each

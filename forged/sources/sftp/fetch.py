@@ -16,11 +16,11 @@ from forged.model.errors import SourceBroken, SourceError
 from forged.model.files import Problem, ProblemKind, Stat
 from forged.sources.agent.slices import Slice
 from forged.sources.agent.wire import Done
-from forged.sources.sftp_look import Look, Unfit, problem_of
-from forged.sources.sftp_wire import Attrs, Code, Refused
+from forged.sources.sftp.look import Look, Unfit, problem_of
+from forged.sources.sftp.wire import Attrs, Code, Refused
 
 if TYPE_CHECKING:
-    from forged.sources.sftp_lane import SftpLane
+    from forged.sources.sftp.lane import SftpLane
 
 SHORTER = "it became shorter while it was read"
 

@@ -9,9 +9,9 @@ from itertools import groupby
 from forged.model.files import ProblemKind
 from forged.model.paths import SourcePath
 from forged.model.removal import KeptBecause, Removable, Removed
-from forged.sources.sftp_lane import SftpLane
-from forged.sources.sftp_look import Look, Unfit, problem_of
-from forged.sources.sftp_wire import Refused
+from forged.sources.sftp.lane import SftpLane
+from forged.sources.sftp.look import Look, Unfit, problem_of
+from forged.sources.sftp.wire import Refused
 
 AT_ONCE = 64
 """Files on their way to be removed. Each is removed as soon as its own look is back: a round trip lies between, and no more."""

@@ -14,15 +14,15 @@ from typing import Generic, Protocol, TypeVar
 
 from forged.model.errors import NotSupported, SourceBroken, SourceError, SourceLost
 from forged.model.paths import shown
-from forged.sources import sftp_answers as answers
-from forged.sources import sftp_wire as wire
 from forged.sources.agent.attended import Attended, finished
 from forged.sources.agent.channel import Channel
 from forged.sources.agent.pulse import LEAST_BYTES, PATIENCE_S, WALK_PATIENCE_S, Desk, Due
 from forged.sources.agent.slices import Slice, WholeHash
-from forged.sources.sftp_channel import NO_SFTP_HINT, OpenLink, no_sftp, open_sftp
-from forged.sources.sftp_fetch import SliceReading
-from forged.sources.sftp_wire import Ask, Attrs, Limits, Named, Packet, Refused, string
+from forged.sources.sftp import answers as answers
+from forged.sources.sftp import wire as wire
+from forged.sources.sftp.channel import NO_SFTP_HINT, OpenLink, no_sftp, open_sftp
+from forged.sources.sftp.fetch import SliceReading
+from forged.sources.sftp.wire import Ask, Attrs, Limits, Named, Packet, Refused, string
 
 T = TypeVar("T")
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from forged.model.errors import SourceBroken
 from forged.model.files import Stat
-from forged.sources import sftp_answers as answers
-from forged.sources.sftp_clock import box_time_ns
-from forged.sources.sftp_wire import MAX_PACKET_BYTES, NANO, Attrs, Code, Decoder, Named, Packet, Refused, Say, string
-from tests.sources.sftp_impostor import FILE, FOLDER, attrs, names, packet, status
+from forged.sources.sftp import answers as answers
+from forged.sources.sftp.clock import box_time_ns
+from forged.sources.sftp.wire import MAX_PACKET_BYTES, NANO, Attrs, Code, Decoder, Named, Packet, Refused, Say, string
+from tests.sources.sftp.impostor import FILE, FOLDER, attrs, names, packet, status
 
 
 def names_in(packet: Packet) -> list[Named]:

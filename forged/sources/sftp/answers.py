@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from forged.model.errors import SourceBroken
 from forged.model.paths import MAX_PATH_BYTES, shown
-from forged.sources.sftp_wire import (
+from forged.sources.sftp.wire import (
     LIMITS,
     MAX_MESSAGE_BYTES,
     VERSION,

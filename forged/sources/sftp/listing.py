@@ -7,10 +7,10 @@ from collections.abc import AsyncGenerator, Sequence
 from forged.model.errors import SourceMissing
 from forged.model.files import Entry, ListingPart, Problem, ProblemKind, Stat
 from forged.model.paths import SourcePath, shown
-from forged.sources.sftp_lane import SftpLane
-from forged.sources.sftp_look import Unfit, problem_of
-from forged.sources.sftp_scan import FACTS, Folder, Scans
-from forged.sources.sftp_wire import NANO, Refused
+from forged.sources.sftp.lane import SftpLane
+from forged.sources.sftp.look import Unfit, problem_of
+from forged.sources.sftp.scan import FACTS, Folder, Scans
+from forged.sources.sftp.wire import NANO, Refused
 
 PART_ENTRIES = 1_024
 """Entries and problems of a part: what an agent's have, and few enough that others soon get their turn."""

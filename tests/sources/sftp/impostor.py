@@ -13,8 +13,8 @@ from pathlib import Path
 import asyncssh
 
 from forged.model.target import SourceAddress, SourceKind, SshOptions
-from forged.sources.sftp import SftpSource
-from forged.sources.sftp_wire import Ask, Code, Say, string
+from forged.sources.sftp.source import SftpSource
+from forged.sources.sftp.wire import Ask, Code, Say, string
 from tests.support.ssh import door
 
 FILE_BYTES, MTIME_S = 1000, 1_600_000_000

@@ -18,9 +18,9 @@ from forged.model.errors import SourceEndless
 from forged.model.files import Problem, ProblemKind
 from forged.model.paths import MAX_COMPONENT_BYTES, MAX_PATH_BYTES
 from forged.sources.agent.program.removal import MARK
-from forged.sources.sftp_lane import MOST_FOLDERS, SftpLane
-from forged.sources.sftp_look import Look, Unfit, problem_of, what_it_is
-from forged.sources.sftp_wire import Attrs, Code, Named, Refused
+from forged.sources.sftp.lane import MOST_FOLDERS, SftpLane
+from forged.sources.sftp.look import Look, Unfit, problem_of, what_it_is
+from forged.sources.sftp.wire import Attrs, Code, Named, Refused
 
 AHEAD_BYTES = 2 << 20
 """What may be read ahead: some 22,000 files of usual names."""

@@ -22,9 +22,9 @@ from forged.model.transfer import Fetched
 from forged.sources.base import Source
 from forged.sources.hostkeys import ForgetfulPins
 from forged.sources.retrying import Retrying, RetryPolicy
-from forged.sources.sftp import SftpSource, sftp_source
-from forged.sources.sftp_lane import MOST_FOLDERS
-from forged.sources.sftp_wire import NANO
+from forged.sources.sftp.lane import MOST_FOLDERS
+from forged.sources.sftp.source import SftpSource, sftp_source
+from forged.sources.sftp.wire import NANO
 from forged.sources.ssh_link import LinkSettings
 from tests.sources.asking import bytes_of, fetched, listed, requests_of
 from tests.sources.boxes import FolderBox

@@ -1,7 +1,7 @@
 """The source behind `sftp://`, and behind `ssh://` where a box runs no programs: what SFTP version 3 can do, and no more.
 
 No hash at the source, so no comparison of both ends; no watch; times in whole seconds, no inode, no ctime; no clock of its own
-(`sftp_clock` says what is made of that). Files are removed only without a guard, for owners who accept that.
+(`clock` says what is made of that). Files are removed only without a guard, for owners who accept that.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from forged.sources.agent.lanes import Lanes
 from forged.sources.agent.listing import outermost
 from forged.sources.base import SILENCE_LIMIT_S, Capabilities, Hashed, Notices
 from forged.sources.login import Surroundings
-from forged.sources.sftp_channel import OpenLink
-from forged.sources.sftp_clock import clock_ns, told_clock_ns
-from forged.sources.sftp_lane import Root, SftpLane, open_sftp_lane
-from forged.sources.sftp_listing import Walk, resolve_root
-from forged.sources.sftp_look import looked, placed
-from forged.sources.sftp_removal import folders_removed, removed
+from forged.sources.sftp.channel import OpenLink
+from forged.sources.sftp.clock import clock_ns, told_clock_ns
+from forged.sources.sftp.lane import Root, SftpLane, open_sftp_lane
+from forged.sources.sftp.listing import Walk, resolve_root
+from forged.sources.sftp.look import looked, placed
+from forged.sources.sftp.removal import folders_removed, removed
 from forged.sources.ssh_link import LinkSettings, SshDoor
 
 LOOKS_AT_ONCE = 256

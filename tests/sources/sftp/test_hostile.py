@@ -16,12 +16,12 @@ from forged.model.errors import NotSupported, SourceBroken, SourceEndless, Sourc
 from forged.model.files import Entry, Problem, ProblemKind, Stat
 from forged.model.paths import source_path
 from forged.model.transfer import Fetched
-from forged.sources import sftp_scan
-from forged.sources.sftp import SftpSource
-from forged.sources.sftp_lane import Root, SftpLane
-from forged.sources.sftp_wire import NANO, Ask, Code, Say, string
+from forged.sources.sftp import scan as sftp_scan
+from forged.sources.sftp.lane import Root, SftpLane
+from forged.sources.sftp.source import SftpSource
+from forged.sources.sftp.wire import NANO, Ask, Code, Say, string
 from tests.sources.asking import fetched, listed, removable, requests_of
-from tests.sources.sftp_impostor import FILE, FILE_BYTES, FOLDER, LINK, MTIME_S, Honest, attrs, names, packet, pretending, status
+from tests.sources.sftp.impostor import FILE, FILE_BYTES, FOLDER, LINK, MTIME_S, Honest, attrs, names, packet, pretending, status
 from tests.support.sinks import MIB, MemorySink
 
 ENTRY = Entry(source_path(b"file"), Stat(FILE_BYTES, MTIME_S * NANO))
@@ -473,7 +473,7 @@ class Drips(Honest):
 
 
 async def test_a_listing_that_drips_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("forged.sources.sftp_lane.WALK_PATIENCE_S", 0.3)
+    monkeypatch.setattr("forged.sources.sftp.lane.WALK_PATIENCE_S", 0.3)
     monkeypatch.setattr("forged.sources.agent.pulse.LEAST_BYTES", 1 << 30)
     async with asyncio.timeout(QUICKLY_S), opened(Drips(), tmp_path, silence_limit_s=0.8) as source:
         with pytest.raises(SourceLost, match="next to nothing"):

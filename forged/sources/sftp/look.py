@@ -16,10 +16,10 @@ from forged.model.errors import BadPath
 from forged.model.files import Problem, ProblemKind, Stat
 from forged.model.paths import source_path
 from forged.model.places import Place
-from forged.sources.sftp_wire import Attrs, Code, Refused
+from forged.sources.sftp.wire import Attrs, Code, Refused
 
 if TYPE_CHECKING:
-    from forged.sources.sftp_lane import SftpLane
+    from forged.sources.sftp.lane import SftpLane
 
 WHAT = {
     stat.S_IFLNK: "a symbolic link",

@@ -16,8 +16,8 @@ import re
 from collections.abc import Callable
 
 from forged.model.errors import SourceBroken
-from forged.sources.sftp_lane import SftpLane
-from forged.sources.sftp_wire import NANO, Code, Refused
+from forged.sources.sftp.lane import SftpLane
+from forged.sources.sftp.wire import NANO, Code, Refused
 
 DOUBT_S = 300
 """How far a box's clock may be behind ours where nothing tells: as much as Kerberos lets clocks differ (RFC 4120, section 8.2)."""

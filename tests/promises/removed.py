@@ -1,0 +1,267 @@
+"""Promise 3, broken: what is removed at the source."""
+
+from __future__ import annotations
+
+from tests.promises.breach import Breach
+
+_RETENTION = "forged/rules/retention.py"
+_JUDGED = "tests/rules/test_retention.py"
+_CLEANUP = "tests/sync/test_cleanup.py"
+_GUARD = "forged/sources/agent/program/removal.py"
+_GUARDED = "tests/sources/agent/test_removal.py"
+_SHELL = "forged/sources/shell/script.py"
+_SHELL_TOOLS = "tests/sources/shell/test_tools.py"
+_PEER = "tests/acceptance/test_peers_faults.py"
+_PEER_TOO = "tests/acceptance/test_peers_other_faults.py"
+_SAFE = f"{_PEER}::test_cleanup_takes_only_what_is_surely_home"
+
+PROVEN = (
+    Breach(
+        3,
+        "a shell removes without comparing what it renamed aside",
+        _SHELL,
+        '  if same "$a" "$4" "$6"; then',
+        "  if :; then",
+        (_SHELL_TOOLS,),
+    ),
+    Breach(
+        3,
+        "a shell puts a file back over a new one",
+        _SHELL,
+        '! ln "./$a" "./$2"; then',
+        '! mv "./$a" "./$2"; then',
+        (f"{_SHELL_TOOLS}::test_a_new_file_under_the_name_is_never_overwritten",),
+    ),
+    Breach(
+        3,
+        "a file that is not at home is removed",
+        _RETENTION,
+        "    if home is None:\n        return KeptBecause.HOME_MISSING\n    if home.size_bytes",
+        "    if home and home.size_bytes",
+        (_JUDGED, _SAFE),
+    ),
+    Breach(
+        3,
+        "a file whose copy was cut is removed",
+        _RETENTION,
+        "    if home.size_bytes != row.stat.size_bytes or home.sha256",
+        "    if home.sha256",
+        (_JUDGED,),
+    ),
+    Breach(
+        3,
+        "rot at home is no doubt",
+        _RETENTION,
+        "home.sha256 not in (None, row.sha256)",
+        "home.sha256 == b''",
+        (_JUDGED, f"{_CLEANUP}::test_rot_at_home_is_found_with_rehash"),
+    ),
+    Breach(
+        3,
+        "a file that changed since is removed",
+        _RETENTION,
+        "    if not source.same_outside(row.stat):\n        return KeptBecause.CHANGED\n",
+        "",
+        (_JUDGED,),
+    ),
+    Breach(
+        3,
+        "the age by the time of landing is not asked",
+        _RETENTION,
+        " or circumstances.home_now_ns - row.landed_at_ns < age_ns",
+        "",
+        (_JUDGED, f"{_PEER_TOO}::test_a_file_that_has_just_come_is_young_however_old_it_says_it_is"),
+    ),
+    Breach(
+        3,
+        "the age at the source is measured by our clock",
+        _RETENTION,
+        "circumstances.source_now_ns - row.stat.mtime_ns",
+        "circumstances.home_now_ns - row.stat.mtime_ns",
+        (_JUDGED,),
+    ),
+    Breach(
+        3,
+        "cleanup takes our clock for the source's",
+        "forged/sync/cleanup.py",
+        "        source_now_ns=await doors.source.clock_ns(),",
+        "        source_now_ns=doors.clock.now_ns(),",
+        (f"{_CLEANUP}::test_a_clock_off_by_a_day_removes_nothing_young",),
+    ),
+    Breach(3, "what is to be preserved is removed", _RETENTION, "circumstances.preserved(row.path)", "False", (_JUDGED,)),
+    Breach(3, "an incomplete file is removed", _RETENTION, "    if row.incomplete:", "    if False:", (_JUDGED,)),
+    Breach(3, "a held target is cleaned", _RETENTION, "    if circumstances.held:", "    if False:", (_JUDGED,)),
+    Breach(
+        3,
+        "cleanup does not ask for a hold",
+        "forged/sync/cleanup.py",
+        "held=await doors.store.flags.hold(doors.target.manifest) is not None",
+        "held=False",
+        (f"{_CLEANUP}::test_a_held_target_keeps_everything",),
+    ),
+    Breach(
+        3,
+        "what a required ingest has not taken is removed",
+        _RETENTION,
+        "    if circumstances.missing_ingests:",
+        "    if False:",
+        (_JUDGED, f"{_CLEANUP}::test_what_a_required_ingest_has_not_taken_stays"),
+    ),
+    Breach(
+        3,
+        "the daemon forgets that an ingest is required",
+        "forged/daemon/work.py",
+        "missing_ingests=self.ingests_missing)",
+        "missing_ingests=False)",
+        ("tests/daemon/test_work.py::test_a_required_ingest_that_has_taken_nothing_keeps_every_file_at_the_source",),
+    ),
+    Breach(
+        3,
+        "the newest of a series is removed",
+        _RETENTION,
+        "circumstances.newest_of_series(row.path)",
+        "False",
+        (_JUDGED, f"{_CLEANUP}::test_preserved_files_and_the_newest_of_a_series_stay"),
+    ),
+    Breach(
+        3,
+        "a picture goes though its late companion has not come",
+        "forged/sync/cleanup.py",
+        "companion_to_come=row.path in waiting)",
+        "companion_to_come=False)",
+        (f"{_CLEANUP}::test_a_picture_stays_while_a_file_that_belongs_to_it_is_not_home",),
+    ),
+    Breach(
+        3,
+        "a source without guard is cleaned",
+        "forged/sync/cleanup.py",
+        "    if can.unguarded_removal and policy.unguarded:",
+        "    if True:",
+        (
+            f"{_CLEANUP}::test_a_source_without_guarded_removal_is_refused",
+            f"{_CLEANUP}::test_a_source_that_removes_without_guard_does_so_for_an_owner_who_accepts_it",
+        ),
+    ),
+    Breach(
+        3,
+        "without a guard a file is removed unseen",
+        "forged/sources/sftp/removal.py",
+        "        if not (await Look(lane, path).file()).same_file(removable.expected):",
+        "        if False:",
+        ("tests/sources/sftp/test_source.py::TestSftpOnly::test_without_a_guard_a_file_that_is_not_as_expected_is_kept",),
+    ),
+    Breach(
+        4,
+        "a folder without end is taken for whole where it was given up",
+        "forged/sources/sftp/scan.py",
+        "        folder.scan.result()",
+        "        pass",
+        ("tests/sources/sftp/test_hostile.py::test_a_folder_without_end_is_given_up_within_its_bound",),
+    ),
+    Breach(
+        4,
+        "a folder that fails half-way over SFTP is taken for whole",
+        "forged/sources/sftp/scan.py",
+        "            folder.problem = error\n",
+        "            pass\n",
+        ("tests/sources/sftp/test_hostile.py::test_a_folder_that_fails_half_way_is_a_problem_beside_what_was_seen",),
+    ),
+    Breach(
+        4,
+        "an SFTP root that goes missing is an empty one",
+        "forged/sources/sftp/listing.py",
+        '            raise SourceMissing(f"{shown(root.configured)}: it is no folder")',
+        "            pass",
+        ("tests/sources/sftp/test_source.py::test_a_missing_root_goes_up_as_such_and_leaves_nothing_running",),
+    ),
+    Breach(
+        6,
+        "a link in the path of a file is followed over SFTP",
+        "forged/sources/sftp/look.py",
+        "        if await self._real != self._place:",
+        "        if False:",
+        ("tests/sources/sftp/test_hostile.py::test_a_real_path_elsewhere_is_a_link_on_the_way",),
+    ),
+    Breach(
+        6,
+        "a name of an SFTP server may climb out",
+        "forged/sources/sftp/answers.py",
+        '        if not name or b"/" in name or b"\\0" in name:',
+        "        if False:",
+        ("tests/sources/sftp/test_hostile.py::test_a_server_that_lies_is_cut_off",),
+    ),
+    Breach(
+        6,
+        "an SFTP server may send more than it was asked for",
+        "forged/sources/sftp/fetch.py",
+        "        if not 0 < len(data) <= read.size_bytes:",
+        "        if False:",
+        ("tests/sources/sftp/test_hostile.py::test_a_server_that_lies_is_cut_off",),
+    ),
+    Breach(
+        6,
+        "an SFTP server may answer what nobody asked",
+        "forged/sources/sftp/lane.py",
+        "        if question is None:",
+        "        if question is None and packet.number == -1:",
+        ("tests/sources/sftp/test_hostile.py::test_a_server_that_lies_is_cut_off",),
+    ),
+    Breach(
+        3,
+        "the agent does not look again at the last moment",
+        _GUARD,
+        "    if not os.path.samestat(seen, expected) or facts(seen)[:2] != facts(expected)[:2]:",
+        "    if not seen:",
+        (_GUARDED,),
+    ),
+    Breach(
+        3,
+        "a file that is kept stays aside",
+        _GUARD,
+        "            rename_unless_taken(place, aside, folder, name)\n            raise\n",
+        "            raise\n",
+        (_GUARDED,),
+    ),
+    Breach(
+        3,
+        "putting a file back overwrites what came meanwhile",
+        _GUARD,
+        "NOREPLACE = 1 ",
+        "NOREPLACE = 0 ",
+        (_GUARDED,),
+    ),
+    Breach(
+        3,
+        "the agent removes whatever has the name",
+        "forged/sources/agent/program/serve.py",
+        "            self._must_be_ours(call, file, expected, sha256)\n",
+        "",
+        (_GUARDED,),
+    ),
+    Breach(
+        3,
+        "where inode or ctime moved nothing is hashed",
+        "forged/sources/agent/program/serve.py",
+        " or self._reading.hash_all(call, file)[0] != sha256:",
+        ":",
+        (_GUARDED,),
+    ),
+    Breach(
+        3,
+        "a dry run removes",
+        "forged/sync/cleanup.py",
+        "    if result.dry_run:\n",
+        "    if not result:\n",
+        (f"{_CLEANUP}::test_a_dry_run_tells_and_removes_nothing",),
+    ),
+    Breach(
+        3,
+        "a home that lost most of its files is cleaned after",
+        "forged/daemon/work.py",
+        "            await check_home(self.doors)\n            await self._look_at_hold()\n            return await run_cleanup",
+        "            return await run_cleanup",
+        ("tests/daemon/test_work.py::test_a_home_that_has_lost_most_of_its_files_holds_the_target_before_anything_is_removed",),
+    ),
+)
+
+BREACHES = PROVEN
