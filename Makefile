@@ -13,7 +13,7 @@ pytest := $(python) -m pytest
 # The real programs that the tests run against: package=program.
 packages := openssh-server=sshd openssh-client=ssh rsync=rsync busybox-static=busybox dropbear-bin=dropbear prometheus=promtool \
 	socat=socat netcat-openbsd=nc.openbsd zsh=zsh fish=fish mksh=mksh tcsh=tcsh xfsprogs=mkfs.xfs btrfs-progs=mkfs.btrfs \
-	podman=podman crun=crun
+	podman=podman crun=crun libimage-exiftool-perl=exiftool
 
 # What forged is raced against, and what the links need.
 rivals := rclone=rclone lftp=lftp iproute2=ip procps=sysctl

@@ -117,7 +117,7 @@ class MediaInfo(Struct, frozen=True):
 
     kind: MediaKind
     format: str
-    """`png`, `jpeg`, `webp`, `avif`, `gif`, `mp4`, `webm`, `flac`, `mp3`, `opus`, `svg`, `glb` …; empty where it is none of ours."""
+    """`png`, `jpeg`, `webp`, `avif`, `gif`, `mp4`, `webm`, `flac`, `mp3`, `opus`, `svg`, … ; empty: none of ours."""
     width: int | None = None
     height: int | None = None
     """Pixels, by the header."""
