@@ -243,6 +243,19 @@ def registry_of(canned: Canned, publisher: Publisher) -> Registry:
     async def manifest__reset(target: str) -> rpc.Forgotten:
         return canned.answer("manifest.reset", {"target": target})
 
+    async def media__show(
+        path: str | None = None, path_b64: str | None = None, target: str | None = None, raw: bool = False
+    ) -> rpc.MediaShown:
+        return canned.answer("media.show", {"path": path, "path_b64": path_b64, "target": target, "raw": raw or None})
+
+    async def media__rerun(target: str | None = None) -> rpc.MediaRerun:
+        return canned.answer("media.rerun", {"target": target})
+
+    async def media__duplicates(
+        target: str | None = None, similar: bool = False, limit: int | None = None, cursor: str | None = None
+    ) -> rpc.DuplicatesPage:
+        return canned.answer("media.duplicates", {"target": target, "similar": similar or None, "cursor": cursor})
+
     async def transfer__limit(target: str | None = None, limit: str | None = None, keep: bool = False) -> rpc.Limits:
         return canned.answer("transfer.limit", {"target": target, "limit": limit, "keep": keep})
 

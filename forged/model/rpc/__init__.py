@@ -21,6 +21,8 @@ Parameters, `?` where they may be left out:
     target.pause, .resume, .release   target             daemon.reload     wait?
     target.trust      target, fingerprint
     target.drain      target, timeout? (text such as "30m")
+    media.show        path | path_b64, target?, raw?     media.duplicates  target?, similar?, limit?, cursor?
+    media.rerun       target?
 
 `job_id` may also be a sync_id. A target that is not configured is an error of type `unknown_target`, an id that no job has one of
 type `unknown_job`; both say in their hint what there is.
@@ -31,6 +33,20 @@ from __future__ import annotations
 from forged.model.rpc.basic import Done, Path, PathWhy, Problem, Scalar
 from forged.model.rpc.files import Changes, Cleanup, Forgotten, KeptFile, ManifestFile, ManifestPage, PlannedFile, RemovedFile
 from forged.model.rpc.jobs import Job, JobResult, Jobs, Progress, Status, SyncProgress, SyncStarted, SyncStatus
+from forged.model.rpc.media import (
+    Copy,
+    DuplicateFile,
+    Duplicates,
+    DuplicatesPage,
+    Generation,
+    Lora,
+    MediaInfo,
+    MediaRerun,
+    MediaShown,
+    RawBlock,
+    Sampling,
+    Setting,
+)
 from forged.model.rpc.service import (
     ConfigValue,
     DaemonStatus,
@@ -51,14 +67,19 @@ __all__ = [
     "Cleanup",
     "Compared",
     "ConfigValue",
+    "Copy",
     "DaemonStatus",
     "Discovery",
     "Done",
     "Drained",
+    "DuplicateFile",
+    "Duplicates",
+    "DuplicatesPage",
     "EffectiveConfig",
     "Event",
     "EventsSubscribed",
     "Forgotten",
+    "Generation",
     "Handler",
     "Hold",
     "Job",
@@ -68,17 +89,24 @@ __all__ = [
     "LastReload",
     "Limit",
     "Limits",
+    "Lora",
     "ManifestFile",
     "ManifestPage",
+    "MediaInfo",
+    "MediaRerun",
+    "MediaShown",
     "Path",
     "PathWhy",
     "PlannedFile",
     "Problem",
     "Progress",
+    "RawBlock",
     "Released",
     "Reloaded",
     "RemovedFile",
+    "Sampling",
     "Scalar",
+    "Setting",
     "State",
     "Status",
     "Symbol",
