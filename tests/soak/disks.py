@@ -52,6 +52,10 @@ def leave_room(tmpfs: Path, left_bytes: int) -> None:
     raise AssertionError(f"{tmpfs} cannot be made smaller")
 
 
+REPAIRS = {"ext4": ("e2fsck", "-fy"), "xfs": ("xfs_repair", "-L")}
+"""`-L`: a journal that cannot be worked through is thrown away."""
+
+
 class Disk(ABC):
     """One file system. `home` is where forged finds it, `aside` where it lives."""
 
@@ -206,20 +210,28 @@ class LoopDisk(Disk):
         """The device takes nothing new any more: what is on its way to it is lost."""
         leave_room(self._below, 0)
 
-    def _repair(self) -> None:
-        """While forged has something open there that was taken from its sight, the disk is mounted still, and is not repaired."""
+    def _is_let_go(self) -> None:
+        """While forged has something open there that was taken from its sight, the disk is mounted still: nobody may repair it.
+
+        e2fsck would refuse, xfs_repair would not notice: it looks for mounts of the file, not for a loop device over it.
+        """
         deadline_s = time.monotonic() + PATIENCE_S
-        while True:
-            done = subprocess.run(["e2fsck", "-fy", self._image], capture_output=True, text=True, check=False)
-            if done.returncode in (0, 1):  # 1: errors were corrected (e2fsck(8))
-                return
-            assert "is mounted" in done.stdout + done.stderr and time.monotonic() < deadline_s, done.stdout + done.stderr
-            time.sleep(0.1)
+        while subprocess.run(["losetup", "-j", self._image], capture_output=True, text=True, check=True).stdout.strip():
+            assert time.monotonic() < deadline_s, f"forged holds a broken disk busy: {self.aside}"
+            time.sleep(0.05)
+
+    def _repair(self) -> None:
+        """As its program does it. XFS is looked over only once its journal has been worked through, which mounting does."""
+        if self._kind == "xfs" and run("mount", "-o", "loop", self._image, self.aside, check=False):
+            run("umount", self.aside)
+        self._is_let_go()
+        done = subprocess.run([*REPAIRS[self._kind], self._image], capture_output=True, text=True, check=False)
+        assert done.returncode in (0, 1), done.stdout + done.stderr  # 1: errors were corrected (e2fsck(8))
 
     def mend(self) -> None:
         """As a person does it: unmounted, checked, mounted again."""
         self.unmount()
         run("mount", "-o", f"remount,size={self.SIZE_BYTES}", self._below)
-        if self._kind == "ext4":
-            self._repair()
+        self._is_let_go()
+        self._repair()
         self.mount()
