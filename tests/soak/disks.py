@@ -13,7 +13,7 @@ import struct
 import subprocess
 import time
 from abc import ABC, abstractmethod
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Self
 
@@ -54,6 +54,16 @@ def leave_room(tmpfs: Path, left_bytes: int) -> None:
 
 REPAIRS = {"ext4": ("e2fsck", "-fy"), "xfs": ("xfs_repair", "-L")}
 """`-L`: a journal that cannot be worked through is thrown away."""
+
+
+def _holders(device: int) -> list[str]:
+    """Which processes have what open on this device, of those that can be asked."""
+    found = []
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        with suppress(OSError):
+            if os.stat(link).st_dev == device:
+                found.append(f"{(link.parents[1] / 'comm').read_text().strip()} {link}: {os.readlink(link)}")
+    return found
 
 
 class Disk(ABC):
@@ -149,7 +159,7 @@ class LoopDisk(Disk):
 
     def __init__(self, kind: str, folder: Path, home: Path) -> None:
         super().__init__(folder, home)
-        self._kind, self._below = kind, folder / "below"
+        self._kind, self._below, self._device = kind, folder / "below", 0
 
     @property
     def _image(self) -> Path:
@@ -169,6 +179,7 @@ class LoopDisk(Disk):
         errors = ",errors=remount-ro" if self._kind == "ext4" else ""
         if not run("mount", "-o", f"loop{errors}", self._image, self.aside, check=False):
             pytest.skip(f"this machine has no loop devices left, or its kernel no {self._kind}")
+        self._device = os.stat(self.aside).st_dev
 
     def _end(self) -> None:
         super()._end()
@@ -217,7 +228,7 @@ class LoopDisk(Disk):
         """
         deadline_s = time.monotonic() + PATIENCE_S
         while subprocess.run(["losetup", "-j", self._image], capture_output=True, text=True, check=True).stdout.strip():
-            assert time.monotonic() < deadline_s, f"forged holds a broken disk busy: {self.aside}"
+            assert time.monotonic() < deadline_s, f"a broken disk is held busy: {self.aside} by {_holders(self._device)}"
             time.sleep(0.05)
 
     def _repair(self) -> None:
