@@ -76,6 +76,11 @@ def find_socket(argument: str | None, env: Mapping[str, str]) -> str:
     return RUN_SOCKET
 
 
+LONGEST_SLEEP_S = 1.0
+"""Whoever waits for news looks up so often: a Ctrl-C that came in the moment before the system call would wait with it until the
+next news (Python runs its handlers between two instructions). Seen once, on a busy machine."""
+
+
 class Client:
     """One connection, one question at a time. Use it with `with`, or `close` it. Not for several threads."""
 
@@ -122,13 +127,13 @@ class Client:
         while True:
             while self._notes:
                 yield self._notes.popleft()
-            left_s = None if end_s is None else end_s - time.monotonic()
-            if left_s is not None and left_s <= 0:
+            left_s = LONGEST_SLEEP_S if end_s is None else end_s - time.monotonic()
+            if left_s <= 0:
                 return
             try:
-                message = self._message(left_s)
+                message = self._message(min(left_s, LONGEST_SLEEP_S))
             except NoAnswer:
-                return
+                continue
             if "method" in message:
                 self._notes.append(Notification(message["method"], message.get("params")))
             elif message.get("id") is None:

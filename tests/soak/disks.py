@@ -13,7 +13,7 @@ import struct
 import subprocess
 import time
 from abc import ABC, abstractmethod
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Self
 
@@ -50,6 +50,20 @@ def leave_room(tmpfs: Path, left_bytes: int) -> None:
         if run("mount", "-o", f"remount,size={size_bytes}", tmpfs, check=False):
             return
     raise AssertionError(f"{tmpfs} cannot be made smaller")
+
+
+REPAIRS = {"ext4": ("e2fsck", "-fy"), "xfs": ("xfs_repair", "-L")}
+"""`-L`: a journal that cannot be worked through is thrown away."""
+
+
+def _holders(device: int) -> list[str]:
+    """Which processes have what open on this device, of those that can be asked."""
+    found = []
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        with suppress(OSError):
+            if os.stat(link).st_dev == device:
+                found.append(f"{(link.parents[1] / 'comm').read_text().strip()} {link}: {os.readlink(link)}")
+    return found
 
 
 class Disk(ABC):
@@ -145,7 +159,7 @@ class LoopDisk(Disk):
 
     def __init__(self, kind: str, folder: Path, home: Path) -> None:
         super().__init__(folder, home)
-        self._kind, self._below = kind, folder / "below"
+        self._kind, self._below, self._device = kind, folder / "below", 0
 
     @property
     def _image(self) -> Path:
@@ -165,6 +179,7 @@ class LoopDisk(Disk):
         errors = ",errors=remount-ro" if self._kind == "ext4" else ""
         if not run("mount", "-o", f"loop{errors}", self._image, self.aside, check=False):
             pytest.skip(f"this machine has no loop devices left, or its kernel no {self._kind}")
+        self._device = os.stat(self.aside).st_dev
 
     def _end(self) -> None:
         super()._end()
@@ -206,20 +221,28 @@ class LoopDisk(Disk):
         """The device takes nothing new any more: what is on its way to it is lost."""
         leave_room(self._below, 0)
 
-    def _repair(self) -> None:
-        """While forged has something open there that was taken from its sight, the disk is mounted still, and is not repaired."""
+    def _is_let_go(self) -> None:
+        """While forged has something open there that was taken from its sight, the disk is mounted still: nobody may repair it.
+
+        e2fsck would refuse, xfs_repair would not notice: it looks for mounts of the file, not for a loop device over it.
+        """
         deadline_s = time.monotonic() + PATIENCE_S
-        while True:
-            done = subprocess.run(["e2fsck", "-fy", self._image], capture_output=True, text=True, check=False)
-            if done.returncode in (0, 1):  # 1: errors were corrected (e2fsck(8))
-                return
-            assert "is mounted" in done.stdout + done.stderr and time.monotonic() < deadline_s, done.stdout + done.stderr
-            time.sleep(0.1)
+        while subprocess.run(["losetup", "-j", self._image], capture_output=True, text=True, check=True).stdout.strip():
+            assert time.monotonic() < deadline_s, f"a broken disk is held busy: {self.aside} by {_holders(self._device)}"
+            time.sleep(0.05)
+
+    def _repair(self) -> None:
+        """As its program does it. XFS is looked over only once its journal has been worked through, which mounting does."""
+        if self._kind == "xfs" and run("mount", "-o", "loop", self._image, self.aside, check=False):
+            run("umount", self.aside)
+        self._is_let_go()
+        done = subprocess.run([*REPAIRS[self._kind], self._image], capture_output=True, text=True, check=False)
+        assert done.returncode in (0, 1), done.stdout + done.stderr  # 1: errors were corrected (e2fsck(8))
 
     def mend(self) -> None:
         """As a person does it: unmounted, checked, mounted again."""
         self.unmount()
         run("mount", "-o", f"remount,size={self.SIZE_BYTES}", self._below)
-        if self._kind == "ext4":
-            self._repair()
+        self._is_let_go()
+        self._repair()
         self.mount()
