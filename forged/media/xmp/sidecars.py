@@ -126,7 +126,7 @@ class ExifToolSidecars:
 
     def _ready(self) -> Tool:
         """A running exiftool that has shown what it can do. Raises SidecarsUnavailable."""
-        if self._tool is not None and self._tool.running and self._left > 0:
+        if self._tool is not None and self._tool.is_alive and self._left > 0:
             return self._tool
         self._end()
         now_s = self._clock.monotonic_s()
@@ -151,7 +151,7 @@ class ExifToolSidecars:
             if version_of(self.version) < OLDEST:
                 return Standing.TOO_OLD
             return Standing.READY if isinstance(self._with(self._tool, PROBE, NOTHING, None), Rendered) else Standing.BROKEN
-        except (ToolFailed, OSError, RuntimeError, ValueError):  # the two last ones are pyexiftool's, for one that does not start
+        except (ToolFailed, OSError):
             return Standing.BROKEN
 
     def _end(self) -> None:

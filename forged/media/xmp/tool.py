@@ -4,18 +4,20 @@ pyexiftool 0.5.6 joins arguments by line ends without looking at them (a prompt 
 before standard error (64 KiB of warnings stop both for ever), spins when exiftool dies, and knows no time limit (measured,
 2026-11). Here each argument is checked, both streams are read together, and every way out but success ends the process: its state
 would be unknown. Blocks: to be used from one thread that lives as long as the process, since Linux ends a child with the thread
-that started it (PR_SET_PDEATHSIG, which pyexiftool sets).
+that started it (PR_SET_PDEATHSIG).
 """
 
 from __future__ import annotations
 
+import ctypes
 import itertools
 import os
 import selectors
+import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from subprocess import Popen
+from subprocess import PIPE, Popen
 from typing import cast
 
 from exiftool import ExifTool
@@ -26,6 +28,10 @@ MOST_OUTPUT_BYTES = 1 << 20
 PIECE_BYTES = 65_536
 
 CONFIG = Path(__file__).with_name("exiftool.config")
+
+_LIBC = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1
+"""linux/prctl.h."""
 
 _LINE_ENDS = (b"\n", b"\r", b"\0")
 _NO_BEGINNING = b"# \t"
@@ -48,6 +54,19 @@ class Tool(ExifTool):  # type: ignore[misc]  # untyped
         self._deadline_s = deadline_s
         self._numbers = itertools.count(1)
 
+    def run(self) -> None:
+        """Starts the process. Raises OSError. pyexiftool's own leaves its pipes open when exiftool ends at once."""
+        env = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"}  # nothing else of ours is its business
+        command = [self._executable, "-config", self._config_file, "-stay_open", "True", "-@", "-"]
+        self._process = Popen(command, env=env, stdin=PIPE, stdout=PIPE, stderr=PIPE, preexec_fn=_ends_with_us)  # see there
+        self._running = True
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process runs."""
+        process = self._child()
+        return process is not None and process.poll() is None
+
     def execute(self, *params: str | bytes, raw_bytes: bool = False) -> str | bytes:
         """One command; answers its standard output. Raises UnsafeArgument before anything is sent, ToolFailed afterwards."""
         lines = [checked(param.encode("utf-8") if isinstance(param, str) else param) for param in params]
@@ -65,7 +84,7 @@ class Tool(ExifTool):  # type: ignore[misc]  # untyped
             for stream in (process.stdin, process.stdout, process.stderr):
                 if stream is not None:
                     stream.close()
-        self._process, self._running = None, False
+        self._process, self._running = None, False  # type: ignore[assignment]  # None as in its own __init__
 
     def _child(self) -> Popen[bytes] | None:
         return cast("Popen[bytes] | None", self._process)
@@ -110,6 +129,14 @@ class Tool(ExifTool):  # type: ignore[misc]  # untyped
                         _hear(key.fd, outs[key.fd][0], process)
         out, err = (bytes(heard).rstrip().removesuffix(end) for heard, end in outs.values())
         return out, err
+
+
+def _ends_with_us() -> None:
+    """In the child, before exiftool: it ends when the thread that started it does, since it would not notice the end of its input.
+
+    Between fork and exec only this call is made, on a library that is loaded: nothing waits for a lock of another thread.
+    """
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def checked(argument: bytes) -> bytes:
