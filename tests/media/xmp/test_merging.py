@@ -1,0 +1,61 @@
+"""What may change in a sidecar: decided from what is wanted, what is there, and what we wrote before."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from forged.media.xmp import fields
+from forged.media.xmp.fields import DESCRIPTION, OWN_TAGS, PROPERTIES, SUBJECT, Property
+from forged.media.xmp.merging import changes
+
+WORDS = st.sampled_from(["a", "b", "c", "two words"])
+SCALARS = [prop for prop in PROPERTIES if not prop.is_list and prop not in (fields.METADATA_DATE,)]
+WANTED = st.fixed_dictionaries(
+    {OWN_TAGS: st.lists(WORDS, unique=True)},
+    optional={prop: WORDS.map(lambda word: [word]) for prop in SCALARS if "Date" not in prop.tag},
+).map(lambda found: {**found, **dict.fromkeys(fields.TAG_LISTS, found[OWN_TAGS])})
+
+
+def applied(there: dict[str, list[str]], changed: dict[Property, object]) -> dict[str, list[str]]:
+    """What exiftool makes of it."""
+    after = {**there, **{prop.name: list(values) for prop, values in changed.items()}}  # type: ignore[call-overload]
+    return {name: values for name, values in after.items() if values}
+
+
+@given(WANTED)
+def test_what_was_written_is_not_written_again(wanted: dict[Property, list[str]]) -> None:
+    there = applied({}, changes(wanted, {}))
+    assert changes(wanted, there) == {}
+
+
+@given(
+    WANTED, WANTED, st.dictionaries(st.sampled_from([DESCRIPTION.name, fields.CREATOR_TOOL.name]), WORDS.map(lambda w: [w + "!"]))
+)
+def test_a_persons_words_are_never_changed(
+    first: dict[Property, list[str]], second: dict[Property, list[str]], theirs: dict[str, list[str]]
+) -> None:
+    there = {**applied({}, changes(first, {})), **theirs}
+    after = applied(there, changes(second, there))
+    for name, words in theirs.items():
+        assert after[name] == words
+
+
+@given(WANTED, WANTED, st.lists(WORDS.map(lambda word: word + "!"), unique=True), st.data())
+def test_their_tags_stay_and_what_they_took_out_stays_out(
+    first: dict[Property, list[str]], second: dict[Property, list[str]], added: list[str], data: st.DataObject
+) -> None:
+    there = applied({}, changes(first, {}))
+    ours = there.get(SUBJECT.name, [])
+    taken_out = data.draw(st.lists(st.sampled_from(ours), unique=True) if ours else st.just([]))
+    there[SUBJECT.name] = [tag for tag in ours if tag not in taken_out] + added
+    after = applied(there, changes(second, there)).get(SUBJECT.name, [])
+    assert set(added) <= set(after)
+    assert not set(taken_out) & set(after)
+    assert len(set(after)) == len(after)
+    for tag in second[SUBJECT]:
+        assert tag in after or tag in taken_out
+
+
+def test_nothing_is_wanted_nothing_changes() -> None:
+    assert changes({}, {DESCRIPTION.name: ["x"], OWN_TAGS.name: ["y"]}) == {}
