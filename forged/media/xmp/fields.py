@@ -13,8 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from forged.media.xmp.base import Subject
-from forged.model.media import Generation
+from forged.media.generation.tags import tags
+from forged.model.media import Generation, MediaInfo
+from forged.model.sidecars import SidecarFacts
 
 OWN = "https://forged.dev/ns/1.0/"
 """Our namespace, prefix `forged`. It stands in exiftool.config, too."""
@@ -24,8 +25,6 @@ TRAINED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedi
 
 COMPOSITE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 """From another picture: where the generator says that it began with one (a denoising strength below 1, and no second pass)."""
-
-LONGEST_TAG_CHARS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,17 +104,17 @@ def clean(text: str) -> str:
     return _ILLEGAL.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
-def wanted(subject: Subject) -> Values:
+def wanted(info: MediaInfo, facts: SidecarFacts) -> Values:
     """What the sidecar is to say; nothing of a file whose generation is not known."""
-    made = subject.info.generation
+    made = info.generation
     if made is None:
         return {}
-    tags = [one for one in dict.fromkeys(clean(tag).strip() for tag in subject.tags) if one and len(one) <= LONGEST_TAG_CHARS]
-    flat = [tag for tag in tags if "/" not in tag and "|" not in tag]  # to digiKam and Lightroom these are levels of a tree
-    date = _date(subject.made_ns)
+    words = [one for one in dict.fromkeys(clean(tag).strip() for tag in tags(made)) if one]
+    flat = [tag for tag in words if "/" not in tag and "|" not in tag]  # to digiKam and Lightroom these are levels of a tree
+    date = _date(facts.made_ns)
     texts: dict[Property, Sequence[str]] = {
         DESCRIPTION: _text(made.prompt or "\n".join(made.prompts)),
-        SUBJECT: tags,
+        SUBJECT: words,
         TAGS_LIST: flat,
         HIERARCHICAL: flat,
         **dict.fromkeys((CREATE_DATE, ORIGINAL_DATE, DATE_CREATED), date),
@@ -124,9 +123,9 @@ def wanted(subject: Subject) -> Values:
         AI_SYSTEM: _text(f"{made.generator}, {made.model}" if made.model else made.generator),
         AI_VERSION: _text(made.version),
         AI_PROMPT: _text(_prompts(made)),
-        OWN_TAGS: tags,
+        OWN_TAGS: words,
         LORAS: [clean(one.name if one.weight is None else f"{one.name}:{one.weight:g}") for one in made.loras],
-        SOURCE_SHA256: [subject.sha256.hex()],
+        SOURCE_SHA256: [facts.sha256.hex()],
     }
     texts |= {prop: _text(_told(getattr(made, name))) for name, prop in _ONE_VALUE}
     return {prop: list(values) for prop, values in texts.items() if values}

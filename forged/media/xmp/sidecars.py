@@ -1,8 +1,9 @@
-"""Sidecars through exiftool: the body of the contract. All of exiftool lives in one thread and one private folder."""
+"""Sidecars through exiftool. All of exiftool lives in one thread and one private folder."""
 
 from __future__ import annotations
 
 import asyncio
+import enum
 import re
 import shutil
 from collections import Counter
@@ -13,11 +14,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from forged.kit.clock import Clock
-from forged.media.xmp.base import NotRendered, Rendered, SidecarsUnavailable, Standing, Subject, Unchanged
 from forged.media.xmp.fields import METADATA_DATE, PROPERTIES, Property, as_in_xml, clean, wanted
 from forged.media.xmp.merging import changes
 from forged.media.xmp.reading import NotXmp, Packet, read
 from forged.media.xmp.tool import Tool, ToolFailed
+from forged.model.media import MediaInfo
+from forged.model.sidecars import SidecarFacts, SidecarTrouble
 
 DEADLINE_S = 30.0
 """For one sidecar, which takes 6 ms, and the first one after a start 160 (measured)."""
@@ -34,6 +36,16 @@ OLDEST = (12, 38)
 MOST_BYTES = 8 << 20
 """Of a sidecar that is given to exiftool."""
 
+
+class Standing(enum.Enum):
+    """Whether sidecars can be written."""
+
+    READY = "ready"
+    MISSING = "missing"
+    TOO_OLD = "too_old"
+    BROKEN = "broken"
+
+
 HINTS: Mapping[Standing, str] = {
     Standing.MISSING: "install exiftool (Debian: libimage-exiftool-perl); sidecars follow by themselves",
     Standing.TOO_OLD: f"exiftool {OLDEST[0]}.{OLDEST[1]} or newer is needed; sidecars follow by themselves",
@@ -43,8 +55,15 @@ HINTS: Mapping[Standing, str] = {
 T = TypeVar("T")
 
 
+class _Unavailable(Exception):
+    """exiftool is not to be had now. The words say what to do."""
+
+
 class ExifToolSidecars:
-    """A SidecarWriter. `folder` is its own, made and emptied here; `find` says where exiftool is, None where it is not."""
+    """As model.sidecars.Sidecars promises: nobody's words are lost, and rendering again what was rendered changes nothing.
+
+    `folder` is its own, made and emptied here; `find` says where exiftool is, None where it is not.
+    """
 
     def __init__(
         self,
@@ -61,22 +80,30 @@ class ExifToolSidecars:
         self.version = ""
         """Of the exiftool that was met last."""
 
-    async def render(self, subject: Subject, existing: bytes | None) -> Rendered | NotRendered | Unchanged:
-        """As the contract says."""
+    @property
+    def available(self) -> bool:
+        """Also when nobody has looked yet, or it is time to look again."""
+        return self._standing is Standing.READY or self._clock.monotonic_s() >= self._until_s
+
+    async def render(self, info: MediaInfo, facts: SidecarFacts, existing: bytes | None) -> bytes | SidecarTrouble | None:
+        """As the contract says. A file of which no generation is known has nothing to say."""
         before = understood(existing)
-        if isinstance(before, NotRendered):
+        if isinstance(before, SidecarTrouble):
             return before
-        changed = changes(wanted(subject), before.values)
+        changed = changes(wanted(info, facts), before.values)
         if not changed:
-            return Unchanged.UNCHANGED
+            return None
         changed[METADATA_DATE] = [f"{datetime.fromtimestamp(self._clock.now_ns() // 10**9, UTC):%Y:%m:%d %H:%M:%S}+00:00"]
-        return await self._in_thread(lambda: self._written(changed, before, existing))
+        try:
+            return await self._in_thread(lambda: self._written(changed, before, existing))
+        except _Unavailable as e:
+            return SidecarTrouble(str(e), later=True)
 
     async def standing(self) -> Standing:
-        """As the contract says."""
+        """Looks for exiftool, if it is time to, and has it show what it can do."""
         try:
             await self._in_thread(self._ready)
-        except SidecarsUnavailable:
+        except _Unavailable:
             pass
         return self._standing
 
@@ -94,7 +121,7 @@ class ExifToolSidecars:
 
     # --- in the thread ----------------------------------------------------------------------------------------------------
 
-    def _written(self, changed: Mapping[Property, Sequence[str]], before: Packet, existing: bytes | None) -> Rendered | NotRendered:
+    def _written(self, changed: Mapping[Property, Sequence[str]], before: Packet, existing: bytes | None) -> bytes | SidecarTrouble:
         """One that fails with a fresh exiftool as well is the file's fault, or exiftool's: it costs no other file anything."""
         for attempt in (1, 2):
             tool = self._ready()
@@ -105,11 +132,11 @@ class ExifToolSidecars:
                 why = str(failed)
                 if attempt == 2:
                     break
-        return NotRendered(why)
+        return SidecarTrouble(why)
 
     def _with(
         self, tool: Tool, changed: Mapping[Property, Sequence[str]], before: Packet, existing: bytes | None
-    ) -> Rendered | NotRendered:
+    ) -> bytes | SidecarTrouble:
         place = self._folder / "sidecar.xmp"
         place.unlink(missing_ok=True)
         if existing is not None:
@@ -119,23 +146,23 @@ class ExifToolSidecars:
         try:
             content = place.read_bytes()
         except FileNotFoundError:
-            return NotRendered(f"exiftool wrote nothing: {str(tool.last_stderr).strip()[:300]}")
+            return SidecarTrouble(f"exiftool wrote nothing: {str(tool.last_stderr).strip()[:300]}")
         finally:
             place.unlink(missing_ok=True)
         return judged(content, changed, before)
 
     def _ready(self) -> Tool:
-        """A running exiftool that has shown what it can do. Raises SidecarsUnavailable."""
+        """A running exiftool that has shown what it can do. Raises _Unavailable."""
         if self._tool is not None and self._tool.is_alive and self._left > 0:
             return self._tool
         self._end()
         now_s = self._clock.monotonic_s()
         if self._standing is not Standing.READY and now_s < self._until_s:
-            raise SidecarsUnavailable(HINTS[self._standing])
+            raise _Unavailable(HINTS[self._standing])
         self._standing, self._until_s = self._begun(), now_s + LOOK_AGAIN_S
         if self._standing is not Standing.READY or self._tool is None:
             self._end()
-            raise SidecarsUnavailable(HINTS[self._standing])
+            raise _Unavailable(HINTS[self._standing])
         return self._tool
 
     def _begun(self) -> Standing:
@@ -150,7 +177,7 @@ class ExifToolSidecars:
             self.version = str(self._tool.execute("-ver")).strip()
             if version_of(self.version) < OLDEST:
                 return Standing.TOO_OLD
-            return Standing.READY if isinstance(self._with(self._tool, PROBE, NOTHING, None), Rendered) else Standing.BROKEN
+            return Standing.READY if isinstance(self._with(self._tool, PROBE, NOTHING, None), bytes) else Standing.BROKEN
         except (ToolFailed, OSError):
             return Standing.BROKEN
 
@@ -172,16 +199,16 @@ PROBE: Mapping[Property, Sequence[str]] = {
 """Everything we ever write: exiftool drops a tag that it does not know without a word, and exits well."""
 
 
-def understood(existing: bytes | None) -> Packet | NotRendered:
+def understood(existing: bytes | None) -> Packet | SidecarTrouble:
     """What lies there, if it may be given to exiftool."""
     if existing is None:
         return NOTHING
     if len(existing) > MOST_BYTES:
-        return NotRendered("the sidecar that is there is too large; it is left alone")
+        return SidecarTrouble("the sidecar that is there is too large; it is left alone")
     try:
         return read(existing)
     except NotXmp as e:
-        return NotRendered(f"what lies there as its sidecar is not one that forged understands ({e}); it is left alone")
+        return SidecarTrouble(f"what lies there as its sidecar is not one that forged understands ({e}); it is left alone")
 
 
 def arguments(changed: Mapping[Property, Sequence[str]]) -> list[str]:
@@ -196,21 +223,21 @@ def encoded(value: str) -> str:
     return "&#x20;" * (len(text) - len(bare)) + bare
 
 
-def judged(content: bytes, changed: Mapping[Property, Sequence[str]], before: Packet) -> Rendered | NotRendered:
+def judged(content: bytes, changed: Mapping[Property, Sequence[str]], before: Packet) -> bytes | SidecarTrouble:
     """What exiftool has made, if it says all that it was told, and everything that was there before."""
     try:
         after = read(content)
     except NotXmp as e:
-        return NotRendered(f"exiftool has made something that is no XMP ({e})")
+        return SidecarTrouble(f"exiftool has made something that is no XMP ({e})")
     for prop, values in changed.items():
         told = [as_in_xml(prop, clean(value)) for value in values]
         if sorted(after.values.get(prop.name, ())) != sorted(told):
-            return NotRendered(f"exiftool did not write {prop.tag} as it was told")
+            return SidecarTrouble(f"exiftool did not write {prop.tag} as it was told")
     names = {f"/{prop.name}" for prop in changed}
     lost = +Counter({fact: times for fact, times in before.facts.items() if _top(fact[0]) not in names})
     lost.subtract(after.facts)
     gone = +lost
-    return NotRendered(f"exiftool would lose what others wrote: {next(iter(gone))[0][:200]}") if gone else Rendered(content)
+    return SidecarTrouble(f"exiftool would lose what others wrote: {next(iter(gone))[0][:200]}") if gone else content
 
 
 def _top(way: str) -> str:

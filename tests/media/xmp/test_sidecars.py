@@ -12,17 +12,18 @@ import subprocess
 import xml.etree.ElementTree as ET
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from forged.kit.clock import SystemClock
 from forged.media.xmp import fields, sidecars
-from forged.media.xmp.base import NotRendered, Rendered, SidecarsUnavailable, Standing, Subject, Unchanged
 from forged.media.xmp.reading import read
-from forged.media.xmp.sidecars import ExifToolSidecars
+from forged.media.xmp.sidecars import ExifToolSidecars, Standing
 from forged.media.xmp.tool import CONFIG
 from forged.model.media import Generation, Lora, MediaInfo, MediaKind
+from forged.model.sidecars import SidecarFacts, SidecarTrouble
 
 EXIFTOOL = shutil.which("exiftool")
 pytestmark = pytest.mark.skipif(EXIFTOOL is None, reason="exiftool is not installed")
@@ -51,9 +52,11 @@ NASTY = {
 }
 
 
-def subject(prompt: str = "a cat", *, tags: tuple[str, ...] = ("cat", "1girl"), **more: object) -> Subject:
-    made = Generation("ComfyUI", prompt=prompt, **more)  # type: ignore[arg-type]
-    return Subject(MediaInfo(MediaKind.IMAGE, "png", generation=made), b"\x11" * 32, MADE_NS, tags)
+FACTS = SidecarFacts("x.png", "box", b"\x11" * 32, MADE_NS)
+
+
+def info(prompt: str = "a cat, 1girl", **more: object) -> MediaInfo:
+    return MediaInfo(MediaKind.IMAGE, "png", generation=Generation("ComfyUI", prompt=prompt, **more))  # type: ignore[arg-type]
 
 
 @asynccontextmanager
@@ -65,10 +68,10 @@ async def writing(folder: Path, **more: object) -> AsyncIterator[ExifToolSidecar
         await writer.aclose()
 
 
-async def rendered(writer: ExifToolSidecars, about: Subject, existing: bytes | None = None) -> bytes:
-    done = await writer.render(about, existing)
-    assert isinstance(done, Rendered), done
-    return done.content
+async def rendered(writer: ExifToolSidecars, about: MediaInfo, existing: bytes | None = None) -> bytes:
+    done = await writer.render(about, FACTS, existing)
+    assert isinstance(done, bytes), done
+    return done
 
 
 def values(content: bytes, prop: fields.Property) -> list[str]:
@@ -83,7 +86,7 @@ SEED = next(prop for prop in fields.PROPERTIES if prop.tag == "XMP-forged:Seed")
 async def test_every_text_comes_back_by_exiftool_and_by_an_xml_parser(name: str, tmp_path: Path) -> None:
     text = NASTY[name]
     async with writing(tmp_path) as writer:
-        content = await rendered(writer, subject(text, tags=(text[:80],), negative_prompt=text, loras=(Lora(text[:50], 0.5),)))
+        content = await rendered(writer, info(text, negative_prompt=text, loras=(Lora(text[:50], 0.5),)))
     expected = fields.clean(text)
     lines = text.replace("\r\n", "\n").replace("\r", "\n")
     assert expected.replace("\ufffd", "") == "".join(character for character in lines if fields.clean(character) == character)
@@ -101,7 +104,7 @@ async def test_every_text_comes_back_by_exiftool_and_by_an_xml_parser(name: str,
 
 
 async def test_all_that_is_known_is_said_in_the_words_of_photo_programs(tmp_path: Path) -> None:
-    about = subject(
+    about = info(
         "a cat, 1girl",
         negative_prompt="bad",
         version="0.3.1",
@@ -121,7 +124,7 @@ async def test_all_that_is_known_is_said_in_the_words_of_photo_programs(tmp_path
     told = read(content).values
     assert told[fields.DESCRIPTION.name] == ["a cat, 1girl"]
     for prop in fields.TAG_LISTS:
-        assert sorted(told[prop.name]) == ["1girl", "cat"]
+        assert sorted(told[prop.name]) == ["1girl", "a cat"]
     for prop in (fields.CREATE_DATE, fields.ORIGINAL_DATE, fields.DATE_CREATED):
         assert told[prop.name] == ["2026-11-18T11:06:40+00:00"]
     assert told[fields.CREATOR_TOOL.name] == ["ComfyUI 0.3.1"]
@@ -134,21 +137,20 @@ async def test_all_that_is_known_is_said_in_the_words_of_photo_programs(tmp_path
 
 async def test_rendering_again_changes_nothing(tmp_path: Path) -> None:
     async with writing(tmp_path) as writer:
-        content = await rendered(writer, subject(NASTY["execute"], seed="7"))
-        assert await writer.render(subject(NASTY["execute"], seed="7"), content) is Unchanged.UNCHANGED
+        content = await rendered(writer, info(NASTY["execute"], seed="7"))
+        assert await writer.render(info(NASTY["execute"], seed="7"), FACTS, content) is None
 
 
 async def test_a_file_of_which_nothing_is_known_gets_no_sidecar(tmp_path: Path) -> None:
     async with writing(tmp_path) as writer:
-        nothing = Subject(MediaInfo(MediaKind.IMAGE, "png"), bytes(32), MADE_NS, ("tag",))
-        assert await writer.render(nothing, None) is Unchanged.UNCHANGED
+        assert await writer.render(MediaInfo(MediaKind.IMAGE, "png"), FACTS, None) is None
 
 
 @pytest.mark.parametrize("made_ns", [-(10**30), -1, 0, 2**63, 10**30])
 async def test_a_box_may_tell_any_time(made_ns: int, tmp_path: Path) -> None:
     async with writing(tmp_path) as writer:
-        about = subject("a cat")
-        content = await rendered(writer, Subject(about.info, about.sha256, made_ns, ()))
+        content = await writer.render(info("a cat"), replace(FACTS, made_ns=made_ns), None)
+    assert isinstance(content, bytes)
     assert values(content, fields.DESCRIPTION) == ["a cat"]
 
 
@@ -184,8 +186,8 @@ OTHERS = b"""<?xpacket begin='\xef\xbb\xbf' id='W5M0MpCehiHzreSzNTczkc9d'?>
 
 async def test_what_others_wrote_stays_and_ours_is_beside_it(tmp_path: Path) -> None:
     async with writing(tmp_path) as writer:
-        content = await rendered(writer, subject("a cat"), OTHERS)
-        assert await writer.render(subject("a cat"), content) is Unchanged.UNCHANGED
+        content = await rendered(writer, info("cat, 1girl"), OTHERS)
+        assert await writer.render(info("cat, 1girl"), FACTS, content) is None
     before, after = read(OTHERS), read(content)
     shared = {f"/{prop.name}" for prop in fields.PROPERTIES}
     kept = {fact for fact in before.facts if not any(fact[0].startswith(way) for way in shared)}
@@ -194,7 +196,7 @@ async def test_what_others_wrote_stays_and_ours_is_beside_it(tmp_path: Path) -> 
     assert any("Name" in way and text == "Ann" for way, text in kept)
     assert values(content, fields.DESCRIPTION)[0] == "what I see in it"
     assert sorted(values(content, fields.SUBJECT)) == ["1girl", "cat", "holiday"]
-    assert values(content, PROMPT) == ["a cat"]
+    assert values(content, PROMPT) == ["cat, 1girl"]
 
 
 def edited(content: bytes, *arguments: str) -> bytes:
@@ -206,22 +208,22 @@ def edited(content: bytes, *arguments: str) -> bytes:
 
 async def test_a_persons_edits_win_and_what_they_took_out_does_not_come_back(tmp_path: Path) -> None:
     async with writing(tmp_path) as writer:
-        first = await rendered(writer, subject("a cat", seed="1"))
+        first = await rendered(writer, info("cat, 1girl", seed="1"))
         theirs = edited(
             first, "-XMP-dc:Description=mine", "-XMP-dc:Subject-=1girl", "-XMP-dc:Subject+=own", "-XMP-xmp:CreatorTool="
         )
-        again = await rendered(writer, subject("a better cat", seed="2", tags=("cat", "1girl", "new")), theirs)
+        again = await rendered(writer, info("cat, 1girl, new", seed="2"), theirs)
     assert values(again, fields.DESCRIPTION) == ["mine"]
     assert sorted(values(again, fields.SUBJECT)) == ["cat", "new", "own"]
     assert values(again, fields.CREATOR_TOOL) == []
-    assert (values(again, PROMPT), values(again, SEED)) == (["a better cat"], ["2"])
+    assert (values(again, PROMPT), values(again, SEED)) == (["cat, 1girl, new"], ["2"])
 
 
 async def test_what_nobody_changed_is_brought_up_to_date(tmp_path: Path) -> None:
     async with writing(tmp_path) as writer:
-        first = await rendered(writer, subject("a cat", seed="1", tags=("old", "cat")))
-        again = await rendered(writer, subject("a dog", tags=("cat", "new")), first)
-    assert values(again, fields.DESCRIPTION) == ["a dog"]
+        first = await rendered(writer, info("old, cat", seed="1"))
+        again = await rendered(writer, info("cat, new"), first)
+    assert values(again, fields.DESCRIPTION) == ["cat, new"]
     assert sorted(values(again, fields.SUBJECT)) == ["cat", "new"]
     assert values(again, SEED) == []
 
@@ -244,8 +246,9 @@ async def test_what_is_no_sidecar_is_left_alone_and_never_reaches_exiftool(exist
     script.write_text(f'#!/bin/sh\ntouch {tmp_path}/ran\nexec {EXIFTOOL} "$@"\n')
     script.chmod(0o755)
     async with writing(tmp_path, find=lambda: str(script)) as writer:
-        done = await writer.render(subject(), existing)
-    assert isinstance(done, NotRendered)
+        done = await writer.render(info(), FACTS, existing)
+    assert isinstance(done, SidecarTrouble)
+    assert not done.later
     assert "left alone" in done.why
     assert not (tmp_path / "ran").exists()
 
@@ -264,14 +267,14 @@ async def child(writer: ExifToolSidecars) -> int:
 async def test_killed_between_two_files_it_is_started_anew(tmp_path: Path) -> None:
     async with writing(tmp_path) as writer:
         os.kill(await child(writer), signal.SIGKILL)
-        assert await rendered(writer, subject())
+        assert await rendered(writer, info())
 
 
 async def test_stopped_in_the_middle_it_is_given_up_and_the_file_written_by_the_next(tmp_path: Path) -> None:
     async with writing(tmp_path, deadline_s=2.0) as writer:
         pid = await child(writer)
         os.kill(pid, signal.SIGSTOP)
-        assert await rendered(writer, subject())
+        assert await rendered(writer, info())
         assert await child(writer) != pid
 
 
@@ -279,7 +282,7 @@ async def test_killed_in_the_middle_the_file_is_written_by_the_next(tmp_path: Pa
     async with writing(tmp_path) as writer:
         pid = await child(writer)
         os.kill(pid, signal.SIGSTOP)
-        task = asyncio.create_task(rendered(writer, subject()))
+        task = asyncio.create_task(rendered(writer, info()))
         await asyncio.sleep(0.3)
         os.kill(pid, signal.SIGKILL)
         assert await task
@@ -293,7 +296,7 @@ async def test_a_flood_of_warnings_stops_nobody(tmp_path: Path) -> None:
         missing = [f"/nonexistent/{number:0100d}.xmp" for number in range(1_500)]
         await asyncio.to_thread(tool.execute, *missing)
         assert len(str(tool.last_stderr)) > 65_536
-        assert await rendered(writer, subject())
+        assert await rendered(writer, info())
 
 
 def script(folder: Path, text: str) -> str:
@@ -308,12 +311,14 @@ async def test_without_exiftool_it_says_so_and_goes_on_once_it_is_there(tmp_path
     found: list[str] = []
     async with writing(tmp_path, find=lambda: found[0] if found else None) as writer:
         assert await writer.standing() is Standing.MISSING
-        with pytest.raises(SidecarsUnavailable, match="install exiftool"):
-            await writer.render(subject(), None)
+        done = await writer.render(info(), FACTS, None)
+        assert isinstance(done, SidecarTrouble)
+        assert done.later
+        assert "install exiftool" in done.why
         assert EXIFTOOL
         found.append(EXIFTOOL)
         assert await writer.standing() is Standing.READY
-        assert await rendered(writer, subject())
+        assert await rendered(writer, info())
 
 
 @pytest.mark.parametrize(
@@ -344,14 +349,14 @@ async def test_a_new_process_takes_over_now_and_then(tmp_path: Path, monkeypatch
     async with writing(tmp_path) as writer:
         pids = set()
         for number in range(6):
-            assert await rendered(writer, subject(f"cat {number}"))
+            assert await rendered(writer, info(f"cat {number}"))
             pids.add(await child(writer))
     assert len(pids) >= 3
 
 
 async def test_nothing_is_left_when_it_ends(tmp_path: Path) -> None:
     async with writing(tmp_path) as writer:
-        await rendered(writer, subject())
+        await rendered(writer, info())
         pid = await child(writer)
         assert list((tmp_path / "xmp").iterdir()) == []
     with pytest.raises(ProcessLookupError):
