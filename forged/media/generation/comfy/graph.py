@@ -21,6 +21,8 @@ class Node:
     kind: str
     """Its `class_type`."""
     inputs: Mapping[str, object]
+    links: tuple[tuple[str, str], ...] = ()
+    """Its inputs that are fed by nodes, in their order, and the ids of these."""
 
     def first(self, names: Iterable[str]) -> object | None:
         """The value of the first of these inputs that is there."""
@@ -35,12 +37,12 @@ class Graph:
 
     def source(self, value: object) -> Node | None:
         """The node that a link leads to; None for a value and for a link to nowhere."""
-        return self.nodes.get(str(value[0])) if is_link(value) and isinstance(value, list) else None
+        return self.nodes.get(str(value[0])) if isinstance(value, list) and is_link(value) else None
 
     def links(self, node: Node) -> Iterator[tuple[str, Node]]:
         """Its inputs that are fed by nodes, in their order."""
-        for name, value in node.inputs.items():
-            if (source := self.source(value)) is not None:
+        for name, id in node.links:
+            if (source := self.nodes.get(id)) is not None:
                 yield name, source
 
     def upstream(self, starts: Iterable[Node], before: Callable[[Node], Sequence[Node]]) -> list[Node]:
@@ -60,12 +62,9 @@ class Graph:
         return order
 
 
-def is_link(value: object) -> bool:
-    """Whether a value has the form of a link, wherever it leads."""
-    if not isinstance(value, list) or len(value) != 2:
-        return False
-    node, slot = value
-    return isinstance(node, (str, int)) and isinstance(slot, int) and not isinstance(node, bool) and not isinstance(slot, bool)
+def is_link(value: list[object]) -> bool:
+    """Whether a list has the form of a link, wherever it leads."""
+    return len(value) == 2 and type(value[1]) is int and type(value[0]) in (str, int)
 
 
 def parse(value: Mapping[str, object]) -> Graph | None:
@@ -79,4 +78,7 @@ def _node(id: str, entry: object) -> Node | None:
     if not isinstance(kind, str) or not isinstance(entry, dict):
         return None
     inputs = entry.get("inputs")
-    return Node(id, kind, inputs if isinstance(inputs, dict) else {})
+    if not isinstance(inputs, dict):
+        return Node(id, kind, {})
+    links = tuple((name, str(value[0])) for name, value in inputs.items() if isinstance(value, list) and is_link(value))
+    return Node(id, kind, inputs, links)

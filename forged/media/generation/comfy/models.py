@@ -78,7 +78,7 @@ def _loras(graph: Graph, node: Node) -> Iterator[Lora]:
             value.get("__value__"), list
         ):  # a list that is no link, as the frontend writes it
             yield from (lora for entry in value["__value__"] if isinstance(entry, dict) for lora in _entry(entry, "name"))
-        elif found:
+        elif found and not (_STACK.match(name) and graph.source(value) is not None):
             yield from _numbered(graph, node, name, found[2])
         elif isinstance(value, str) and "<lora:" in value and node.kind != "CLIPTextEncode":
             yield from (Lora(text[1], as_float(float(text[2])) if text[2] else None) for text in _IN_TEXT.finditer(value))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator
 
 from forged.media.generation.comfy.graph import Graph, Node
 from forged.media.generation.comfy.passes import is_sampler
@@ -13,6 +13,9 @@ _SAVES = re.compile(r"save|combine.*video|video.*combine|export|websocket|upload
 _SHOWS = re.compile(r"preview|display|compare|show", re.IGNORECASE)
 _SAVES_FILM = re.compile(r"video|webm|animated|film|gif|mp4", re.IGNORECASE)
 _SAVES_SOUND = re.compile(r"audio|sound|music|flac|mp3|opus", re.IGNORECASE)
+
+_UNLESS = ("save_output", "save_image", "save_metadata", "embed_workflow")
+"""VHS, Impact, WAS: with one of these off, the file is a temporary one, or has no graph in it."""
 
 _FILM_PLACES = ("mp4/", "webm/", "mov/", "mkv/")
 _SOUND_PLACES = ("flac/", "mp3/", "opus/", "ogg/", "wav/", "m4a/")
@@ -27,21 +30,34 @@ _BESIDE = re.compile(
 _MEDIA = re.compile(r"image|latent|samples|pixels|video|frames|embeds|audio", re.IGNORECASE)
 
 
-def path(graph: Graph, place: str) -> list[Node]:
+class Feeders:
+    """The nodes whose picture, latents or sound a node takes, each worked out once."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._known: dict[str, list[Node]] = {}
+
+    def __call__(self, node: Node) -> list[Node]:
+        if node.id not in self._known:
+            self._known[node.id] = _feeders(self._graph, node)
+        return self._known[node.id]
+
+
+def path(graph: Graph, feeders: Feeders, place: str) -> list[Node]:
     """The nodes between the first latents and what was saved, each after what feeds it.
 
     A file does not say which of several saving nodes wrote it: then it is the way to all of them, less those that write another
     kind of file. Where nothing saves, what shows counts; where nothing shows, the samplers that feed nothing.
     """
     for starts in _tiers(graph, place):
-        nodes = graph.upstream(starts, lambda node: feeders(graph, node))
+        nodes = graph.upstream(starts, feeders)
         if any(is_sampler(graph, node) for node in nodes):
             return nodes
     return []
 
 
-def feeders(graph: Graph, node: Node) -> list[Node]:
-    """The nodes whose picture, latents or sound this one takes. Sound only where it takes nothing else, and pipes likewise."""
+def _feeders(graph: Graph, node: Node) -> list[Node]:
+    """Sound counts only where a node takes nothing else, and pipes likewise."""
     handed = graph.source(handed_on(graph, node))
     if handed is not None:
         return [handed]
@@ -54,20 +70,18 @@ def feeders(graph: Graph, node: Node) -> list[Node]:
     return plain or sound or pipes
 
 
-def _tiers(graph: Graph, place: str) -> Sequence[list[Node]]:
+def _tiers(graph: Graph, place: str) -> Iterator[list[Node]]:
     saving = [node for node in graph.nodes.values() if _is_saving(node)]
-    fed = {source.id for node in graph.nodes.values() for _, source in graph.links(node)}
-    return (
-        _of_this_kind(saving, place),
-        saving,
-        [node for node in graph.nodes.values() if _SHOWS.search(node.kind)],
-        [node for node in graph.nodes.values() if node.id not in fed],
-        list(graph.nodes.values()),
-    )
+    yield _of_this_kind(saving, place)
+    yield saving
+    yield [node for node in graph.nodes.values() if _SHOWS.search(node.kind)]
+    fed = {id for node in graph.nodes.values() for _, id in node.links}
+    yield [node for node in graph.nodes.values() if node.id not in fed]
+    yield list(graph.nodes.values())
 
 
 def _is_saving(node: Node) -> bool:
-    if node.inputs.get("save_output") is False or node.inputs.get("save_image") is False:
+    if any(node.inputs.get(name) in (False, "false") for name in _UNLESS):
         return False
     image_output = node.inputs.get("image_output")  # easy-use and tinyterra: samplers that save by themselves
     if isinstance(image_output, str):

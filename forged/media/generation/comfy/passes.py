@@ -20,7 +20,18 @@ _SAMPLER = Wanted(("sampler_name", "sampler"), as_name)
 _SCHEDULER = Wanted(("scheduler",), as_name, ("sigmas",))
 _DENOISE = Wanted(("denoise", "denoise_strength"), as_float, ("sigmas",))
 
-_OF_A_SAMPLER = ("cfg", "cfg_scale", "guidance_scale", "sampler_name", "sampler", "scheduler", "denoise", "positive", "text_embeds")
+_OF_A_SAMPLER = (
+    "cfg",
+    "cfg_scale",
+    "guidance_scale",
+    "sampler_name",
+    "sampler",
+    "scheduler",
+    "denoise",
+    "positive",
+    "conditioning",
+    "latent_image",
+)
 _NO_SAMPLER = re.compile(r"pre.?sampling|select|config|settings|scheduler", re.IGNORECASE)
 """They hold what a sampler is given. easy-use's `preSampling` has all of it, and its `kSampler` nothing but the pipe."""
 

@@ -27,8 +27,9 @@ def read_graph(graph: Mapping[str, object], place: str) -> Generation | None:
     parsed = parse(graph)
     if parsed is None:
         return None
-    path = outputs.path(parsed, place)
-    rows = passes.in_order(parsed, path, lambda node: outputs.feeders(parsed, node))
+    feeders = outputs.Feeders(parsed)
+    path = outputs.path(parsed, feeders, place)
+    rows = passes.in_order(parsed, path, feeders)
     samplers = [node for row in rows for node in row][: passes.MAX_SAMPLINGS]
     samplings = tuple(passes.sampling(parsed, node) for node in samplers)
     bases = _bases(rows, samplers)
@@ -49,7 +50,7 @@ def _from_bases(graph: Graph, bases: Sequence[Node], samplings: Sequence[Samplin
     strings = Strings(graph)
     positive = [texts.given(graph, strings, base, is_positive=True) for base in bases]
     negative = [texts.given(graph, strings, base, is_positive=False) for base in bases]
-    several = [text for one in positive for text in one.texts + one.beside if text.strip()]
+    several = tuple(dict.fromkeys(text for one in positive for text in one.texts + one.beside if text.strip()))
     prompt = _agreed(positive, lambda one: one.only)
     size = _agreed(bases, lambda base: sizes.size(graph, base)) or (None, None)
     return Generation(
@@ -67,7 +68,7 @@ def _from_bases(graph: Graph, bases: Sequence[Node], samplings: Sequence[Samplin
         height=size[1],
         clip_skip=_agreed([node for one in positive for node in one.encoders], lambda node: texts.clip_skip(graph, node)),
         loras=_agreed(bases, lambda base: models.loras(graph, base)) or (),
-        prompts=tuple(dict.fromkeys(several)) if len(several) > (prompt is not None) else (),
+        prompts=several if len(several) > (prompt is not None) else (),
         settings=_settings(graph, bases),
     )
 
@@ -85,7 +86,7 @@ def _agreed(items: Sequence[object], value: Callable[..., T | None]) -> T | None
 
 def _vae(graph: Graph, path: Sequence[Node]) -> str | None:
     """The file of the VAE that decodes, where it is one and not the model's own."""
-    names = {seek(graph, node, _VAE) for node in path if "vae" in node.inputs} - {None}
+    names = {seek(graph, node, _VAE) for node in path if "vae" in node.inputs} - {None, "Baked VAE"}
     return names.pop() if len(names) == 1 else None
 
 

@@ -8,8 +8,8 @@ from forged.media.generation.comfy.graph import MAX_HOPS, Graph, Node
 from forged.media.generation.comfy.values import Wanted, as_size, handed_on, is_pipe, seek
 
 _LATENTS = ("latent_image", "latent", "latents", "latent_opt", "optional_latent", "image_embeds", "samples")
-_WIDTH = ("empty_latent_width", "width", "Width")
-_HEIGHT = ("empty_latent_height", "height", "Height")
+_WIDTH = ("empty_latent_width", "width", "Width", "generation_width")
+_HEIGHT = ("empty_latent_height", "height", "Height", "generation_height")
 _PICKED = ("resolution", "dimensions", "aspect_ratio", "preset")
 _PIXELS = re.compile(r"(?<!\d)(\d{2,5})\s*[x×*]\s*(\d{2,5})(?!\d)")
 
@@ -35,6 +35,8 @@ def _before(graph: Graph, node: Node) -> Node | None:
     handed = graph.source(handed_on(graph, node))
     if handed is not None:
         return handed
+    if graph.source(node.inputs.get("image_to_latent")) is not None:  # easy-use: a picture instead of empty latents
+        return None
     latents = next((source for name in _LATENTS if (source := graph.source(node.inputs.get(name))) is not None), None)
     return latents or next((source for name, source in graph.links(node) if is_pipe(name)), None)
 

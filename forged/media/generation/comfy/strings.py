@@ -17,16 +17,17 @@ _HOLDS = ("populated_text", "text", "string", "value", "prompt", "Text", "String
 _POSITIVE = ("positive", "positive_prompt", "text_positive")
 _NEGATIVE = ("negative", "negative_prompt", "text_negative")
 
-_PART = re.compile(r"^(text|string|prompt|str|input|value)_?(\d{1,3}|[a-z])$", re.IGNORECASE)
+_PART = re.compile(r"^(text|string|prompt|part|str|input|value)_?(\d{1,3}|[a-z])$", re.IGNORECASE)
 _BETWEEN = ("delimiter", "separator", "delim", "sep")
 _JOINS = re.compile(r"concat|join|append|combine", re.IGNORECASE)
 
 _COMPUTES = re.compile(
     r"llm|gpt|ollama|gemini|claude|florence|caption|enhanc|translat|tagger|interrogat|joy|describe|vlm|qwen.?\d?.?vl|generat|deepseek"
-    r"|random|replace|regex|trim|case|slice|split|extract|truncat|tipo|upsampl|style|format|json|function|refine.?prompt",
+    r"|random|replace|regex|trim|case|slice|split|extract|truncat|tipo|upsampl|style|format|json|refine.?prompt",
     re.IGNORECASE,
 )
 _OF_A_MODEL = frozenset({"temperature", "max_tokens", "max_new_tokens", "max_length", "top_p", "top_k", "api_key", "sampling_mode"})
+_UNTIDY = re.compile(r"\s\s|\s,|,,|^\s|\s$")
 _CHANCE = re.compile(r"__[\w/*-]{1,100}__|\{[^{}]*\|[^{}]*\}")
 _DRAWS = re.compile(r"wildcard|dynamic", re.IGNORECASE)
 
@@ -89,14 +90,23 @@ class Strings:
             return None
         if str(node.inputs.get("clean_whitespace")).lower() == "true":  # WAS: empty ones leave no delimiter behind
             known = [part.strip() for part in known if part.strip()]
+        if "action" in node.inputs:
+            return _appended(node, [part for part in known if part])
         between = node.first(_BETWEEN)
         return (between if isinstance(between, str) else "").replace("\\n", "\n").join(known)
+
+
+def _appended(node: Node, parts: list[str]) -> str | None:
+    """StringFunction of pysssss: append or replace, and with tags tidied or not; None where that changes more than it joins."""
+    is_tidied = node.inputs.get("tidy_tags") == "yes"
+    text = (", " if is_tidied else "").join(parts)
+    return None if node.inputs["action"] != "append" or (is_tidied and _UNTIDY.search(text)) else text
 
 
 def _is_join(node: Node) -> bool:
     if not any(_PART.match(name) for name in node.inputs):
         return False
-    return any(name in node.inputs for name in _BETWEEN) or bool(_JOINS.search(node.kind))
+    return any(name in node.inputs for name in (*_BETWEEN, "tidy_tags")) or bool(_JOINS.search(node.kind))
 
 
 def _computes(node: Node) -> bool:

@@ -14,10 +14,10 @@ MAX_TEXTS = 100
 """So many combined texts are kept."""
 
 _SIDES = {
-    True: re.compile(r"(^|_)(positive|pos)(_|$)|^cond\d$"),
-    False: re.compile(r"(^|_)(negative|neg)(_|$)"),
+    True: re.compile(r"^(\w+_)?(positive|pos)(_prompt|_text|_cond|_conditioning|_\d)?$|^cond\d$"),
+    False: re.compile(r"^(\w+_)?(negative|neg)(_prompt|_text|_cond|_conditioning|_\d)?$"),
 }
-_CONDITIONING = re.compile(r"conditioning|^cond(_|\d|$)|^text_embeds$|^prompt_embeds$")
+_CONDITIONING = re.compile(r"conditioning|^cond(_|\d|$)|^prompt_embeds$")
 _BUNDLE = ("guider", "text_embeds")
 
 _ENCODERS = ("t5xxl", "text_g", "clip_g", "mt5xl", "text_l", "clip_l", "bert", "llama")
@@ -52,18 +52,18 @@ def given(graph: Graph, strings: Strings, sampler: Node, is_positive: bool) -> G
     """The positive (or negative) texts of a sampler. A conditioning that was zeroed (ConditioningZeroOut) is an empty text."""
     found = Given()
     seen: set[str] = set()
-    left = [sampler]
+    left = [(sampler, False)]
     for _ in range(MAX_HOPS):
         if not left or len(found.texts) >= MAX_TEXTS:
             break
-        node = left.pop()
+        node, is_on_side = left.pop()
         if node.id in seen:
             continue
         seen.add(node.id)
         texts = _encoded(graph, strings, node, is_positive)
         if texts is None:
-            before = list(_before(graph, node, is_positive))
-            found.is_whole &= bool(before) or node is sampler
+            before = list(_before(graph, node, is_positive, is_on_side))
+            found.is_whole &= bool(before) or not is_on_side
             left += reversed(before)
         else:
             found.encoders.append(node)
@@ -111,13 +111,19 @@ def _by_encoder(texts: list[str | None]) -> list[str | None]:
     return full or texts[:1]
 
 
-def _before(graph: Graph, node: Node, is_positive: bool) -> Iterator[Node]:
-    """The nodes whose conditioning this one takes, for this side where it takes both."""
+def _before(graph: Graph, node: Node, is_positive: bool, is_on_side: bool) -> Iterator[tuple[Node, bool]]:
+    """The nodes whose conditioning this one takes, and whether all of theirs is for this side.
+
+    A sampler or guider with a conditioning and no sides (BasicGuider) has no negative text.
+    """
     handed = graph.source(handed_on(graph, node))
-    links = [("", handed)] if handed is not None else list(graph.links(node))
-    side = [source for name, source in links if _SIDES[is_positive].search(name) or not name]
-    has_sides = any(_SIDES[other].search(name) for other in (True, False) for name, _ in links)
-    if not side and (is_positive or not has_sides):
+    if handed is not None:
+        yield handed, is_on_side
+        return
+    links = list(graph.links(node))
+    side = [source for name, source in links if _SIDES[is_positive].search(name)]
+    if not side and (is_positive or is_on_side):
         side = [source for name, source in links if _CONDITIONING.search(name) and not _SIDES[not is_positive].search(name)]
-    bundles = [source for name, source in links if name in _BUNDLE or is_pipe(name)]
-    yield from side or bundles
+    yield from ((source, True) for source in side)
+    if not side:
+        yield from ((source, is_on_side) for name, source in links if name in _BUNDLE or is_pipe(name))

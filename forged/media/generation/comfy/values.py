@@ -32,7 +32,11 @@ _PRIMITIVE = (
 _CONDITIONS = ("switch", "boolean", "cond", "condition", "bool")
 _WHEN_TRUE = ("on_true", "tt_value", "true_value", "if_true")
 _WHEN_FALSE = ("on_false", "ff_value", "false_value", "if_false")
-_PIPES = ("pipe", "ctx", "context", "tuple")
+_PIPE = re.compile("pipe|ctx|context|tuple")
+_HANDS_ON = re.compile(r"^Reroute|show|display|preview", re.IGNORECASE)
+"""Nodes that show what comes by. The text beside it (ShowText's `text_0`) is what the run before showed."""
+
+_BRANCHES = frozenset(_WHEN_TRUE + _WHEN_FALSE)
 _SELECTORS = ("select", "index", "Input", "input", "selected_index")
 """ImpactSwitch, `easy anythingIndexSwitch`, the `CR … Input Switch` family: the number of the input that is handed on."""
 
@@ -71,25 +75,28 @@ def seek(graph: Graph, node: Node, wanted: Wanted[T]) -> T | None:
 
 def handed_on(graph: Graph, node: Node) -> object | None:
     """What a node that only hands on hands on: a link or a value. None for all other nodes, and where its choice is unknown."""
-    if any(name in node.inputs for name in _WHEN_TRUE + _WHEN_FALSE):
+    if not node.links:
+        return None
+    if not node.inputs.keys().isdisjoint(_BRANCHES):
         condition = _condition(graph, node)
         return None if condition is None else node.first(_WHEN_TRUE if condition else _WHEN_FALSE)
     if "witch" in node.kind:
         return _switched(graph, node)
-    if len(node.inputs) == 1 or node.kind.startswith("Reroute"):
-        return next((value for value in node.inputs.values() if graph.source(value) is not None), None)
+    if len(node.inputs) == 1 or _HANDS_ON.search(node.kind):
+        names = [name for name, _ in graph.links(node)]
+        return node.inputs[names[0]] if len(names) == 1 else None
     return None
 
 
 def is_pipe(name: str) -> bool:
     """Whether an input takes many things at once: `pipe`, `basic_pipe`, rgthree's `base_ctx`, Efficiency's `sdxl_tuple`."""
-    return any(word in name for word in _PIPES)
+    return _PIPE.search(name) is not None
 
 
 def _route(graph: Graph, node: Node, routes: tuple[str, ...]) -> object | None:
     """Where to look on: the inputs that may have it, else pipes."""
     names = [name for name in routes if graph.source(node.inputs.get(name)) is not None]
-    names = names or [name for name in node.inputs if is_pipe(name) and graph.source(node.inputs[name]) is not None]
+    names = names or [name for name, _ in graph.links(node) if is_pipe(name)]
     return node.inputs[names[0]] if names else None
 
 
