@@ -12,6 +12,11 @@ from dataclasses import dataclass
 MAX_HOPS = 500
 """So far a single value is followed. The longest chains of people's graphs (LoRAs, reroutes) have some dozens."""
 
+MAX_LOOKS = 2_000_000
+"""So many inputs are looked at for one graph, which then seems to have no more: about a second. People's graphs need some
+thousands, 100,000 nodes half a million; graphs that are walked through again for each of many samplers could take an hour.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Node:
@@ -29,21 +34,32 @@ class Node:
         return next((value for name in names if (value := self.inputs.get(name)) is not None), None)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Graph:
     """All nodes by their id."""
 
     nodes: Mapping[str, Node]
+    _looks_left: int = MAX_LOOKS
 
     def source(self, value: object) -> Node | None:
         """The node that a link leads to; None for a value and for a link to nowhere."""
-        return self.nodes.get(str(value[0])) if isinstance(value, list) and is_link(value) else None
+        if not isinstance(value, list) or not is_link(value):
+            return None
+        self._looks_left -= 1
+        return self.nodes.get(str(value[0])) if self._looks_left > 0 else None
 
     def links(self, node: Node) -> Iterator[tuple[str, Node]]:
         """Its inputs that are fed by nodes, in their order."""
-        for name, id in node.links:
+        self._looks_left -= len(node.links)
+        for name, id in node.links if self._looks_left > 0 else ():
             if (source := self.nodes.get(id)) is not None:
                 yield name, source
+
+    def entries(self, node: Node) -> Iterator[tuple[str, object]]:
+        """All its inputs, in their order."""
+        self._looks_left -= len(node.inputs)
+        if self._looks_left > 0:
+            yield from node.inputs.items()
 
     def upstream(self, starts: Iterable[Node], before: Callable[[Node], Sequence[Node]]) -> list[Node]:
         """All nodes from which these can be reached, each once and after what it is fed by (loops are cut somewhere)."""

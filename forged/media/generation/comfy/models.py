@@ -42,15 +42,15 @@ def loras(graph: Graph, node: Node) -> tuple[Lora, ...]:
 def _way(graph: Graph, node: Node) -> Iterator[Node]:
     """The nodes that the model comes through, from the sampler on."""
     seen: set[str] = {node.id}
-    left = _before(graph, node)
+    left = _before(graph, node)[::-1]
     for _ in range(MAX_HOPS):
         if not left:
             return
-        step = left.pop(0)
+        step = left.pop()
         if step.id not in seen:
             seen.add(step.id)
             yield step
-            left = _before(graph, step) + left
+            left += reversed(_before(graph, step))
 
 
 def _before(graph: Graph, node: Node) -> list[Node]:
@@ -65,12 +65,14 @@ def _before(graph: Graph, node: Node) -> list[Node]:
 
 def _file(graph: Graph, node: Node) -> str | None:
     """The model that this node loads. One that takes a model from another loads none: its names are those of patches."""
-    is_fed = any(_MODEL.match(name) and graph.source(value) is not None for name, value in node.inputs.items())
+    if node.first(_FILE.names) is None:
+        return None
+    is_fed = any(_MODEL.match(name) for name, _ in graph.links(node))
     return None if is_fed else seek(graph, node, _FILE)
 
 
 def _loras(graph: Graph, node: Node) -> Iterator[Lora]:
-    for name, value in node.inputs.items():
+    for name, value in graph.entries(node):
         found = _LORA.match(name)
         if isinstance(value, dict) and "lora" in value:
             yield from _entry(value, "lora")

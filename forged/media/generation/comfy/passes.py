@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 from forged.media.generation.comfy import models
@@ -55,15 +56,14 @@ def is_sampler(graph: Graph, node: Node) -> bool:
 def in_order(graph: Graph, path: Sequence[Node], feeders: Callable[[Node], Sequence[Node]]) -> list[list[Node]]:
     """The samplers of a path by how many others came before them: the base ones first. Within these, as the graph has them."""
     before: dict[str, int] = {}
-    rows: list[list[Node]] = []
+    rows: defaultdict[int, list[Node]] = defaultdict(list)
     for node in path:
         rank = max((before.get(fed.id, 0) for fed in feeders(node)), default=0)
         before[node.id] = rank + is_sampler(graph, node)
         if before[node.id] > rank:
-            rows += [[]] * (rank - len(rows)) + [[]] * (len(rows) == rank)
-            rows[rank] = [*rows[rank], node]
+            rows[rank].append(node)
     place = {id: number for number, id in enumerate(graph.nodes)}
-    return [sorted(row, key=lambda node: place[node.id]) for row in rows if row]
+    return [sorted(rows[rank], key=lambda node: place[node.id]) for rank in sorted(rows)]
 
 
 def sampling(graph: Graph, node: Node) -> Sampling:

@@ -33,17 +33,17 @@ def read_graph(graph: Mapping[str, object], place: str) -> Generation | None:
     samplers = [node for row in rows for node in row][: passes.MAX_SAMPLINGS]
     samplings = tuple(passes.sampling(parsed, node) for node in samplers)
     bases = _bases(rows, samplers)
-    generation = _from_bases(parsed, bases, [one for one, node in zip(samplings, samplers, strict=True) if node in bases])
+    generation = _from_bases(parsed, bases, [one for one in samplings if one.id in {base.id for base in bases}])
     generation = msgspec.structs.replace(generation, samplings=samplings, vae=_vae(parsed, path), graph=place)
     return msgspec.structs.replace(generation, origins=_origins(generation, place))
 
 
 def _bases(rows: Sequence[Sequence[Node]], samplers: Sequence[Node]) -> list[Node]:
     """The samplers that began. Where latents of several were put together half-way, whoever went on without new noise, too."""
-    first = [node for node in samplers if node in rows[0]] if rows else []
+    first = list(rows[0][: len(samplers)]) if rows else []
     if len(first) < 2:
         return first
-    return first + [node for node in samplers if node not in first and node.inputs.get("add_noise") == "disable"]
+    return first + [node for node in samplers[len(first) :] if node.inputs.get("add_noise") == "disable"]
 
 
 def _from_bases(graph: Graph, bases: Sequence[Node], samplings: Sequence[Sampling]) -> Generation:

@@ -90,7 +90,7 @@ def _encoded(graph: Graph, strings: Strings, node: Node, is_positive: bool) -> l
     """The texts that this node encodes, the main one first (None: unknown); None where it only passes conditioning on."""
     if "ZeroOut" in node.kind:
         return [""]
-    for name, value in node.inputs.items():
+    for name, value in graph.entries(node):
         if isinstance(value, str) and _SIDES[is_positive].search(name):
             return [strings.written(node, value)]
     if any(_SIDES[side].search(name) for side in (True, False) for name in node.inputs):

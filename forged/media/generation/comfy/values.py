@@ -75,13 +75,13 @@ def seek(graph: Graph, node: Node, wanted: Wanted[T]) -> T | None:
 
 def handed_on(graph: Graph, node: Node) -> object | None:
     """What a node that only hands on hands on: a link or a value. None for all other nodes, and where its choice is unknown."""
-    if not node.links:
-        return None
     if not node.inputs.keys().isdisjoint(_BRANCHES):
         condition = _condition(graph, node)
         return None if condition is None else node.first(_WHEN_TRUE if condition else _WHEN_FALSE)
     if "witch" in node.kind:
         return _switched(graph, node)
+    if not node.links:
+        return None
     if len(node.inputs) == 1 or _HANDS_ON.search(node.kind):
         names = [name for name, _ in graph.links(node)]
         return node.inputs[names[0]] if len(names) == 1 else None
@@ -114,10 +114,10 @@ def _switched(graph: Graph, node: Node) -> object | None:
     """By its number; without one (`Any Switch (rgthree)`) the first that is connected."""
     selector = node.first(_SELECTORS)
     if selector is None:
-        return next((value for value in node.inputs.values() if graph.source(value) is not None), None)
+        return next((node.inputs[name] for name, _ in graph.links(node)), None)
     source = graph.source(selector)
     number = as_int(source.first(_PRIMITIVE) if source is not None else selector)
-    return next((value for name, value in node.inputs.items() if number is not None and _number_of(name) == number), None)
+    return next((value for name, value in graph.entries(node) if number is not None and _number_of(name) == number), None)
 
 
 def _number_of(name: str) -> int | None:
