@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from forged.media.generation import loose
+from forged.media.generation.comfy import civitai
 from forged.media.generation.comfy.reading import read_graph
 from forged.model.media import Generation, RawBlock
 
@@ -30,7 +31,7 @@ def read(texts: Sequence[RawBlock]) -> Generation | None:
             graph, has_workflow = _inside(block)
             workflow = block.place if has_workflow and workflow is None else workflow
             if generation is None and graph is not None:
-                generation = read_graph(graph, block.place)
+                generation = civitai.completed(read_graph(graph, block.place), graph, block.place)
     if generation is None:
         return None if workflow is None else Generation("ComfyUI", workflow=workflow, origins={"workflow": workflow})
     if workflow is None:

@@ -76,14 +76,20 @@ def _loras(graph: Graph, node: Node) -> Iterator[Lora]:
         found = _LORA.match(name)
         if isinstance(value, dict) and "lora" in value:
             yield from _entry(value, "lora")
-        elif isinstance(value, dict) and isinstance(
-            value.get("__value__"), list
-        ):  # a list that is no link, as the frontend writes it
-            yield from (lora for entry in value["__value__"] if isinstance(entry, dict) for lora in _entry(entry, "name"))
+        elif isinstance(value, dict):
+            yield from _listed(value)
         elif found and not (_STACK.match(name) and graph.source(value) is not None):
             yield from _numbered(graph, node, name, found[2])
         elif isinstance(value, str) and "<lora:" in value and node.kind != "CLIPTextEncode":
             yield from (Lora(text[1], as_float(float(text[2])) if text[2] else None) for text in _IN_TEXT.finditer(value))
+
+
+def _listed(value: Mapping[str, object]) -> Iterator[Lora]:
+    """A list of them: the frontend wraps lists that are no links as `{"__value__": [ … ]}`."""
+    entries = value.get("__value__")
+    for entry in entries if isinstance(entries, list) else ():
+        if isinstance(entry, dict):
+            yield from _entry(entry, "name")
 
 
 def _entry(value: Mapping[str, object], key: str) -> Iterator[Lora]:

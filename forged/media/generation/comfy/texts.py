@@ -68,6 +68,7 @@ def given(graph: Graph, strings: Strings, sampler: Node, is_positive: bool) -> G
         else:
             found.encoders.append(node)
             _keep(found, texts)
+    found.is_whole &= not left
     return found
 
 
