@@ -17,10 +17,74 @@ from tests.media.generation.comfy.making import read as read_known
 
 IDS = st.sampled_from(["1", "2", "3", "4", "5", "6", "7", "1:2"])
 KINDS = st.sampled_from(
-    ["KSampler", "SamplerCustomAdvanced", "easykSampler", "SaveImage", "VHS_VideoCombine", "Reroute", "ImpactSwitch", "CLIPTextEncode", "ConditioningZeroOut", "LoraLoader", "UNETLoader", "EmptyLatentImage", "StringConcatenate", "ShowText|pysssss", "VAEDecode", "Other"]
+    [
+        "KSampler",
+        "SamplerCustomAdvanced",
+        "easykSampler",
+        "SaveImage",
+        "VHS_VideoCombine",
+        "Reroute",
+        "ImpactSwitch",
+        "CLIPTextEncode",
+        "ConditioningZeroOut",
+        "LoraLoader",
+        "UNETLoader",
+        "EmptyLatentImage",
+        "StringConcatenate",
+        "ShowText|pysssss",
+        "VAEDecode",
+        "Other",
+    ]
 )
 NAMES = st.sampled_from(
-    ["seed", "noise_seed", "steps", "cfg", "sampler_name", "sampler", "scheduler", "denoise", "model", "positive", "negative", "text", "latent_image", "samples", "images", "pipe", "guider", "sigmas", "noise", "conditioning", "text_a", "text_b", "delimiter", "clip", "width", "height", "resolution", "ckpt_name", "lora_name", "lora_name_1", "strength_model", "lora_stack", "select", "input1", "vae", "on_true", "on_false", "switch", "value", "populated_text", "action", "tidy_tags", "stop_at_clip_layer", "lora", "t5xxl", "prompt"]
+    [
+        "seed",
+        "noise_seed",
+        "steps",
+        "cfg",
+        "sampler_name",
+        "sampler",
+        "scheduler",
+        "denoise",
+        "model",
+        "positive",
+        "negative",
+        "text",
+        "latent_image",
+        "samples",
+        "images",
+        "pipe",
+        "guider",
+        "sigmas",
+        "noise",
+        "conditioning",
+        "text_a",
+        "text_b",
+        "delimiter",
+        "clip",
+        "width",
+        "height",
+        "resolution",
+        "ckpt_name",
+        "lora_name",
+        "lora_name_1",
+        "strength_model",
+        "lora_stack",
+        "select",
+        "input1",
+        "vae",
+        "on_true",
+        "on_false",
+        "switch",
+        "value",
+        "populated_text",
+        "action",
+        "tidy_tags",
+        "stop_at_clip_layer",
+        "lora",
+        "t5xxl",
+        "prompt",
+    ]
 )
 LINKS = st.lists(IDS | st.integers(0, 9), min_size=1, max_size=1).map(lambda ids: [ids[0], 0])
 SCALARS = (
@@ -37,13 +101,13 @@ NODES = st.fixed_dictionaries({"class_type": KINDS, "inputs": st.dictionaries(NA
 GRAPHS = st.dictionaries(IDS, NODES | SCALARS, max_size=8)
 
 
-def scalars(value: object) -> set[object]:
+def scalars(value: object) -> list[object]:
     """All texts and numbers in a graph."""
     if isinstance(value, dict):
-        return {entry for inner in value.values() for entry in scalars(inner)}
+        return [entry for inner in value.values() for entry in scalars(inner)]
     if isinstance(value, list):
-        return {entry for inner in value for entry in scalars(inner)}
-    return {value}
+        return [entry for inner in value for entry in scalars(inner)]
+    return [value]
 
 
 @given(GRAPHS)
