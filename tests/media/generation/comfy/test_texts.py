@@ -153,3 +153,21 @@ def test_clip_skip_is_counted_as_elsewhere() -> None:
     skipping = node("CLIPSetLastLayer", stop_at_clip_layer=-2, clip=link("model", 1))
     assert read_plain(positive=node("CLIPTextEncode", text="a cat", clip=link("skip")), skip=skipping).clip_skip == 2
     assert read_plain().clip_skip is None
+
+
+def test_conditioning_that_says_nothing_of_its_text_makes_the_prompt_unknown() -> None:
+    combined = node("ConditioningCombine", conditioning_1=link("one"), conditioning_2=link("glorp"))
+    generation = read_plain(
+        positive=combined, one=node("CLIPTextEncode", text="morning"), glorp=node("Glorp", image=link("latent"))
+    )
+    assert (generation.prompt, generation.prompts) == (None, ("morning",))
+
+
+def test_an_encoder_that_makes_another_text_of_its_own_is_unknown() -> None:
+    assert read_plain(positive=node("LLMEncode", text="write a prompt")).prompt is None
+
+
+def test_beyond_a_chain_that_is_too_long_nothing_is_known() -> None:
+    chain = {f"c{i}": node("Combine", conditioning_1=link("one"), conditioning_2=link(f"c{i + 1}")) for i in range(600)}
+    generation = read_plain(positive=chain.pop("c0"), one=node("CLIPTextEncode", text="morning"), **chain)
+    assert (generation.prompt, generation.prompts) == (None, ("morning",))
