@@ -146,9 +146,57 @@ class ToExamine(Struct, frozen=True):
     """How often looking into it has been begun before and did not end: a file that takes the whole program along is given up."""
 
 
+class Owed(enum.Enum):
+    """What has yet to be done for a file that was looked into; remembered, so that a restart does not forget it."""
+
+    SIDECAR = "sidecar"
+    """exiftool was not there, or would not take it."""
+    LINK = "link"
+    """It may share its bytes with an equal one at home."""
+
+
 class Examined(Struct, frozen=True):
     """What was found out about one of them."""
 
     file: ToExamine
     info: MediaInfo
     at_ns: int
+    owes: frozenset[Owed] = frozenset()
+
+
+class Known(Struct, frozen=True):
+    """What is remembered of a file at home that was looked into."""
+
+    manifest: ManifestName
+    path: SourcePath
+    home: HomePath
+    sha256: bytes
+    examined_at_ns: int
+    owes: frozenset[Owed]
+    info: MediaInfo
+
+
+class Copy(Struct, frozen=True):
+    """A file at home by its content. Two of them with one home, of manifests that share a destination, are the same file."""
+
+    manifest: ManifestName
+    path: SourcePath
+    home: HomePath
+    sha256: bytes
+    size_bytes: int
+    landed_at_ns: int
+
+
+class Equals(Struct, frozen=True):
+    """How many files at home have one content, of this size each."""
+
+    sha256: bytes
+    size_bytes: int
+    files: int
+
+
+class Alike(Struct, frozen=True):
+    """A picture that looks like another: in so many of 64 bits they differ."""
+
+    copy: Copy
+    bits: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,7 +12,8 @@ from forged.model.events import Event, EventId, NewEvent
 from forged.model.files import Outline, Stat
 from forged.model.jobs import Job, JobId
 from forged.model.manifest import AtSource, Hold, ManifestName, ManifestRow, Pause, PinKeeper
-from forged.model.paths import SourcePath
+from forged.model.media import Alike, Copy, Equals, Examined, Known, Owed, ToExamine
+from forged.model.paths import HomePath, SourcePath
 
 JOBS_KEPT = 1_000
 """DESIGN section 6, `sync.list`."""
@@ -38,8 +39,16 @@ class Rows(Protocol):
     async def current(self, name: ManifestName, paths: Sequence[SourcePath]) -> Sequence[ManifestRow | None]:
         """The current rows of these paths, in the order asked."""
 
-    async def record(self, name: ManifestName, rows: Sequence[ManifestRow], events: Sequence[NewEvent] = ()) -> None:
+    async def record(
+        self,
+        name: ManifestName,
+        rows: Sequence[ManifestRow],
+        events: Sequence[NewEvent] = (),
+        to_examine: Collection[SourcePath] = frozenset(),
+    ) -> None:
         """Remembers landed versions and puts events into the outbox, all in one transaction, durable on return.
+
+        Those of them that are `to_examine` wait from then on in the queue of `Media`: no crash comes in between.
 
         A row becomes its path's current version; a former one becomes history, or is forgotten where the new one has its home.
         The row that is current already changes nothing (its events are put all the same). Of several rows of one path the last is
@@ -53,10 +62,16 @@ class Rows(Protocol):
         """Current rows of `paths` are now so at the source. Unknown paths are ignored."""
 
     async def entomb(self, name: ManifestName, paths: Sequence[SourcePath], at_ns: int) -> None:
-        """The owner deleted these at home. An older tombstone keeps its time; unknown paths are ignored."""
+        """The owner deleted these at home. An older tombstone keeps its time; unknown paths are ignored.
+
+        Nothing waits to be looked into there any more, and what was found in them is forgotten.
+        """
 
     async def forget(self, name: ManifestName, paths: Sequence[SourcePath] | None = None) -> int:
-        """Forgets all versions of these paths (None = the whole manifest); answers how many paths it knew of them."""
+        """Forgets all versions of these paths (None = the whole manifest); answers how many paths it knew of them.
+
+        With them goes what was found in them, and what was to be looked into.
+        """
 
     async def count(self, name: ManifestName) -> tuple[int, int]:
         """(current rows, their bytes)."""
@@ -87,6 +102,80 @@ class Manifest(Rows, Protocol):
         Kept in memory, as long as the store is open, for one asker a manifest: what lies before `since` is forgotten, and
         everything is when it becomes too much; to marks from before that the answer is None. A body whose rows another process
         writes, too, has to answer None every time.
+        """
+
+
+class Media(Protocol):
+    """What was found in the files at home, and which of them wait to be looked into.
+
+    Only a path waits, and what is looked into is its current version: a newer one takes the place of an older by itself. The queue
+    of each manifest is in the order of landing, and within one landing of path.
+    """
+
+    async def queue(self, name: ManifestName, paths: Sequence[SourcePath], at_ns: int) -> int:
+        """These wait (again) from now on, as if they had never been tried; answers how many. In one transaction.
+
+        Unknown paths are ignored, and those that the owner has deleted.
+        """
+
+    async def waiting(self, name: ManifestName, limit: int) -> Sequence[ToExamine]:
+        """The first of those that wait."""
+
+    async def count_waiting(self) -> Mapping[ManifestName, int]:
+        """How many wait, of each manifest that has any."""
+
+    async def begun(self, files: Sequence[ToExamine]) -> None:
+        """These are tried once more; durable on return, so before they are opened."""
+
+    async def put_back(self, files: Sequence[ToExamine]) -> None:
+        """It was not their fault that the try led to nothing: they have as many as they came with."""
+
+    async def drop(self, files: Sequence[ToExamine]) -> None:
+        """They wait no more, and nothing was found out. Where another content has come meanwhile, that waits on."""
+
+    async def finish(self, examined: Sequence[Examined], events: Sequence[NewEvent] = ()) -> None:
+        """They wait no more (see `drop`), what was found is remembered, and the events are in the outbox: in one transaction.
+
+        It takes the place of what was found before in the same place at home. Nothing is remembered of versions that were forgotten
+        meanwhile.
+        """
+
+    async def info(self, name: ManifestName, path: SourcePath) -> Known | None:
+        """What was found in the current version of a path; None also where an older one was looked into, and not yet this."""
+
+    async def of_home(self, name: ManifestName, home: HomePath, limit: int = 10) -> Sequence[Known]:
+        """What was found in this file at home, once for each path that it is the home of, the last landed first."""
+
+    async def owing(self, name: ManifestName, what: Owed, after: Known | None, limit: int) -> Sequence[Known]:
+        """Files for which this is still to be done, in the order of their homes; `after` continues a page."""
+
+    async def paid(self, known: Sequence[Known], what: Owed) -> None:
+        """This was done for them, or can never be. Nothing happens where another content was looked into meanwhile."""
+
+
+class Copies(Protocol):
+    """Which of the files that were looked into are equal, or look alike, over all manifests.
+
+    What a file was when it was looked into is no proof of what it is now: before anything is done to it, it has to be compared.
+    """
+
+    async def equals(self, after: bytes | None, limit: int) -> Sequence[Equals]:
+        """Contents that are at home more than once, ascending by sha256; `after` continues a page."""
+
+    async def copies(self, sha256: bytes, after: Copy | None, limit: int) -> Sequence[Copy]:
+        """All files with this content: by manifest, and within one the first landed first; `after` continues a page."""
+
+    async def firsts(self, sha256: bytes, names: Sequence[ManifestName]) -> Sequence[Copy]:
+        """The first landed with this content (then by home) of each of these manifests, where it has any. However many there are,
+        it takes one look into an index for each manifest."""
+
+    async def same_pixels(self, pixels_sha256: bytes, limit: int) -> Sequence[Copy]:
+        """Pictures with these pixels, whatever else is in their files."""
+
+    async def alike(self, dhash: bytes, limit: int) -> Sequence[Alike]:
+        """Pictures whose dhash (8 bytes) differs in 6 bits at most, the nearest first.
+
+        All of them among a million as pictures are; where thousands of them share a quarter of it to the bit, perhaps not all.
         """
 
 
@@ -196,6 +285,12 @@ class Store(Protocol):
 
     @property
     def manifest(self) -> Manifest: ...
+
+    @property
+    def media(self) -> Media: ...
+
+    @property
+    def copies(self) -> Copies: ...
 
     @property
     def jobs(self) -> Jobs: ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -61,9 +61,15 @@ class Journaled:
         finally:
             self._pages[name].add(paths)
 
-    async def record(self, name: ManifestName, rows: Sequence[ManifestRow], events: Sequence[NewEvent] = ()) -> None:
+    async def record(
+        self,
+        name: ManifestName,
+        rows: Sequence[ManifestRow],
+        events: Sequence[NewEvent] = (),
+        to_examine: Collection[SourcePath] = frozenset(),
+    ) -> None:
         with self._writing(name, [row.path for row in rows]):
-            await self._rows.record(name, rows, events)
+            await self._rows.record(name, rows, events, to_examine)
 
     async def restat(self, name: ManifestName, seen: Sequence[tuple[SourcePath, Stat]]) -> None:
         with self._writing(name, [path for path, _ in seen]):

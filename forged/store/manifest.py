@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,7 +14,9 @@ from forged.model.files import Outline, Stat
 from forged.model.manifest import AtSource, ManifestName, ManifestRow
 from forged.model.paths import SourcePath
 from forged.store.border import Border
+from forged.store.media import FORGET_ALL_INFO, FORGET_DELETED, FORGET_INFO, FORGET_REPLACED_INFO
 from forged.store.outbox import append
+from forged.store.queue import TAKE_ALL_OUT, TAKE_OUT, queue_landed
 from forged.store.rows import Values, by_name, current_row, key_values, outlines_of, row_of, stat_values
 from forged.store.schema import versions
 
@@ -147,7 +149,13 @@ class SqlManifest:
                 found.update((plain[0], row_of(name, plain)) for plain in rows)
         return [found.get(path) for path in paths]
 
-    async def record(self, name: ManifestName, rows: Sequence[ManifestRow], events: Sequence[NewEvent] = ()) -> None:
+    async def record(
+        self,
+        name: ManifestName,
+        rows: Sequence[ManifestRow],
+        events: Sequence[NewEvent] = (),
+        to_examine: Collection[SourcePath] = frozenset(),
+    ) -> None:
         async with self._border.writing() as connection:
             for step in _steps(rows):
                 plain = [current_row(name, row) for row in step]
@@ -156,6 +164,9 @@ class SqlManifest:
                     await _FORGET_REPLACED.run(connection, named)
                     await _SUPERSEDE_OTHER.run(connection, named)
                     await _INSERT_MISSING.run(connection, plain)
+                    await FORGET_REPLACED_INFO.run(connection, named)
+                if to_examine:
+                    await queue_landed(connection, name, step, to_examine)
             await append(connection, events)
 
     async def restat(self, name: ManifestName, seen: Sequence[tuple[SourcePath, Stat]]) -> None:
@@ -166,13 +177,17 @@ class SqlManifest:
         await self._change(_MARK, [key_values(name, path) | {"b_at_source": at_source.value} for path in paths])
 
     async def entomb(self, name: ManifestName, paths: Sequence[SourcePath], at_ns: int) -> None:
-        await self._change(_ENTOMB, [key_values(name, path) | {"b_tombstone_at_ns": at_ns} for path in paths])
+        entombed: list[Values] = [key_values(name, path) | {"b_tombstone_at_ns": at_ns} for path in paths]
+        await self._change(_ENTOMB, entombed, then=(TAKE_OUT, FORGET_DELETED))
 
     async def forget(self, name: ManifestName, paths: Sequence[SourcePath] | None = None) -> int:
         # Each path has exactly one current version, so counting those counts paths.
         if paths is None:
-            return await self._change(_FORGET_ALL_CURRENT, [{"b_manifest": name}], then=_FORGET_ALL_OLDER)
-        return await self._change(_FORGET_CURRENT, [key_values(name, path) for path in paths], then=_FORGET_OLDER)
+            then = (TAKE_ALL_OUT, FORGET_ALL_INFO, _FORGET_ALL_OLDER)
+            return await self._change(_FORGET_ALL_CURRENT, [{"b_manifest": name}], then=then)
+        # What was found in them goes by their homes, so it goes before them.
+        meant = [key_values(name, path) for path in paths]
+        return await self._change(_FORGET_CURRENT, meant, before=(FORGET_INFO, TAKE_OUT), then=(_FORGET_OLDER,))
 
     async def count(self, name: ManifestName) -> tuple[int, int]:
         async with self._border.reading() as connection:
@@ -196,15 +211,19 @@ class SqlManifest:
             found = await _WITH_CONTENT.fetch(connection, key_values(name, path) | {"b_sha256": sha256})
             return row_of(name, found[0]) if found else None
 
-    async def _change(self, statement: Bulk, values: Sequence[Values], then: Bulk | None = None) -> int:
-        """Runs a statement for many rows in one transaction, and `then` for the same ones; answers how many the first touched."""
+    async def _change(
+        self, statement: Bulk, values: Sequence[Values], *, before: Sequence[Bulk] = (), then: Sequence[Bulk] = ()
+    ) -> int:
+        """Runs a statement for many rows in one transaction, and others around it for the same ones; how many it touched itself."""
         touched = 0
         async with self._border.writing() as connection:
             for start in range(0, len(values), STEP_ROWS):
                 step = values[start : start + STEP_ROWS]
+                for one in before:
+                    await one.run(connection, step)
                 touched += await statement.run(connection, step)
-                if then is not None:
-                    await then.run(connection, step)
+                for one in then:
+                    await one.run(connection, step)
         return touched
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from itertools import count
 
 from msgspec.structs import replace
@@ -18,6 +18,7 @@ from forged.model.manifest import AtSource, Hold, HostKeyPin, ManifestName, Mani
 from forged.model.paths import SourcePath
 from forged.store.base import JOBS_KEPT
 from forged.store.journal import Journaled
+from forged.store.memory_media import MemoryCopies, MemoryMedia
 
 
 class _Open:
@@ -73,6 +74,7 @@ class MemoryRows:
         self._open = open
         self._outbox = outbox
         self._versions: dict[ManifestName, dict[SourcePath, list[ManifestRow]]] = {}
+        self.media = MemoryMedia(open.check, self._of, outbox.append)
         self._paths: dict[ManifestName, list[SourcePath]] = {}
 
     async def between(
@@ -95,7 +97,13 @@ class MemoryRows:
         versions = self._versions.get(name, {})
         return [versions[path][-1] if path in versions else None for path in paths]
 
-    async def record(self, name: ManifestName, rows: Sequence[ManifestRow], events: Sequence[NewEvent] = ()) -> None:
+    async def record(
+        self,
+        name: ManifestName,
+        rows: Sequence[ManifestRow],
+        events: Sequence[NewEvent] = (),
+        to_examine: Collection[SourcePath] = frozenset(),
+    ) -> None:
         self._open.check()
         versions, paths = self._versions.setdefault(name, {}), self._paths.setdefault(name, [])
         for row in rows:
@@ -104,6 +112,7 @@ class MemoryRows:
                 insort(paths, row.path)
             elif versions[row.path][-1] != row:
                 versions[row.path] = [version for version in versions[row.path] if version.home != row.home] + [row]
+            self.media.landed(name, row, row.path in to_examine)
         self._outbox.append(events)
 
     async def restat(self, name: ManifestName, seen: Sequence[tuple[SourcePath, Stat]]) -> None:
@@ -116,6 +125,7 @@ class MemoryRows:
 
     async def entomb(self, name: ManifestName, paths: Sequence[SourcePath], at_ns: int) -> None:
         for versions in self._known(name, paths):
+            self.media.forget(name, versions[-1].path, versions[-1].home)
             if versions[-1].tombstone_at_ns is None:
                 versions[-1] = replace(versions[-1], tombstone_at_ns=at_ns)
 
@@ -124,6 +134,7 @@ class MemoryRows:
         versions = self._versions.get(name, {})
         gone = set(versions if paths is None else paths) & set(versions)
         for path in gone:
+            self.media.forget(name, path)
             del versions[path]
         self._paths[name] = [path for path in self._paths.get(name, []) if path not in gone]
         return len(gone)
@@ -142,6 +153,10 @@ class MemoryRows:
         for versions in self._known(name, [path]):
             return next((row for row in reversed(versions) if row.sha256 == sha256), None)
         return None
+
+    def _of(self, name: ManifestName, path: SourcePath) -> Sequence[ManifestRow]:
+        """All versions of a path, the current one last."""
+        return self._versions.get(name, {}).get(path, ())
 
     def _known(self, name: ManifestName, paths: Sequence[SourcePath]) -> list[list[ManifestRow]]:
         self._open.check()
@@ -309,7 +324,8 @@ class MemoryStore:
     def __init__(self) -> None:
         self._open = _Open()
         self.outbox = MemoryOutbox(self._open)
-        self.manifest = Journaled(MemoryRows(self._open, self.outbox))
+        rows = MemoryRows(self._open, self.outbox)
+        self.manifest, self.media, self.copies = Journaled(rows), rows.media, MemoryCopies(rows.media)
         self.jobs = MemoryJobs(self._open)
         self.flags = MemoryFlags(self._open)
         self.limits = MemoryLimits(self._open)

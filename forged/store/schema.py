@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-HEAD = "0005"
+HEAD = "0006"
 """The revision that this module describes: the newest one in migrations/versions."""
 
 metadata = sa.MetaData()
@@ -173,6 +173,52 @@ alarms = sa.Table(
     sa.Column("kind", sa.Text, primary_key=True),
     sa.Column("subject", sa.Text, primary_key=True),
     sa.Column("since_ns", sa.BigInteger, nullable=False),
+)
+
+media_queue = sa.Table(
+    "media_queue",
+    metadata,
+    # What is to be looked into is the current version of the path, so that a newer one takes the place of an older by itself.
+    sa.Column("manifest", sa.Text, primary_key=True),
+    sa.Column("path", sa.LargeBinary, primary_key=True),
+    sa.Column("since_ns", sa.BigInteger, nullable=False),
+    sa.Column("tries", sa.BigInteger, nullable=False),
+    sa.Index("media_queue_by_time", "manifest", "since_ns", "path"),
+    sqlite_with_rowid=False,
+)
+
+media = sa.Table(
+    "media",
+    metadata,
+    sa.Column("id", _serial, primary_key=True),
+    sa.Column("manifest", sa.Text, nullable=False),
+    sa.Column("path", sa.LargeBinary, nullable=False),
+    sa.Column("home", sa.LargeBinary, nullable=False),
+    sa.Column("sha256", sa.LargeBinary(32), nullable=False),
+    sa.Column("size_bytes", sa.BigInteger, nullable=False),
+    sa.Column("landed_at_ns", sa.BigInteger, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("format", sa.Text, nullable=False),
+    sa.Column("dhash", sa.LargeBinary(8)),
+    sa.Column("pixels_sha256", sa.LargeBinary(32)),
+    sa.Column("owes", sa.BigInteger, nullable=False),  # bits, see media.py
+    sa.Column("examined_at_ns", sa.BigInteger, nullable=False),
+    # All of the MediaInfo, as JSON in zlib's format, whose checksum tells a wrong bit. Last, so that nobody else reads over it.
+    sa.Column("info", sa.LargeBinary, nullable=False),
+    sa.Index("media_by_home", "manifest", "home", "path", unique=True),
+    sa.Index("media_by_content", "sha256", "manifest", "landed_at_ns", "home"),
+    sa.Index("media_by_pixels", "pixels_sha256"),
+    sa.Index("media_owing", "manifest", "home", "path", sqlite_where=sa.text("owes != 0"), postgresql_where=sa.text("owes != 0")),
+)
+
+likeness = sa.Table(
+    "likeness",
+    metadata,
+    # Each quarter of a dhash, with its number before it: see copies.py.
+    sa.Column("media", _serial, sa.ForeignKey("media.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    sa.Column("quarter", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Index("likeness_by_quarter", "quarter", "media"),
+    sqlite_with_rowid=False,
 )
 
 identity = sa.Table(

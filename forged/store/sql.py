@@ -8,10 +8,12 @@ import sqlalchemy as sa
 
 from forged.store.border import Border
 from forged.store.boxes import SqlAlarms, SqlBoxes
+from forged.store.copies import SqlCopies
 from forged.store.flags import SqlDestinations, SqlFlags, SqlLimits, SqlPins
 from forged.store.jobs import SqlJobs
 from forged.store.journal import Journaled
 from forged.store.manifest import SqlManifest
+from forged.store.media import SqlMedia
 from forged.store.outbox import SqlOutbox
 from forged.store.schema import identity
 
@@ -22,6 +24,8 @@ class SqlStore:
     def __init__(self, border: Border) -> None:
         self._border = border
         self.manifest = Journaled(SqlManifest(border))
+        self.media = SqlMedia(border)
+        self.copies = SqlCopies(border)
         self.jobs = SqlJobs(border)
         self.outbox = SqlOutbox(border)
         self.flags = SqlFlags(border)

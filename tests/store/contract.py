@@ -14,10 +14,11 @@ from forged.model.events import EventId
 from forged.model.files import Entry, Stat
 from forged.model.jobs import JobId, JobResult, JobStatus
 from forged.model.manifest import AtSource, Hold, HostKeyPin, ManifestRow, Pause
-from forged.model.paths import SourcePath, source_path
+from forged.model.paths import SourcePath, home_path, source_path
 from forged.model.target import SourceAddress, SourceKind
 from forged.store.base import JOBS_KEPT, Store
 from forged.store.journal import MOST_PATHS
+from tests.store.contract_media import CopiesContract, MediaContract
 from tests.store.samples import COMFY, FORGE, event, job, row
 
 A, B, C = source_path(b"a.png"), source_path(b"b.png"), source_path(b"c.png")
@@ -482,6 +483,9 @@ class ClosingContract:
         for call in (
             store.manifest.count(FORGE),
             store.manifest.record(FORGE, [row(b"a.png")]),
+            store.media.waiting(FORGE, 1),
+            store.media.of_home(FORGE, home_path(b"a.png")),
+            store.copies.equals(None, 1),
             store.jobs.recent(),
             store.outbox.after("catalog", 1),
             store.flags.pause(FORGE),
@@ -497,5 +501,15 @@ class ClosingContract:
                 await call
 
 
-class StoreContract(ManifestContract, JournalContract, OutboxContract, JobsContract, NamesContract, BoxesContract, ClosingContract):
+class StoreContract(
+    ManifestContract,
+    MediaContract,
+    CopiesContract,
+    JournalContract,
+    OutboxContract,
+    JobsContract,
+    NamesContract,
+    BoxesContract,
+    ClosingContract,
+):
     """The whole suite. Inherit it beside a fixture `store` that opens an empty one."""

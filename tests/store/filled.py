@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from forged.model.alarms import Alarm, AlarmKind
 from forged.model.boxes import Box, BoxId, BoxState, KnownBox
 from forged.model.manifest import AtSource, Hold, HostKeyPin, ManifestRow, Pause
+from forged.model.media import Examined, Likeness, MediaInfo, MediaKind, Owed, RawBlock
 from forged.model.target import SourceAddress, SourceKind
 from forged.store.sql import SqlStore
 from forged.store.sqlite import open_store
@@ -19,6 +20,9 @@ HELD = Hold("state_rebuilt", "look at it", NOON_NS)
 
 
 ROWS = [row(b"%06d.png" % n, b"content %d" % n) for n in range(40)]
+INFO = MediaInfo(
+    MediaKind.IMAGE, "png", raw=(RawBlock("png/tEXt/parameters", "a cat"),), likeness=Likeness(b"8 bytes.", b"pixel" * 6 + b"!!")
+)
 EXACT = replace(row(b"exact.png"), stat=replace(row(b"x").stat, inode=2**64 - 1))
 
 
@@ -28,6 +32,9 @@ async def filled(file: Path) -> list[ManifestRow]:
     await store.manifest.record(FORGE, [*ROWS, replace(ROWS[1], incomplete=True), EXACT], [event()])
     await store.manifest.mark(FORGE, [ROWS[2].path], AtSource.REMOVED)
     await store.manifest.entomb(FORGE, [ROWS[3].path], 5)
+    await store.media.queue(FORGE, [one.path for one in ROWS[4:9]], 3)
+    (first, *_) = await store.media.waiting(FORGE, 1)
+    await store.media.finish([Examined(first, INFO, 9, frozenset(Owed))])
     await store.flags.set_hold(FORGE, HELD)
     await store.flags.set_pause(COMFY, Pause(7))
     await store.pins.pin(FORGE, HostKeyPin("ssh-ed25519 AAAA", "SHA256:abc", 7))

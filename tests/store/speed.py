@@ -43,6 +43,12 @@ async def record(store: Store, rows: list[ManifestRow]) -> None:
         await store.manifest.record(FORGE, rows[start : start + BATCH])
 
 
+async def record_to_examine(store: Store, rows: list[ManifestRow]) -> None:
+    for start in range(0, ROWS, BATCH):
+        step = rows[start : start + BATCH]
+        await store.manifest.record(FORGE, step, to_examine={one.path for one in step})
+
+
 async def read(store: Store) -> None:
     after = None
     while page := await store.manifest.between(FORGE, after, None, PAGE):
@@ -66,6 +72,9 @@ async def main() -> None:
             await measured("the same again", ROWS, record(store, rows))
             await measured("between", ROWS, read(store))
             await measured("one row a transaction", 500, one_by_one(store, rows[:500]))
+            await store.close()
+            store = await open_store(Path(folder) / f"{name}, to be examined.db")
+            await measured("record, to be examined", ROWS, record_to_examine(store, rows))
             await store.close()
 
 

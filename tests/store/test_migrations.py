@@ -17,6 +17,7 @@ from sqlalchemy.pool import NullPool
 from forged.model.alarms import Alarm, AlarmKind
 from forged.model.files import Stat
 from forged.model.manifest import AtSource, Hold, ManifestName, Pause
+from forged.model.media import Owed, RawBlock
 from forged.model.paths import source_path
 from forged.store import migrations, schema
 from forged.store.sqlite import open_store
@@ -73,6 +74,7 @@ async def test_an_old_database_opens_with_all_it_remembers(dump: Path, tmp_path:
     pin, jobs, identity = await store.pins.pinned(forge), await store.jobs.recent(), await store.identity()
     limits = await store.limits.kept()
     trouble_ns = await store.flags.trouble(forge)
+    waits, info = await store.media.waiting(forge, 9), await store.media.info(forge, source_path(b"a.png"))
     boxes, alarms = await store.boxes.known("vast"), await store.alarms.raised()
     await store.close()
     assert (a.path, a.stat, a.at_source) == (b"a.png", Stat(3, 10**18, 2**64 - 1, None), AtSource.REMOVED)
@@ -84,6 +86,9 @@ async def test_an_old_database_opens_with_all_it_remembers(dump: Path, tmp_path:
     assert limits == ({"forge": "5MB/s", None: "08:00,5MB/s 23:00,off"} if dump.stem >= "0002" else {})
     assert [(one.box.id, one.left_files) for one in boxes] == ([("7", 3)] if dump.stem >= "0004" else [])
     assert trouble_ns == (9 if dump.stem >= "0005" else None)
+    assert [(one.waits_since_ns, one.tries) for one in waits] == ([(13, 1)] if dump.stem >= "0006" else [])
+    told = info and (info.info.raw, info.owes, info.examined_at_ns)
+    assert told == (((RawBlock("png/tEXt/parameters", "a cat"),), {Owed.SIDECAR}, 12) if dump.stem >= "0006" else None)
     assert list(alarms) == ([Alarm(AlarmKind.LOST, "vast@7", 8)] if dump.stem >= "0004" else [])
 
 
