@@ -51,6 +51,44 @@ class HomeLook(Struct, frozen=True, gc=False):
     mtime_ns: int
 
 
+class HomeFile(Struct, frozen=True, gc=False):
+    """A regular file at home, open for reading; who asked closes it. It stays the same file, whatever happens to its name."""
+
+    fd: int
+    look: HomeLook
+
+
+class Refused(Struct, frozen=True):
+    """It cannot be done with this one file, and why; the next may do well."""
+
+    why: str
+
+
+class SidecarPut(enum.Enum):
+    """How putting a sidecar ended."""
+
+    DONE = "done"
+    CHANGED = "changed"  # what lies there is not what was read: read it again, and merge
+    GONE = "gone"  # there is no such file that it could be beside of
+
+
+class LinkMode(enum.Enum):
+    """How equal files share their bytes."""
+
+    REFLINK = "reflink"
+    HARDLINK = "hardlink"
+
+
+class Linked(enum.Enum):
+    """How sharing ended."""
+
+    DONE = "done"
+    ALREADY = "already"  # one file under two names, or nothing to share
+    DIFFERS = "differs"  # they are not equal, or not any more
+    GONE = "gone"  # one of them is not there
+    CANNOT = "cannot"  # the file system cannot do it, or not between these two
+
+
 class Closed(enum.Enum):
     """The owner has closed a folder to us (permissions): a file in it may be there or not, so nothing is concluded from it."""
 
@@ -126,6 +164,37 @@ class Destination(Protocol):
 
     async def confirm(self, batch: Sequence[HomePath]) -> None:
         """Makes files that were found at home (adopted ones) durable too: fsync of the files and their folders."""
+
+    async def open(self, home: HomePath) -> HomeFile | Closed | None:
+        """Opens a file for reading; None and Closed as `look` says."""
+
+    async def sidecar(self, home: HomePath) -> bytes | Refused | None:
+        """What is in the sidecar of a file, `<name>.xmp` beside it; None where there is none.
+
+        Refused: it has more than 8 MB, is no regular file, is closed to us, or its name would be too long.
+        """
+
+    async def put_sidecar(self, home: HomePath, content: bytes, expects: bytes | None) -> SidecarPut | Refused:
+        """Writes the sidecar of a file; durable on return.
+
+        `expects` is the sha256 of what was read there (None: there was none): only that is replaced, in one step, and an edit that
+        comes in between is never lost. (Where a file system cannot exchange two names, that is so but for the moment between a look
+        and a rename.) Never replaces what is no regular file.
+        """
+
+    async def put_thumbnail(self, sha256: bytes, content: bytes) -> None:
+        """Keeps the thumbnail of a content, in the place of one before: `.forged/thumbs/<aa>/<bb>/<sha256>_512.webp`."""
+
+    async def thumbnail(self, sha256: bytes) -> bytes | None:
+        """The thumbnail of a content; None where there is none."""
+
+    async def link(self, first: HomePath, second: HomePath, sha256: bytes, mode: LinkMode) -> Linked:
+        """Lets the second file share the bytes of the first, if both have this content in this very moment.
+
+        With HARDLINK the second name then is one of the first file: it has that one's mtime, mode and owner, and an edit in place
+        of one is one of both. (What a program writes through a descriptor that it had open from before goes with the file that was
+        there.) With REFLINK both stay files of their own.
+        """
 
     async def aclose(self) -> None:
         """Ends it: waits for what is under way, closes what is open. Nothing may be asked of it afterwards."""

@@ -9,11 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Concatenate, ParamSpec, TypeVar
 
+from forged.destination.base import LinkMode
 from forged.destination.fresh import Fresh
 from forged.destination.landing import Landings
-from forged.destination.plain import Fate, Pour, Seen, Whole, Wish, Written
+from forged.destination.linking import Links
+from forged.destination.plain import Fate, Opened, Pour, Seen, Told, Whole, Wish, Written
 from forged.destination.root import Root
+from forged.destination.sidecars import Sidecars
 from forged.destination.staging import Inspect, Staging
+from forged.destination.swaps import Swaps
+from forged.kit.durable import NoReplace
 from forged.model.errors import DestinationError
 from forged.model.paths import HomePath
 from forged.model.target import HomePolicy
@@ -28,9 +33,10 @@ class Desk:
     def __init__(self, home: HomePolicy, namespace: str, min_free_bytes: int, inspect: Inspect) -> None:
         """`namespace` tells the staging areas of targets apart; `inspect` answers whether a file's format finds its end."""
         self._root = Root(home, namespace, min_free_bytes)
-        fresh = Fresh()
-        self._staging = Staging(self._root, inspect, fresh)
+        fresh, swaps = Fresh(), Swaps()
+        self._staging = Staging(self._root, inspect, fresh, swaps)
         self._landings = Landings(self._root, fresh)
+        self._sidecars, self._links = Sidecars(self._root, swaps), Links(self._root, swaps)
         self._inspect = inspect
 
     def do(self, call: Callable[Concatenate[Desk, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -95,3 +101,26 @@ class Desk:
 
     def confirm(self, batch: Sequence[HomePath]) -> None:
         self._landings.confirm(batch)
+
+    def believe(self, id: str, level: str) -> None:
+        """As `Root.believe`."""
+        self._root.believe(id, NoReplace(level))
+
+    def open(self, home: HomePath) -> Opened:
+        """Not across the border of a process."""
+        return self._landings.open(home)
+
+    def sidecar(self, home: HomePath) -> bytes | Told | None:
+        return self._sidecars.read(home)
+
+    def put_sidecar(self, home: HomePath, content: bytes, expects: bytes | None) -> Told:
+        return self._sidecars.put(home, content, expects)
+
+    def put_thumbnail(self, sha256: bytes, content: bytes) -> None:
+        self._sidecars.put_thumbnail(sha256, content)
+
+    def thumbnail(self, sha256: bytes) -> bytes | None:
+        return self._sidecars.thumbnail(sha256)
+
+    def link(self, first: HomePath, second: HomePath, sha256: bytes, mode: str) -> Told:
+        return self._links.link(first, second, sha256, LinkMode(mode))

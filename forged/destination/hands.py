@@ -10,8 +10,9 @@ from functools import partial
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from forged.destination.desk import Desk
-from forged.destination.plain import Pour, Whole, Written
+from forged.destination.plain import Opened, Pour, Whole, Written
 from forged.model.errors import ForgedError
+from forged.model.paths import HomePath
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -47,6 +48,12 @@ class Hands(Protocol):
     ) -> asyncio.Future[Whole | bool]:
         """`Desk.clone`, in its turn. The caller may close `source` meanwhile. False also where these hands cannot."""
 
+    def found(self, id: str, level: str) -> None:
+        """What `Desk.ready` has answered, for whoever opens files."""
+
+    def opening(self, home: HomePath) -> asyncio.Future[Opened]:
+        """`Desk.open`, in our own process, whose the descriptor is."""
+
     async def aclose(self) -> None:
         """Waits for what is under way, and closes what is open."""
 
@@ -80,6 +87,12 @@ class Threads:
         answer = self.writing(Desk.clone, staging, attempt, own, size_bytes, begun, most_bytes)
         answer.add_done_callback(lambda _: os.close(own))
         return answer
+
+    def found(self, id: str, level: str) -> None:
+        """The desk itself has answered it."""
+
+    def opening(self, home: HomePath) -> asyncio.Future[Opened]:
+        return self.landing(Desk.open, home)
 
     async def aclose(self) -> None:
         await self.writing(Desk.close_all)

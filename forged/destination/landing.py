@@ -10,8 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from typing import Final
 
@@ -19,8 +18,9 @@ from forged.destination.carrying import carry_across, rename_claimed
 from forged.destination.fresh import Fresh
 from forged.destination.hashing import sha256_of
 from forged.destination.place import Place
-from forged.destination.plain import Fate, Seen, Wish
+from forged.destination.plain import Fate, Opened, Seen, Wish
 from forged.destination.pouring import part_name
+from forged.destination.regular import above, closing, look, name_of, open_regular, touch
 from forged.destination.root import Root
 from forged.destination.staging import Inspect
 from forged.destination.trouble import spares
@@ -45,7 +45,7 @@ class Landings:
             here = self._on_disk(place, wishes)
             naming = _Naming(place, folders)
             fates: dict[int, Fate] = {}
-            for number in sorted(range(len(wishes)), key=lambda number: _above(wishes[number][_HOME])):
+            for number in sorted(range(len(wishes)), key=lambda number: above(wishes[number][_HOME])):
                 fates[number] = naming.fate(wishes[number], here[number])
             folders.sync()
             return [fates[number] for number in range(len(wishes))]
@@ -75,26 +75,38 @@ class Landings:
     def look(self, homes: Sequence[HomePath]) -> list[Seen]:
         """As the contract says."""
         with self._root.enter() as place, self._root.folders(place) as folders:
-            return [_look(folders, home) for home in homes]
+            return [look(folders, home) for home in homes]
+
+    def open(self, home: HomePath) -> Opened:
+        """As the contract says."""
+        with self._root.enter() as place, self._root.folders(place) as folders:
+            try:
+                fd = open_regular(folders, home)
+            except FileNotFoundError:
+                return False
+            except PermissionError:
+                return True
+            seen = os.fstat(fd)
+            return fd, seen.st_size, seen.st_mtime_ns
 
     def hash(self, home: HomePath) -> bytes | None:
         """As the contract says."""
         with self._root.enter() as place, self._root.folders(place) as folders:
             try:
-                fd = _open_regular(folders, home)
+                fd = open_regular(folders, home)
             except (FileNotFoundError, PermissionError):
                 return None
-            with _closing(fd):
+            with closing(fd):
                 return sha256_of(fd)
 
     def inspect(self, home: HomePath, how: Inspect) -> Wholeness:
         """As the contract says."""
         with self._root.enter() as place, self._root.folders(place) as folders:
             try:
-                fd = _open_regular(folders, home)
+                fd = open_regular(folders, home)
             except (FileNotFoundError, PermissionError):
                 return Wholeness.UNKNOWN
-            with _closing(fd):
+            with closing(fd):
                 return how(fd, os.fstat(fd).st_size, b"")
 
     def confirm(self, batch: Sequence[HomePath]) -> None:
@@ -102,9 +114,9 @@ class Landings:
         with self._root.enter() as place, self._root.folders(place) as folders:
             for home in batch:
                 with contextlib.suppress(FileNotFoundError):
-                    with _closing(_open_regular(folders, home)) as fd:
+                    with closing(open_regular(folders, home)) as fd:
                         os.fsync(fd)
-                    folders.changed(_above(home))
+                    folders.changed(above(home))
             folders.sync()
 
 
@@ -130,23 +142,23 @@ class _Naming:
 
     def _try(self, wish: Wish, home: HomePath, is_here: bool) -> LandedAs | None:
         """Takes this name, or adopts what is there; None when it is other content's (or when there is nothing to land)."""
-        above, _, name = home.rpartition(b"/")
-        if is_here and self._take(wish, home, above, name):
-            self._folders.changed(above)
+        folder, _, name = home.rpartition(b"/")
+        if is_here and self._take(wish, home, folder, name):
+            self._folders.changed(folder)
             return LandedAs.NEW if home is wish[_HOME] else LandedAs.VERSION
         try:
-            fd = _open_regular(self._folders, home)
+            fd = open_regular(self._folders, home)
         except (FileNotFoundError, PermissionError):
             return None
-        with _closing(fd):
+        with closing(fd):
             how = self._compare(wish, home, fd, is_here)
         if how is not None:
-            self._folders.changed(above)
+            self._folders.changed(folder)
         return how
 
-    def _take(self, wish: Wish, home: HomePath, above: bytes, name: bytes) -> bool:
+    def _take(self, wish: Wish, home: HomePath, above_it: bytes, name: bytes) -> bool:
         staging, size_bytes, sha256, *_ = wish
-        folder, level = self._folders.open(above, make=True), self._place.level
+        folder, level = self._folders.open(above_it, make=True), self._place.level
         try:
             if level is NoReplace.PLACEHOLDER and size_bytes:
                 rename_claimed(self._place, self._folders, staging, home)
@@ -182,8 +194,8 @@ class _Naming:
     def _replace(self, wish: Wish, home: HomePath, seen: os.stat_result) -> LandedAs | None:
         """In one step, and only if nobody has touched it since it was hashed."""
         staging, _, sha256, *_ = wish
-        folder, name = self._folders.open(_above(home)), _name(home)
-        if _touch(os.stat(name, dir_fd=folder, follow_symlinks=False)) != _touch(seen):
+        folder, name = self._folders.open(above(home)), name_of(home)
+        if touch(os.stat(name, dir_fd=folder, follow_symlinks=False)) != touch(seen):
             return None
         try:
             os.rename(part_name(staging), name, src_dir_fd=self._place.staging, dst_dir_fd=folder)
@@ -218,55 +230,3 @@ def _fsync(fd: int, place: Place, staging: str) -> None:
 
 _IN_THE_WAY = "a file or a link lies where its folder belongs; move it away"
 """What ENOTDIR means to whoever can do something about it."""
-
-_NOTHING_THERE = frozenset({errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO, errno.EISDIR, errno.EINVAL, errno.EILSEQ})
-"""What a name answers that is no regular file of ours: a link, a socket, a name that this file system cannot even hold."""
-
-
-def _open_regular(folders: Folders, home: HomePath) -> int:
-    """Opens a regular file for reading; FileNotFoundError for anything else. Other OSErrors: nobody knows what is there."""
-    try:
-        fd = os.open(_name(home), READ, dir_fd=folders.open(_above(home)))
-    except OSError as e:
-        if e.errno in _NOTHING_THERE:
-            raise FileNotFoundError(errno.ENOENT, "no regular file", home) from e
-        raise
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
-        os.close(fd)
-        raise FileNotFoundError(errno.ENOENT, "no regular file", home)
-    return fd
-
-
-def _look(folders: Folders, home: HomePath) -> Seen:
-    try:
-        seen = os.stat(_name(home), dir_fd=folders.open(_above(home)), follow_symlinks=False)
-    except FileNotFoundError:
-        return False
-    except PermissionError:
-        return True
-    except OSError as e:
-        if e.errno in _NOTHING_THERE:
-            return False
-        raise
-    return (seen.st_size, seen.st_mtime_ns) if stat.S_ISREG(seen.st_mode) else False
-
-
-@contextlib.contextmanager
-def _closing(fd: int) -> Iterator[int]:
-    try:
-        yield fd
-    finally:
-        os.close(fd)
-
-
-def _touch(seen: os.stat_result) -> tuple[int, int, int, int]:
-    """What changes when somebody writes to a file, or puts another in its place."""
-    return seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns
-
-
-def _above(home: HomePath) -> bytes:
-    return home.rpartition(b"/")[0]
-
-
-def _name(home: HomePath) -> bytes:
-    return home.rpartition(b"/")[2]

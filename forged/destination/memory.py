@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import sys
 import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from forged.destination.base import Closed, HomeLook, Landing, NoReplace, Readiness
+from forged.destination.base import (
+    Closed,
+    HomeFile,
+    HomeLook,
+    Landing,
+    Linked,
+    LinkMode,
+    NoReplace,
+    Readiness,
+    Refused,
+    SidecarPut,
+)
 from forged.kit.budget import Room, Unbounded
 from forged.model.errors import DestinationError, DestinationMissing, MarkerMissing, SourceBroken
 from forged.model.files import Problem, ProblemKind
-from forged.model.paths import HomePath
+from forged.model.paths import MAX_COMPONENT_BYTES, HomePath
 from forged.model.transfer import Landed, LandedAs, Piece, Request, Staged, Wholeness
+
+MOST_SIDECAR_BYTES = 8 << 20
+"""As the contract says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +83,9 @@ class MemoryDestination:
         """Whether there is a marker already."""
         self.free_bytes = sys.maxsize
         """More than this does not fit in one file."""
+        self.thumbs: dict[bytes, bytes] = {}
+        self.links: dict[HomePath, HomePath] = {}
+        """Which file shares the bytes of which other."""
         self.closed: set[bytes] = set()
         """Folders that the owner has closed to us."""
         self.trouble: DestinationError | None = None
@@ -174,8 +192,66 @@ class MemoryDestination:
     async def confirm(self, batch: Sequence[HomePath]) -> None:
         await self.check()
 
+    async def open(self, home: HomePath) -> HomeFile | Closed | None:
+        await self.check()
+        seen = self._look(home)
+        if not isinstance(seen, HomeLook):
+            return seen
+        fd = os.memfd_create("home", os.MFD_CLOEXEC)
+        os.write(fd, self.files[home].data)
+        return HomeFile(fd, seen)
+
+    async def sidecar(self, home: HomePath) -> bytes | Refused | None:
+        await self.check()
+        if self._is_closed(home):
+            return Refused("closed")
+        file = self.files.get(_sidecar(home))
+        if file is not None and len(file.data) > MOST_SIDECAR_BYTES:
+            return Refused("too large")
+        return Refused("too long") if _is_too_long(home) else file.data if file else None
+
+    async def put_sidecar(self, home: HomePath, content: bytes, expects: bytes | None) -> SidecarPut | Refused:
+        await self.check()
+        if _is_too_long(home):
+            return Refused("too long")
+        if home not in self.files:
+            return SidecarPut.GONE
+        there = self.files.get(_sidecar(home))
+        if (hashlib.sha256(there.data).digest() if there else None) != expects:
+            return SidecarPut.CHANGED
+        self.files[_sidecar(home)] = MemoryFile(content)
+        return SidecarPut.DONE
+
+    async def put_thumbnail(self, sha256: bytes, content: bytes) -> None:
+        await self.check()
+        self.thumbs[sha256] = content
+
+    async def thumbnail(self, sha256: bytes) -> bytes | None:
+        await self.check()
+        return self.thumbs.get(sha256)
+
+    async def link(self, first: HomePath, second: HomePath, sha256: bytes, mode: LinkMode) -> Linked:
+        await self.check()
+        both = [self.files[home].data for home in (first, second) if home in self.files]
+        if len(both) < 2:
+            return Linked.GONE
+        if any(hashlib.sha256(data).digest() != sha256 for data in both):
+            return Linked.DIFFERS
+        if first == second or self.links.get(second) == first:
+            return Linked.ALREADY
+        self.links[second] = first
+        return Linked.DONE
+
     async def aclose(self) -> None:
         self._seen_id = None
+
+
+def _sidecar(home: HomePath) -> HomePath:
+    return HomePath(home + b".xmp")
+
+
+def _is_too_long(home: HomePath) -> bool:
+    return len(home.rpartition(b"/")[2]) + len(b".xmp") > MAX_COMPONENT_BYTES
 
 
 class MemorySink:

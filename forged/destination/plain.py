@@ -29,3 +29,9 @@ Fate: TypeAlias = tuple[HomePath, str] | str
 
 Seen: TypeAlias = tuple[int, int] | bool
 """A regular file at home: its size in bytes and its mtime (ns). False where there is none, True where we may not look."""
+
+Opened: TypeAlias = tuple[int, int, int] | bool
+"""A regular file at home that was opened: its descriptor, size in bytes and mtime (ns). Else as `Seen`. Never crosses a border."""
+
+Told: TypeAlias = tuple[str, str]
+"""How something ended (a word of `SidecarPut` or `Linked`, empty: it could not be done with this file), and why."""

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 from collections.abc import Collection, Iterator, Sequence
 from typing import TypeVar
 
-from forged.destination.base import Closed, HomeLook, Landing, NoReplace, Readiness
+from forged.destination.base import (
+    Closed,
+    HomeFile,
+    HomeLook,
+    Landing,
+    Linked,
+    LinkMode,
+    NoReplace,
+    Readiness,
+    Refused,
+    SidecarPut,
+)
 from forged.destination.desk import Desk
 from forged.destination.hands import Hands
-from forged.destination.plain import Fate, Seen, Wish
+from forged.destination.plain import Fate, Opened, Seen, Wish
 from forged.destination.sink import StagingSink
 from forged.kit.budget import Room
 from forged.model.files import Problem, ProblemKind
@@ -36,6 +48,7 @@ class PosixDestination:
     async def ready(self, known_id: str | None, *, may_be_new: bool = True) -> Readiness:
         await self._hands.open()
         id, free_bytes, level = await asyncio.shield(self._hands.landing(Desk.ready, known_id, may_be_new))
+        self._hands.found(id, level)
         return Readiness(id, free_bytes, NoReplace(level))
 
     def sink(self) -> StagingSink:
@@ -76,6 +89,36 @@ class PosixDestination:
         for some in _hops(batch):
             await asyncio.shield(self._hands.landing(Desk.confirm, some))
 
+    async def open(self, home: HomePath) -> HomeFile | Closed | None:
+        answer = self._hands.opening(home)
+        try:
+            opened = await asyncio.shield(answer)
+        except asyncio.CancelledError:
+            answer.add_done_callback(_close_unwanted)
+            raise
+        if isinstance(opened, bool):
+            return Closed.CLOSED if opened else None
+        fd, size_bytes, mtime_ns = opened
+        return HomeFile(fd, HomeLook(size_bytes, mtime_ns))
+
+    async def sidecar(self, home: HomePath) -> bytes | Refused | None:
+        told = await asyncio.shield(self._hands.landing(Desk.sidecar, home))
+        return Refused(told[1]) if isinstance(told, tuple) else told
+
+    async def put_sidecar(self, home: HomePath, content: bytes, expects: bytes | None) -> SidecarPut | Refused:
+        how, why = await asyncio.shield(self._hands.landing(Desk.put_sidecar, home, content, expects))
+        return SidecarPut(how) if how else Refused(why)
+
+    async def put_thumbnail(self, sha256: bytes, content: bytes) -> None:
+        await asyncio.shield(self._hands.landing(Desk.put_thumbnail, sha256, content))
+
+    async def thumbnail(self, sha256: bytes) -> bytes | None:
+        return await asyncio.shield(self._hands.landing(Desk.thumbnail, sha256))
+
+    async def link(self, first: HomePath, second: HomePath, sha256: bytes, mode: LinkMode) -> Linked:
+        how, _ = await asyncio.shield(self._hands.landing(Desk.link, first, second, sha256, mode.value))
+        return Linked(how)
+
     async def aclose(self) -> None:
         await self._hands.aclose()
 
@@ -100,6 +143,14 @@ def _answer(landing: Landing, fate: Fate) -> Landed | Problem:
         return Problem(receipt.entry.path, ProblemKind.HOME, fate)
     home, how = fate
     return Landed(receipt.entry, home, receipt.staged.sha256, _HOW[how], receipt.incomplete)
+
+
+def _close_unwanted(answer: asyncio.Future[Opened]) -> None:
+    """Nobody waits for this file any more."""
+    if not answer.cancelled() and answer.exception() is None:
+        opened = answer.result()
+        if not isinstance(opened, bool):
+            os.close(opened[0])
 
 
 def _look(seen: Seen) -> HomeLook | Closed | None:

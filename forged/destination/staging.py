@@ -17,6 +17,7 @@ from forged.destination.plain import Pour, Whole, Written
 from forged.destination.pouring import PRIVATE_MODE, Pouring, ahead_name, beginning_bytes, few_chunks, part_name
 from forged.destination.root import Root
 from forged.destination.stay import Stay
+from forged.destination.swaps import Swaps
 from forged.kit.durable import NEW_FILE, Folders, begin_writing, write_chunks
 from forged.model.transfer import Wholeness
 
@@ -41,11 +42,11 @@ not held up."""
 class Staging:
     """The staging area of one target."""
 
-    def __init__(self, root: Root, inspect: Inspect, fresh: Fresh) -> None:
-        """What becomes whole is put into `fresh`."""
+    def __init__(self, root: Root, inspect: Inspect, fresh: Fresh, swaps: Swaps) -> None:
+        """What becomes whole is put into `fresh`; `swaps` knows of its own what may be swept."""
         self._root, self._stay = root, Stay(root)
         self._inspect = inspect
-        self._fresh = fresh
+        self._fresh, self._swaps = fresh, swaps
         self._sinks = 0
         self._pourings: dict[str, Pouring] = {}
         self._open: dict[str, Pouring] = {}  # those that hold a descriptor, in the order of last use
@@ -176,6 +177,9 @@ class Staging:
         self.close([staging for staging in self._pourings if staging not in kept])
         with self._root.enter() as place, self._root.folders(place) as folders:
             strays = [name for name in os.listdir(place.staging) if os.path.splitext(name)[0] not in kept]
+            for name in filter(self._swaps.is_ours, strays):
+                self._swaps.settle(place, folders, name)
+            strays = [name for name in strays if not self._swaps.is_ours(name)]
             stagings = {os.path.splitext(name)[0] for name in strays}
             self._fresh.close(stagings)
             for staging in stagings:

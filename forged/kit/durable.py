@@ -28,7 +28,7 @@ READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 MOST_LEVELS = 8
 """Folders on the way to one that `Folders` holds open: more than most trees are deep, and no source can make it hold hundreds."""
 
-RENAME_NOREPLACE = 1
+RENAME_NOREPLACE, RENAME_EXCHANGE = 1, 2
 """linux/fs.h, since Linux 3.15."""
 
 
@@ -76,10 +76,10 @@ def _find_renameat2() -> Callable[[int, bytes, int, bytes, int], int] | None:
 _RENAMEAT2 = _find_renameat2()
 
 
-def _renameat2(from_folder: int, name: bytes, to_folder: int, new_name: bytes) -> None:
+def _renameat2(from_folder: int, name: bytes, to_folder: int, new_name: bytes, flags: int = RENAME_NOREPLACE) -> None:
     if _RENAMEAT2 is None:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
-    if _RENAMEAT2(from_folder, name, to_folder, new_name, RENAME_NOREPLACE) != 0:
+    if _RENAMEAT2(from_folder, name, to_folder, new_name, flags) != 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code), new_name)
 
@@ -110,6 +110,20 @@ def rename_noreplace(level: NoReplace, from_folder: int, name: bytes, to_folder:
         _link(from_folder, name, to_folder, new_name)
     else:
         _placeholder(from_folder, name, to_folder, new_name)
+
+
+def exchange(one_folder: int, name: bytes, other_folder: int, other_name: bytes) -> bool:
+    """Two files take each other's names, in one step; whether that can be done here.
+
+    Raises OSError (EXDEV: the folders lie on different mounts; ENOENT: one of them is not there).
+    """
+    try:
+        _renameat2(one_folder, name, other_folder, other_name, RENAME_EXCHANGE)
+    except OSError as e:
+        if e.errno in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+            return False
+        raise
+    return True
 
 
 def probe(folder: int) -> NoReplace:

@@ -5,47 +5,21 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
-from abc import abstractmethod
 from contextlib import aclosing
 
 import pytest
 from msgspec.structs import replace
 
 from forged.destination.base import Destination, HomeLook
-from forged.kit.budget import Budget
 from forged.model.errors import DestinationMissing, MarkerMissing, SourceBroken
 from forged.model.files import Problem, ProblemKind
 from forged.model.paths import home_path
 from forged.model.transfer import Landed, LandedAs, Piece, Receipt, Wholeness
+from tests.destination.contract_beside import BesidesContract, House
 from tests.destination.places import MTIME_NS, landing, pieces, pour, request
 
 
-class House:
-    """One destination under test, and a way around it to its files."""
-
-    destination: Destination
-    budget: Budget
-
-    @abstractmethod
-    def put(self, home: bytes, data: bytes) -> None: ...
-
-    @abstractmethod
-    def get(self, home: bytes) -> bytes | None: ...
-
-    @abstractmethod
-    def names(self) -> set[bytes]:
-        """All files at home, but nothing of forged's own."""
-
-    @abstractmethod
-    def staged(self) -> int:
-        """How many files lie in staging."""
-
-    @abstractmethod
-    def exchange(self) -> None:
-        """Puts another destination in the place of this one."""
-
-
-class DestinationContract:
+class DestinationContract(BesidesContract):
     """Subclasses bring a fixture `house`, and `ready` is called for them."""
 
     @pytest.fixture

@@ -6,16 +6,18 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Concatenate, ParamSpec, TypeVar, cast
 
 from forged.destination.apart.main import ApartDesk, Opening, SharedPour
 from forged.destination.apart.process import Endpoint, Helper
 from forged.destination.desk import Desk
-from forged.destination.hands import LANDING_THREADS, failed
-from forged.destination.plain import Chunk, Pour, Whole, Written
+from forged.destination.hands import LANDING_THREADS, failed, seen
+from forged.destination.plain import Chunk, Opened, Pour, Whole, Written
 from forged.destination.staging import Inspect
 from forged.model.errors import DestinationError, DestinationMissing
+from forged.model.paths import HomePath
 from forged.model.target import HomePolicy
 
 P = ParamSpec("P")
@@ -33,6 +35,8 @@ class ApartHands:
         self.desk = 0
         self._helper = helper
         self._opening = Opening(0, home, namespace, min_free_bytes, f"{inspect.__module__}:{inspect.__qualname__}")
+        self._here = Desk(home, namespace, min_free_bytes, inspect)
+        self._opener = ThreadPoolExecutor(1, f"open {namespace}")
         self._ends: list[Endpoint] = []
         self._opened = asyncio.Lock()
 
@@ -81,6 +85,15 @@ class ApartHands:
         answer.set_result(False)
         return answer
 
+    def found(self, id: str, level: str) -> None:
+        self._here.believe(id, level)
+
+    def opening(self, home: HomePath) -> asyncio.Future[Opened]:
+        """Opened here: a descriptor that another process has opened would have to come by a way of its own."""
+        answer = asyncio.get_running_loop().run_in_executor(self._opener, self._here.do, Desk.open, home)
+        answer.add_done_callback(seen)
+        return answer
+
     async def aclose(self) -> None:
         if self._ends and not self._ends[0].ended:
             with suppress(DestinationError):  # with a helper that has died all is closed
@@ -88,6 +101,7 @@ class ApartHands:
         for end in self._ends:
             await end.idle()
         self._close()
+        await asyncio.to_thread(self._opener.shutdown)
 
     def _close(self) -> None:
         """Who asks them now hears that they have ended."""
