@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import secrets
 import time
 
 from forged.destination.base import SidecarPut
@@ -99,18 +98,13 @@ class Sidecars:
             os.fsync(fd)
 
     def put_thumbnail(self, sha256: bytes, content: bytes) -> None:
-        """As the contract says."""
-        with self._root.enter() as place, Folders(place.ours, _OURS_MODE) as folders:
-            folder, name = folders.open(_thumb_folder(sha256), make=True), _thumb_name(sha256)
-            temporary = name + b"-" + secrets.token_hex(8).encode() + b".tmp"
-            with closing(os.open(temporary, NEW_FILE, 0o644, dir_fd=folder)) as fd:
-                try:
-                    write_all(fd, content, 0)
-                    os.fsync(fd)  # else a power cut leaves an empty one, and nobody would make it again
-                    os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
-                except OSError:
-                    os.unlink(temporary, dir_fd=folder)
-                    raise
+        """As the contract says. Staged, so that what a crash leaves is swept."""
+        with self._root.enter() as place, Folders(place.ours, _OURS_MODE) as folders, self._swaps.begun(place) as staging:
+            with closing(os.open(part_name(staging), NEW_FILE, 0o644, dir_fd=place.staging)) as fd:
+                write_all(fd, content, 0)
+                os.fsync(fd)  # else a power cut leaves an empty one, and nobody would make it again
+            folder = folders.open(_thumb_folder(sha256), make=True)
+            os.rename(part_name(staging), _thumb_name(sha256), src_dir_fd=place.staging, dst_dir_fd=folder)
 
     def thumbnail(self, sha256: bytes) -> bytes | None:
         """As the contract says."""

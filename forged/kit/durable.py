@@ -28,8 +28,9 @@ READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 MOST_LEVELS = 8
 """Folders on the way to one that `Folders` holds open: more than most trees are deep, and no source can make it hold hundreds."""
 
-RENAME_NOREPLACE, RENAME_EXCHANGE = 1, 2
-"""linux/fs.h, since Linux 3.15."""
+RENAME_NOREPLACE = 1
+RENAME_EXCHANGE = 2
+"""Both of linux/fs.h, since Linux 3.15."""
 
 
 class NoReplace(enum.Enum):

@@ -6,12 +6,14 @@ files at once is one fact.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from forged.model.errors import ForgedError
 from forged.model.files import Problem, ScanSummary
+from forged.model.media import MediaKind
 from forged.model.plan import PlanCount
 from forged.model.transfer import Landed
 
@@ -112,6 +114,26 @@ class HomeReady:
     free_bytes: int
 
 
+class ExamineResult(enum.Enum):
+    """How looking into a file ended."""
+
+    DONE = "done"
+    PROBLEM = "problem"  # something of it could not be read
+    CHANGED = "changed"  # it is not at home any more what had landed, or it is closed to us
+    GONE = "gone"  # the owner has moved or deleted it
+    GIVEN_UP = "given_up"  # it was begun too often
+
+
+@dataclass(frozen=True, slots=True)
+class FilesExamined:
+    """Files at home were looked into, and what was found is remembered."""
+
+    target: str
+    kind: MediaKind
+    result: ExamineResult
+    files: int = 1
+
+
 Fact = (
     HomeReady
     | ScanStarted
@@ -119,6 +141,7 @@ Fact = (
     | ScanEnded
     | BytesArrived
     | FilesLanded
+    | FilesExamined
     | FileTrouble
     | VerifyFailed
     | Retried

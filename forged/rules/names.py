@@ -9,6 +9,7 @@ Some names belong to forged in both modes, on every level of the tree (one desti
 - `.forged`, the folder of markers and staging, in any case, and `FORGED~1`, by which a Windows server would find it as well;
 - `<file>.xmp`, the sidecar of a file. A source's own `x.png.xmp` lands as `x.png~source.xmp`, and every other `*.xmp` likewise,
   because `x` may be a file too. That no other name ends in `~source` makes both unmistakable: exiftool never opens the wrong one.
+  Nor does `x.png.xmp.`, which FAT and SMB would take for the same name: it lands as `x.png.xmp%2E`.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _VERSION_HEX = (8, 16, 64)
 
 # Each match is the one character that has to be escaped; the rest of the name only gives it away. `.` and `..` cannot come from a
 # SourcePath, but a layout could put them together.
-_OURS = r"\A(?=\.\.?\Z|\.forged\Z)\.|\A(?=forged~[0-9]\Z)f|~(?=source\Z)"
+_OURS = r"\A(?=\.\.?\Z|\.forged\Z)\.|\A(?=forged~[0-9]\Z)f|~(?=source\Z)|(?<=\.xmp)[. ](?=[. ]*\Z)"
 
 # `%` where it could be taken for an escape.
 _AMBIGUOUS = r"%(?=(?-i:[0-9A-F]{2}))"

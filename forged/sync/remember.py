@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 from forged.model.manifest import ManifestRow
 from forged.model.observer import FilesLanded
 from forged.model.transfer import Landed
+from forged.rules import media
 from forged.sync.doors import Doors, Looks
 
 
@@ -18,7 +19,13 @@ async def remember(doors: Doors, looks: Looks, landed: Sequence[Landed], *, want
     if not landed:
         return
     now_ns = doors.clock.now_ns()
-    await doors.store.manifest.record(doors.target.manifest, [_row(one, now_ns) for one in landed])
+    policy, name = doors.target.media, doors.target.manifest
+    to_examine = {one.entry.path for one in landed if media.is_examined(policy, one.entry.path, one.entry.stat.size_bytes)}
+    await doors.store.manifest.record(name, [_row(one, now_ns) for one in landed], to_examine=to_examine)
+    if media.is_on(policy):
+        again = [path for one in landed for path in media.tells_of(doors.target.type, one.entry.path) if path not in to_examine]
+        if again:
+            await doors.store.media.queue(name, again, now_ns)
     doors.observer.notice(FilesLanded(doors.target.name, landed, now_ns + looks.source_ahead_ns, wanted))
 
 

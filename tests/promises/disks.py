@@ -50,7 +50,7 @@ OWNER = (
     Breach(
         7,
         "a folder that is closed at home was emptied by the owner",
-        "forged/destination/landing.py",
+        "forged/destination/regular.py",
         "    except PermissionError:\n        return True\n",
         "    except PermissionError:\n        return False\n",
         ("tests/destination/test_landing.py",),

@@ -117,7 +117,7 @@ def test_a_portable_name_is_text_that_no_terminal_obeys_and_windows_takes(raw: b
     assert not re.match(r"(con|prn|aux|nul|com\d|lpt\d) *(\.|$)", text, re.IGNORECASE)
 
 
-@given(components.filter(lambda raw: not raw.lower().endswith((b".xmp", b"source")) and b"forged" not in raw.lower()))
+@given(components.filter(lambda raw: not raw.lower().rstrip(b". ").endswith((b".xmp", b"source")) and b"forged" not in raw.lower()))
 def test_exact_keeps_every_byte_of_a_name_that_is_not_ours(raw: bytes) -> None:
     assert to_home(raw, EXACT) == raw or len(raw) > 255 or not raw.strip(b".") or b"%" in raw
 

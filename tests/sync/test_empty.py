@@ -143,7 +143,7 @@ async def test_dying_between_landing_and_remembering_is_healed(monkeypatch: pyte
         world.box.write(name, b"")
     world.age()
 
-    async def dies(*_: object) -> None:
+    async def dies(*_: object, **__: object) -> None:
         raise StoreError("no power")
 
     with monkeypatch.context() as once:
