@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from forged.model.events import Event, EventId, NewEvent
 from forged.model.files import Stat
 from forged.model.manifest import AtSource, ManifestRow
+from forged.model.media import Examined, Likeness, MediaInfo, MediaKind, Owed
 from forged.model.paths import SourcePath
 from forged.store.base import Store
 from forged.store.memory import MemoryStore
@@ -51,6 +52,52 @@ class Twins(RuleBasedStateMachine):
     @rule(name=names, rows=st.lists(samples.rows, max_size=6), events=st.lists(samples.events, max_size=2))
     def record(self, name: samples.ManifestName, rows: list[ManifestRow], events: list[NewEvent]) -> None:
         self.same(lambda s: s.manifest.record(name, rows, events))
+
+    @rule(name=names, rows=st.lists(samples.rows, max_size=6), every=st.integers(1, 2))
+    def land(self, name: samples.ManifestName, rows: list[ManifestRow], every: int) -> None:
+        self.same(lambda s: s.manifest.record(name, rows, to_examine={row.path for row in rows[::every]}))
+
+    @rule(name=names, paths=some_paths, at_ns=st.integers(0, 9))
+    def queue(self, name: samples.ManifestName, paths: list[SourcePath], at_ns: int) -> None:
+        self.same(lambda s: s.media.queue(name, paths, at_ns))
+
+    @rule(name=names, limit=st.integers(0, 3), owes=st.sets(st.sampled_from(Owed)), begun=st.booleans(), dropped=st.booleans())
+    def examine(self, name: samples.ManifestName, limit: int, owes: set[Owed], begun: bool, dropped: bool) -> None:
+        async def ask(store: Store) -> object:
+            files = list(await store.media.waiting(name, limit))
+            if begun:
+                await store.media.begun(files)
+            elif dropped:
+                await store.media.drop(files)
+            else:
+                info = MediaInfo(MediaKind.IMAGE, "png", likeness=Likeness(files[0].sha256[:8] if files else None))
+                await store.media.finish([Examined(file, info, 5, frozenset(owes)) for file in files])
+            return files, dict(await store.media.count_waiting())
+
+        self.same(ask)
+
+    @rule(name=names, what=st.sampled_from(Owed), pays=st.booleans())
+    def owing(self, name: samples.ManifestName, what: Owed, pays: bool) -> None:
+        async def ask(store: Store) -> object:
+            page = list(await store.media.owing(name, what, None, 2))
+            rest = list(await store.media.owing(name, what, page[-1], 9)) if page else []
+            if pays:
+                await store.media.paid(page, what)
+            return page, rest
+
+        self.same(ask)
+
+    @rule(paths=some_paths, sha256=st.binary(min_size=1, max_size=1).map(lambda one: one * 32))
+    def copies(self, paths: list[SourcePath], sha256: bytes) -> None:
+        async def ask(store: Store) -> object:
+            known = [await store.media.info(name, path) for path in paths for name in (samples.FORGE, samples.COMFY)]
+            copies = list(await store.copies.copies(sha256, None, 3))
+            rest = list(await store.copies.copies(sha256, copies[-1], 9)) if copies else []
+            firsts = list(await store.copies.firsts(sha256, [samples.FORGE, samples.COMFY]))
+            alike = sorted(one.copy.home for one in await store.copies.alike(sha256[:8], 100))
+            return known, copies, rest, firsts, alike, list(await store.copies.equals(None, 9))
+
+        self.same(ask)
 
     @rule(name=names, seen=st.lists(st.tuples(samples.paths, samples.stats), max_size=3))
     def restat(self, name: samples.ManifestName, seen: list[tuple[SourcePath, Stat]]) -> None:
