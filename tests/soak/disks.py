@@ -242,9 +242,8 @@ class LoopDisk(Disk):
     def mend(self) -> None:
         """As a person does it: unmounted, checked, mounted again.
 
-        The device takes writes again before that. Unmounted while it does not, ext4 says "Couldn't clean up the journal", and yet
-        takes the mark off that the journal is still to be worked through (ext4_put_super, Linux 6.1): files whose fsync had gone well
-        long ago were gone. No program can do anything about that.
+        The device takes writes again before that. Unmounted while it does not, ext4 (Linux 6.18) said "Couldn't clean up the
+        journal", and a file was gone whose fsync had gone well long before: no program can do anything about that.
         """
         run("mount", "-o", f"remount,size={self.SIZE_BYTES}", self._below)
         self.unmount()

@@ -275,8 +275,6 @@ def test_wan_wrapper_has_embeds_instead_of_conditioning() -> None:
     assert (generation.prompt, generation.negative_prompt, generation.model) == ("a river", "fog", "wan.safetensors")
     assert (generation.seed, generation.scheduler, generation.width, generation.height) == ("11", "unipc", 832, 480)
     assert [(lora.name, lora.weight) for lora in generation.loras] == [("motion.safetensors", 0.9), ("style.safetensors", 0.5)]
-<<<<<<< HEAD
-=======
 
 
 def test_the_sound_of_a_film_is_not_its_picture() -> None:
@@ -287,4 +285,3 @@ def test_the_sound_of_a_film_is_not_its_picture() -> None:
         save=node("VHS_VideoCombine", images=link("decode"), audio=link("heard"), filename_prefix="x"),
     )
     assert ([one.id for one in generation.samplings], generation.prompt) == (["sampler"], "a cat")
->>>>>>> wt-r2
