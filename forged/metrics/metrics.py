@@ -96,6 +96,8 @@ class Metrics:
                 self._add(names.BYTES_TRANSFERRED, target, size_bytes)
             case FilesLanded():
                 self._landed(fact)
+            case FilesExamined(target=target, kind=kind, result=result, files=files):
+                self._add(names.MEDIA_PROCESSED, target, files, kind.value, result.value)
             case FileTrouble(target=target, problem=problem):
                 self._trouble(target, problem)
             case VerifyFailed(target=target):
@@ -160,6 +162,10 @@ class Metrics:
         """It is configured no more."""
         self._counters[names.INGEST_EVENTS].remove_by_labels({"handler": handler})
         self._gauges[names.INGEST_BACKLOG].remove_by_labels({"handler": handler})
+
+    def media_waiting(self, target: str, files: int) -> None:
+        """So many files at home wait to be looked into."""
+        self._set(names.MEDIA_QUEUE, target, files)
 
     def instance_ends(self, target: str, end_ns: int | None) -> None:
         """When the rented instance ends by itself; None: it does not, or nobody says."""

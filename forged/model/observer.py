@@ -169,7 +169,11 @@ class Everyone:
     """Passes each fact to several observers."""
 
     def __init__(self, *observers: Observer) -> None:
-        self._observers = observers
+        self._observers = list(observers)
+
+    def also(self, observer: Observer) -> None:
+        """One more from now on."""
+        self._observers.append(observer)
 
     def notice(self, fact: Fact) -> None:
         for observer in self._observers:

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 
 from forged.model.errors import ForgedError
+from forged.model.manifest import ManifestName
 from forged.model.media import Known, Owed, ToExamine
 from forged.model.observer import Fact, FilesLanded
 from forged.model.paths import SourcePath
@@ -27,7 +28,7 @@ class Enrichment:
 
     def __init__(self, rooms: Rooms, turns: asyncio.Semaphore) -> None:
         """`turns`: how many files may be looked into at once, over all targets that share it."""
-        self._rooms, self._turns = rooms, turns
+        self.rooms, self._turns = rooms, turns
         self._news, self._moved = asyncio.Event(), asyncio.Event()
         self._page: deque[ToExamine] = deque()
         self._busy: set[SourcePath] = set()
@@ -35,9 +36,19 @@ class Enrichment:
         self._owed_is_due = True
         self.trouble: ForgedError | None = None
 
+    @property
+    def wants_sidecars(self) -> bool:
+        """Whether exiftool is needed for it."""
+        return self.rooms.target.media.xmp
+
+    @property
+    def manifest(self) -> ManifestName:
+        """Whose files it looks into."""
+        return self.rooms.target.manifest
+
     def notice(self, fact: Fact) -> None:
         """As an observer: what has landed at this target waits now."""
-        if isinstance(fact, FilesLanded) and fact.target == self._rooms.target.name:
+        if isinstance(fact, FilesLanded) and fact.target == self.rooms.target.name:
             self.wake()
 
     def wake(self) -> None:
@@ -66,7 +77,7 @@ class Enrichment:
         self.trouble = None
         self._page.clear()
         async with asyncio.TaskGroup() as workers:
-            for _ in range(max(self._rooms.target.media.workers, 1)):
+            for _ in range(max(self.rooms.target.media.workers, 1)):
                 workers.create_task(self._work())
         if self._owed_is_due and self.trouble is None:
             await self._pay()
@@ -90,7 +101,7 @@ class Enrichment:
     async def _enrich(self, file: ToExamine) -> None:
         try:
             async with self._turns:
-                await enrich(self._rooms, file)
+                await enrich(self.rooms, file)
         finally:
             self._busy.discard(file.path)
             self._moved.set()
@@ -99,7 +110,7 @@ class Enrichment:
         """The next that waits and that nobody looks into."""
         async with self._taking:
             if not self._page:
-                files = await self._rooms.store.media.waiting(self._rooms.target.manifest, PAGE_FILES + len(self._busy))
+                files = await self.rooms.store.media.waiting(self.rooms.target.manifest, PAGE_FILES + len(self._busy))
                 self._page.extend(file for file in files if file.path not in self._busy)
             if not self._page:
                 return None
@@ -111,7 +122,7 @@ class Enrichment:
         """What a crash left undone, or had to wait for exiftool."""
         try:
             await self._each(Owed.LINK, self._share)
-            sidecars = self._rooms.sidecars
+            sidecars = self.rooms.sidecars
             if sidecars is not None and sidecars.available:
                 await self._each(Owed.SIDECAR, self._follow)
             self._owed_is_due = False
@@ -119,15 +130,15 @@ class Enrichment:
             self.trouble = error
 
     async def _share(self, known: Known) -> bool:
-        await share(self._rooms, known)
+        await share(self.rooms, known)
         return True
 
     async def _follow(self, known: Known) -> bool:
-        return await follow_sidecar(self._rooms, known)
+        return await follow_sidecar(self.rooms, known)
 
     async def _each(self, what: Owed, pay: Callable[[Known], Awaitable[bool]]) -> None:
         after: Known | None = None
-        while page := await self._rooms.store.media.owing(self._rooms.target.manifest, what, after, PAGE_FILES):
+        while page := await self.rooms.store.media.owing(self.rooms.target.manifest, what, after, PAGE_FILES):
             after = page[-1]
             for known in page:
                 async with self._turns:
