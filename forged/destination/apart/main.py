@@ -1,17 +1,14 @@
 """The helper process: started by `process`, with its first socket as standard input.
 
 Over that comes the shared memory, then a new socket each time, and what it is for: which desk, and whose. Each socket gets a
-thread, which does one call after the other. Signals meant for the daemon (Ctrl-C, systemd's SIGTERM to all of a unit) are the
-daemon's business.
+thread, which does one call after the other.
 """
 
 from __future__ import annotations
 
-import ctypes
 import importlib
 import os
 import pickle
-import signal
 import socket
 import threading
 from collections import Counter
@@ -24,12 +21,9 @@ from forged.destination.apart.letters import Trouble, exactly, packed, received,
 from forged.destination.desk import Desk
 from forged.destination.plain import Chunk, Pour, Written
 from forged.destination.staging import Inspect
-from forged.kit import arena
+from forged.kit import arena, child
 from forged.model.errors import ForgedError
 from forged.model.target import HomePolicy
-
-PR_SET_PDEATHSIG = 1
-"""linux/prctl.h"""
 
 STACK_BYTES = 1 << 20
 """Of a thread; nothing here calls deeply, and there are three threads for each target."""
@@ -138,9 +132,7 @@ def _answer(desk: ApartDesk, name: str, args: Sequence[object]) -> tuple[Trouble
 
 def main() -> None:
     """Until the first socket closes. Whatever threads still do then is as good as killed."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    child.begin()
     threading.stack_size(STACK_BYTES)
     control = socket.socket(fileno=0)
     _, fds, _, _ = socket.recv_fds(control, 1, 1)

@@ -7,7 +7,6 @@ import marshal
 import pickle
 import socket
 import subprocess
-import sys
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
@@ -17,6 +16,7 @@ from forged.destination.apart.letters import LENGTH_BYTES, Trouble, ended, packe
 from forged.destination.apart.main import Opening
 from forged.destination.hands import seen
 from forged.destination.plain import Chunk
+from forged.kit import child
 from forged.kit.arena import Arena
 
 ARENA_BYTES = 8 << 20
@@ -27,9 +27,6 @@ END_S = 5.0
 
 DYING_S = 0.5
 """How long a killed process may take to be gone: the kernel closes its sockets one after the other."""
-
-_START = "import sys; sys.path = sys.argv[1:]; from forged.destination.apart.main import main; main()"
-"""With our own search path, whatever folder we were started in: a stranger's `json.py` there is none of ours."""
 
 
 class Endpoint(asyncio.Protocol):
@@ -153,8 +150,7 @@ class Helper:
         self.arena = Arena(ARENA_BYTES)
         self._control, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
         with theirs:
-            command = [sys.executable, "-I", "-c", _START, *sys.path]
-            self._process = subprocess.Popen(command, stdin=theirs.fileno(), stdout=subprocess.DEVNULL)
+            self._process = child.started("forged.destination.apart.main", theirs.fileno())
         socket.send_fds(self._control, [b"m"], [self.arena.fd])
         return self._control
 
