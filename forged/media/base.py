@@ -40,7 +40,8 @@ class Examiner(Protocol):
     """Looks into files whose bytes come from a hostile source.
 
     A file that crashes, hangs or bloats whoever reads it costs no more than a text in its `MediaInfo.problems`; the next is read
-    as ever. Memory and time for one file are bounded. Never raises for what a file holds.
+    as ever. Memory and time for one file are bounded. Never raises for what a file holds; WorkerMissing where nothing can be
+    looked into at all. Cancelled, it lets go of the file at once.
     """
 
     async def examine(self, file: Opened, companions: Sequence[Opened], wanted: Wanted) -> Found:

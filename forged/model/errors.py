@@ -224,6 +224,16 @@ class IngestRefused(IngestError):
     default_hint = "check the address and what is configured at the other side; forged goes on trying, rarely"
 
 
+# --- media ----------------------------------------------------------------------------------------------------------------
+
+
+class WorkerMissing(ForgedError):
+    """No process can be started that looks into media files."""
+
+    transient = True
+    default_hint = "the log or dmesg may say why; the files wait, and forged tries again"
+
+
 # --- store ----------------------------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,40 @@
+"""What one file may cost, and what a process may."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Times in seconds, sizes in bytes. Tests bring smaller ones."""
+
+    wall_s: float = 60
+    """For one try at one file, a disk that is slow to wake included. The worst picture of 64 million pixels takes 15 s of a core
+    that has other work, too (AVIF with alpha, 2026-11)."""
+
+    cpu_s: int = 30
+    """Of the processor for one try at one file: twice the worst seen."""
+
+    start_s: float = 60
+    """Until a new process says that it is ready; 0.2 s on an idle machine."""
+
+    address_bytes: int = 3 << 29
+    """1.5 GiB of address space (RLIMIT_AS). Pillow needs 770 MB for a picture of 64 million pixels in AVIF with alpha, 540 MB for
+    one in PNG (version 13, measured 2026-11); PyAV's libraries take 270 MB of addresses."""
+
+    open_files: int = 64
+    """Sockets, one file and those beside it, the modules being loaded."""
+
+    nice: int = 10
+    """Looking into files never holds up bringing them home."""
+
+    answer_bytes: int = 16 << 20
+    """Of one answer: blocks, fields and a thumbnail. Reading one of that size holds up the loop for some 10 ms."""
+
+    idle_s: float = 180
+    """A process that nobody asked anything so long ends; its memory is worth more than the 0.2 s of a start."""
+
+    files: int = 1000
+    """That one process looks into before a fresh one takes its place: what decoders leak stays bounded, and a start is spread
+    over enough of them to cost nothing (0.2 ms each)."""
