@@ -39,7 +39,7 @@ class Listener(Protocol):
         """The next answer."""
 
     def lost(self, why: str) -> None:
-        """It has ended without being asked to, or sent rubbish, and is no more."""
+        """It has ended without being asked to, or sent rubbish, and is no more. `why` goes on from "the process"."""
 
 
 class Worker:
@@ -108,7 +108,7 @@ class Worker:
                 self._hand_on(answer)
         except Rubbish as e:
             self.kill()
-            self._listener.lost(f"the process that read it answered with rubbish and was ended ({e})")
+            self._listener.lost(f"answered with rubbish and was ended ({e})")
 
     def _hand_on(self, answer: Ready | Answered) -> None:
         if isinstance(answer, Ready):
@@ -158,14 +158,13 @@ def _environment() -> dict[str, str]:
 
 
 def _words(status: int | None) -> str:
-    who = "the process that read it"
     if status is None:
-        return f"{who} closed its sockets and was ended"
+        return "closed its sockets and was ended"
     if status >= 0:
-        return f"{who} ended by itself (status {status})"
+        return f"ended by itself (status {status})"
     if -status == signal.SIGXCPU:
-        return "reading it took more time of the processor than it may and was ended"
+        return "took more time of the processor than it may and was ended"
     try:
-        return f"{who} was ended by {signal.Signals(-status).name}"
+        return f"was ended by {signal.Signals(-status).name}"
     except ValueError:
-        return f"{who} was ended by signal {-status}"
+        return f"was ended by signal {-status}"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import os
 import platform
 from dataclasses import dataclass
 
@@ -30,7 +29,7 @@ _CLONE3 = 435
 _X32 = 0x4000_0000
 """From here on x86-64 numbers everything a second time."""
 
-_SINCE_424 = {424: "pidfd_send_signal", 425: "io_uring_setup", 434: "pidfd_open", 438: "pidfd_getfd"}
+SINCE_424 = {424: "pidfd_send_signal", 425: "io_uring_setup", 434: "pidfd_open", 438: "pidfd_getfd"}
 """The same on every architecture."""
 
 
@@ -101,14 +100,8 @@ def _steps(architecture: Architecture) -> list[tuple[int, int, int, int]]:
     refuse = (_RETURN, 0, 0, _ERRNO | errno.EPERM)
     steps = [(_LOAD, 0, 0, _AT_ARCHITECTURE), (_EQUAL, 1, 0, architecture.audit), (_RETURN, 0, 0, _KILL_PROCESS)]
     steps += [(_LOAD, 0, 0, _AT_NUMBER), (_AT_LEAST, 0, 1, _X32), refuse]
-    for number in (*architecture.forbidden, *_SINCE_424):
+    for number in (*architecture.forbidden, *SINCE_424):
         steps += [(_EQUAL, 0, 1, number), refuse]
     steps += [(_EQUAL, 0, 1, _CLONE3), (_RETURN, 0, 0, _ERRNO | errno.ENOSYS)]
     steps += [(_EQUAL, 0, 3, architecture.clone), (_LOAD, 0, 0, _AT_FIRST_ARGUMENT), (_ANY_BIT, 1, 0, _CLONE_THREAD), refuse]
     return [*steps, (_RETURN, 0, 0, _ALLOW)]
-
-
-def names() -> frozenset[str]:
-    """What is forbidden on this machine; nothing where there is no filter for it."""
-    architecture = ARCHITECTURES.get(os.uname().machine)
-    return frozenset((*architecture.forbidden.values(), *_SINCE_424.values())) if architecture else frozenset()

@@ -137,7 +137,7 @@ class Slot:
 
     def _is_no_worker(self) -> None:
         self._kill()
-        self.lost("the process that read it answered what nobody asked, and was ended")
+        self.lost("answered what nobody asked, and was ended")
 
     def lost(self, why: str) -> None:
         """The first job is the one that it died of, if it ever was ready; the others begin again with the next worker."""
@@ -145,8 +145,8 @@ class Slot:
         self._forget()
         if not was_ready:
             for job in jobs:
-                job.fail(WorkerMissing(f"no process can be started that looks into files: {why}"))
-        elif jobs and not jobs[0].may_go_on(why):
+                job.fail(WorkerMissing(f"no process can be started that looks into files: a new one {why}"))
+        elif jobs and not jobs[0].may_go_on(f"the process that read it {why}"):
             del jobs[0]
         for job in jobs if was_ready else ():
             self.take(job)
@@ -171,7 +171,7 @@ class Slot:
     def _overdue(self) -> None:
         limit_s = self._limits.wall_s if self.confinement else self._limits.start_s
         self._kill()
-        self.lost(f"reading it took more than {limit_s:g} s and was ended")
+        self.lost(f"took more than {limit_s:g} s and was ended")
 
     # --- ends -----------------------------------------------------------------------------------------------------------------
 
