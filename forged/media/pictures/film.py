@@ -46,6 +46,8 @@ def frame(file: Opened, container: str) -> Image.Image:
             return _shown(opened)
     except av.FFmpegError as e:
         raise PictureError(f"FFmpeg: {e.strerror}") from e
+    except (ValueError, OSError) as e:  # it was sent to a place before the beginning, and other nonsense
+        raise PictureError(f"FFmpeg: {e}") from e
 
 
 def _shown(container: InputContainer) -> Image.Image:

@@ -22,7 +22,7 @@ SIDE_PIXELS = 512
 QUALITY, METHOD = 80, 4
 """Of WebP; see the figures in tests/media/pictures/test_speed.py."""
 
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "AVIF", "BMP", "TIFF")
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "AVIF", "BMP", "TIFF")
 """Pillow has forty decoders; these are what generators write."""
 
 OPAQUE = 250

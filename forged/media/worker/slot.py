@@ -49,8 +49,8 @@ class Job:
             self.answer.set_exception(error)
 
     def give_up(self, why: str) -> None:
-        """The last word on it."""
-        self.problems += (why,)
+        """The last word on it. The same twice is said once."""
+        self.problems += (why,) if why not in self.problems else ()
         self.finish(Found(UNREAD))
 
     def may_go_on(self, why: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import mmap
 import os
 import signal
 import socket
@@ -34,8 +35,8 @@ def bloat() -> None:
     held = []
     try:
         while True:
-            held.append(bytearray(64 << 20))
-    except MemoryError:
+            held.append(mmap.mmap(-1, 64 << 20))
+    except OSError:
         held.clear()
         os.abort()
 
