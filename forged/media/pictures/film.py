@@ -54,6 +54,8 @@ def _shown(container: InputContainer) -> Image.Image:
     if not container.streams.video:
         raise PictureError("it has no picture")
     stream = container.streams.video[0]
+    if stream.codec_context is None:  # of a film cut early, whatever its types say
+        raise PictureError("its codec is not known")
     check_size(stream.codec_context.width, stream.codec_context.height)
     stream.thread_type, stream.codec_context.thread_count = "NONE", 1
     best: Image.Image | None = None

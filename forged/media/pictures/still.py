@@ -19,8 +19,8 @@ MOST_PIXELS = 1 << 26
 SIDE_PIXELS = 512
 """Of a thumbnail, the longer one."""
 
-QUALITY, METHOD = 80, 4
-"""Of WebP; see the figures in tests/media/pictures/test_speed.py."""
+QUALITY, METHOD = 80, 2
+"""Of WebP: method 2 takes 9 ms for 512 by 512, method 4 takes 23 ms for 4 % fewer bytes (Pillow 13, 2026-11)."""
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "AVIF", "BMP", "TIFF")
 """Pillow has forty decoders; these are what generators write."""
@@ -88,7 +88,7 @@ def shrunk(image: Image.Image) -> Image.Image:
     profile = image.info.get("icc_profile") if image.mode in ("RGB", "RGBA") else None
     if not image.mode.startswith(("RGB", "L", "CMYK", "YCbCr")) or image.has_transparency_data:
         image = plain(image)
-    image.thumbnail((SIDE_PIXELS, SIDE_PIXELS), Image.Resampling.BICUBIC, reducing_gap=2.0)
+    image.thumbnail((SIDE_PIXELS, SIDE_PIXELS), Image.Resampling.BICUBIC, reducing_gap=1.0)
     small = without_idle_alpha(plain(image))
     small = small.transpose(turn) if turn is not None else small
     small.info = {"icc_profile": profile} if profile and len(profile) <= MOST_PROFILE_BYTES else {}
