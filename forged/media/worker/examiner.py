@@ -11,8 +11,6 @@ from forged.media.worker.letters import MOST_COMPANIONS, Opening
 from forged.media.worker.limits import Limits
 from forged.media.worker.slot import Job, Slot
 
-LOOKER = "forged.media.worker.looking:look"
-
 END_S = 5.0
 """How long killed workers may take to be gone. One that hangs on a disk is left to the kernel."""
 
@@ -24,7 +22,7 @@ class WorkerExaminer:
     the kernel kills workers with the thread that started them.
     """
 
-    def __init__(self, workers: int, looker: str = LOOKER, limits: Limits | None = None) -> None:
+    def __init__(self, workers: int, looker: str, limits: Limits | None = None) -> None:
         """`looker`: a function of a module, by its name: workers import it."""
         self._opening = Opening(looker, limits or Limits())
         self._waiting: deque[Job] = deque()

@@ -31,8 +31,7 @@ class Parts:
 
     read: Callable[[int, int], MediaInfo]
     """Descriptor and size: everything but the generation."""
-    generation_of: Callable[[Sequence[RawBlock], str], Generation | None]
-    """Blocks and format."""
+    generation_of: Callable[[Sequence[RawBlock]], Generation | None]
     stealth_text: Callable[[int, int, bytes], str | None]
     """Width, height and RGBA: a text hidden in the pixels."""
 
@@ -60,7 +59,7 @@ class Look:
                 thumbnail, likeness = seen.thumbnail, seen.likeness
                 raw += [RawBlock(f"{info.format}/stealth", text) for text in seen.texts]
                 self._problems += seen.problems
-        generation = self._tried("metadata", lambda: self._parts.generation_of(raw, info.format)) if self._wanted.metadata else None
+        generation = self._tried("metadata", lambda: self._parts.generation_of(raw)) if self._wanted.metadata else None
         problems = (*info.problems, *self._problems)
         return Found(structs.replace(info, generation=generation, raw=tuple(raw), likeness=likeness, problems=problems), thumbnail)
 
@@ -93,4 +92,5 @@ def words(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     last = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__} at {last.filename.rsplit('/', 1)[-1]}:{last.lineno}: {str(error)[:MOST_WORD_LETTERS]}"
+    text = " ".join(str(error)[:MOST_WORD_LETTERS].split())
+    return f"{type(error).__name__} at {last.filename.rsplit('/', 1)[-1]}:{last.lineno}: {text}"

@@ -1,0 +1,118 @@
+"""Real pictures and films, damaged in every way, in a real worker: each has an answer, and the worker goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import psutil
+import pytest
+from PIL import Image
+
+from forged.media.base import Wanted
+from forged.media.worker.examiner import WorkerExaminer
+from tests.media.contract import Open
+from tests.media.pictures.drawing import drawn, file_of, saved
+from tests.media.pictures.test_films import filmed
+from tests.media.pictures.test_pictures import bomb
+
+ALL = Wanted(thumbnail=True, likeness=True)
+
+FORMS = ("PNG", "JPEG", "WEBP", "GIF", "AVIF")
+
+
+@pytest.fixture
+async def examiner() -> AsyncIterator[WorkerExaminer]:
+    made = WorkerExaminer(1, "tests.media.worker.standin:look")
+    yield made
+    await made.aclose()
+
+
+def samples() -> dict[str, bytes]:
+    frames = [drawn(seed, (96, 64)) for seed in range(4)]
+    stills = {form: saved(drawn(1, (160, 120)), form) for form in FORMS}
+    moving = {f"moving {form}": saved(frames[0], form, save_all=True, append_images=frames[1:]) for form in ("PNG", "WEBP", "GIF")}
+    return {**stills, **moving, "mp4": filmed(frames * 4), "webm": filmed(frames * 4, "webm", "libvpx-vp9")}
+
+
+def mutated(data: bytes, dice: random.Random) -> bytes:
+    """Bits turned, bytes put in, taken out, repeated, and numbers made huge."""
+    changed = bytearray(data)
+    for _ in range(dice.choice((1, 1, 2, 5, 20))):
+        at = dice.randrange(max(len(changed) // dice.choice((1, 1, 8)), 1))
+        match dice.randrange(5):
+            case 0:
+                changed[at] ^= 1 << dice.randrange(8)
+            case 1:
+                changed[at:at] = dice.randbytes(dice.randrange(1, 9))
+            case 2:
+                del changed[at : at + dice.randrange(1, 9)]
+            case 3:
+                changed[at : at + 4] = dice.choice((b"\xff" * 4, b"\x7f\xff\xff\xff", bytes(4), b"\0\0\xff\xff"))
+            case _:
+                changed[at:at] = changed[at : at + dice.randrange(1, 200)]
+    return bytes(changed)
+
+
+async def answered(examiner: WorkerExaminer, data: bytes) -> None:
+    with file_of(data) as file:
+        found = await examiner.examine(file, (), ALL)
+    assert found.thumbnail is None or found.thumbnail.startswith(b"RIFF")
+    assert all(len(problem) < 600 for problem in found.info.problems)
+
+
+async def test_cut_at_twenty_places(examiner: WorkerExaminer) -> None:
+    for whole in samples().values():
+        for part in range(20):
+            await answered(examiner, whole[: len(whole) * part // 20])
+    with file_of(saved(drawn(1), "PNG")) as file:
+        assert (await examiner.examine(file, (), ALL)).info.problems == ()
+
+
+async def test_mutations(examiner: WorkerExaminer) -> None:
+    dice = random.Random(7)
+    for whole in samples().values():
+        await asyncio.gather(*(answered(examiner, mutated(whole, dice)) for _ in range(15)))
+
+
+@pytest.mark.campaign
+async def test_many_mutations(examiner: WorkerExaminer) -> None:
+    """Ten minutes of it; prints what it saw."""
+    seed = random.randrange(1 << 32)
+    dice, known, count, most_bytes = random.Random(seed), list(samples().values()), 0, 0
+    pids: set[int] = set()
+    end = asyncio.get_running_loop().time() + 600
+    while asyncio.get_running_loop().time() < end:
+        await asyncio.gather(*(answered(examiner, mutated(dice.choice(known), dice)) for _ in range(50)))
+        count += 50
+        pids |= set(examiner.pids)
+        most_bytes = max(most_bytes, *(psutil.Process(pid).memory_info().rss for pid in examiner.pids), 0)
+    print(f"seed {seed}: {count} files, {len(pids)} workers, at most {most_bytes >> 20} MiB")
+
+
+async def test_bombs_cost_a_problem(examiner: WorkerExaminer, fresh: Open) -> None:
+    for name, data in (
+        ("wide", bomb(60_000, 60_000)),
+        ("gif", b"GIF89a\xff\xff\xff\xff\0\0\0,\0\0\0\0\xff\xff\xff\xff\0\x08\0\0;"),
+    ):
+        found = await examiner.examine(fresh(name, data), (), ALL)
+        assert "pixels" in found.info.problems[0] and found.thumbnail is None
+    assert psutil.Process(examiner.pids[0]).memory_info().rss < 150 << 20
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "AVIF"])
+async def test_the_largest_picture_that_is_allowed_fits(examiner: WorkerExaminer, form: str) -> None:
+    """64 million pixels with alpha, where the format has it. Prints the memory of the worker."""
+    image = Image.effect_noise((256, 256), 60).resize((8192, 8192), Image.Resampling.BICUBIC).convert("RGB")
+    if form != "JPEG":
+        image.putalpha(200)
+    options = {"PNG": {"compress_level": 1}, "WEBP": {"quality": 20, "method": 0}, "AVIF": {"speed": 10, "quality": 40}}
+    data = saved(image, form, **options.get(form, {}))
+    with file_of(data) as file:
+        found = await examiner.examine(file, (), ALL)
+    status = Path(f"/proc/{examiner.pids[0]}/status").read_text().split("\n")
+    print(form, [line.replace("\t", " ") for line in status if line.startswith(("VmPeak", "VmHWM"))], found.info.problems)
+    assert found.thumbnail and found.info.problems == ()
