@@ -114,6 +114,7 @@ class AdHoc:
     async def _sync(self, active: ActiveJob, target: Target) -> Job:
         async with self._app.doors(target, active.beside(self._observer)) as doors:
             result = await sync_once(doors, Looks(), active.job, folders_to_list((), target.selection))
+            await self._app.enrichment(doors, lambda: [target.manifest]).drain()
             if not result.success or target.cleanup is None:
                 return result.job
             return _with_words(result.job, await self._clean_up(doors, target.cleanup))

@@ -27,7 +27,11 @@ from forged.discovery.command import Command
 from forged.ingest.base import Handler
 from forged.kit.clock import Clock, SystemClock
 from forged.kit.lock import LockHeld, hold_lock
+from forged.media.base import Examiner
 from forged.media.completeness import inspect
+from forged.media.looker import LOOKER
+from forged.media.worker.examiner import WorkerExaminer
+from forged.media.xmp.sidecars import ExifToolSidecars
 from forged.model.errors import (
     ForgedError,
     HostKeyUnknown,
@@ -38,7 +42,7 @@ from forged.model.errors import (
     StoreError,
 )
 from forged.model.jobs import Job, JobStatus, new_job_id
-from forged.model.manifest import Hold, HostKeyPin
+from forged.model.manifest import Hold, HostKeyPin, ManifestName
 from forged.model.observer import Nobody, Observer
 from forged.model.paths import SourcePath, source_path
 from forged.model.settings import (
@@ -63,7 +67,12 @@ from forged.store.base import Store
 from forged.store.sqlite import begin_anew, open_store
 from forged.sync.cycle import RoundResult, never_began, sync_once
 from forged.sync.doors import Doors, Looks
+from forged.sync.enrich import Rooms
+from forged.sync.enrichment import Enrichment
 from forged.sync.preview import Preview, preview_once
+
+MOST_EXAMINED = 64
+"""Files that are open to be looked into at once, over all targets. Workers are far fewer; the rest waits for disks and exiftool."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +106,9 @@ class App:
         self._observer = observer
         self._ssh_home = ssh_home
         self._helper = Helper()
+        self._examiner = WorkerExaminer(config.media.workers, LOOKER)
+        self.sidecars = ExifToolSidecars(config.daemon.state_dir / "xmp", clock)
+        self._turns = asyncio.Semaphore(MOST_EXAMINED)
         self.rebuilt: Rebuilt | None = None
         """Set when the state database was damaged or lost: whoever opened this has to say so."""
 
@@ -132,6 +144,8 @@ class App:
             keeper = asyncio.create_task(app.pool.keep_time(), name="bandwidth timetable")
             stack.callback(keeper.cancel)
             stack.push_async_callback(app._helper.aclose)
+            stack.push_async_callback(app.sidecars.aclose)
+            stack.push_async_callback(app._examiner.aclose)
             yield app
 
     async def apply(self, config: Config) -> None:
@@ -139,6 +153,7 @@ class App:
         self.config = config
         self.pool.resize(config.transfer.in_flight_bytes)
         self.pool.limit(None, config.transfer.bandwidth)
+        self._examiner.resize(config.media.workers)
 
     async def wanted(self, names: Sequence[str] = ()) -> Wanted:
         """The targets of these names, or all, and those of boxes. Raises ConfigError for a name that nothing has, StoreError."""
@@ -169,10 +184,16 @@ class App:
             await self.store.jobs.save(job)
             async with self.doors(target, route=one.route) as doors:
                 result = await sync_once(doors, Looks(), job, _paths(target, folders))
+                await self.enrichment(doors, lambda: self._at_home(target)).drain()
             await self.store.jobs.save(result.job)
         except ForgedError as error:
             return never_began(job, error, self.clock.now_ns())
         return result
+
+    def _at_home(self, target: Target) -> Sequence[ManifestName]:
+        """The manifests of the configured targets that share its folder at home, and its own."""
+        others = (one.manifest for one in self.config.targets if one.home.dest == target.home.dest)
+        return list(dict.fromkeys((target.manifest, *others)))
 
     @asynccontextmanager
     async def doors(
@@ -192,6 +213,15 @@ class App:
                 make = self._maker(target, watching, route)
                 source = self._source(target, make, destination, watching, patient_opening)
                 yield Doors(target, Selector(target.selection), source, destination, self.store, watching, self.clock)
+
+    def enrichment(self, doors: Doors, neighbours: Callable[[], Sequence[ManifestName]]) -> Enrichment:
+        """Who looks into what has landed at this target. `neighbours`: the manifests whose files lie in the same folder at home."""
+        examiner: Examiner = self._examiner
+        rooms = Rooms(
+            *(doors.target, doors.selector, doors.destination, self.store, examiner, self.sidecars, doors.observer, self.clock),
+            neighbours,
+        )
+        return Enrichment(rooms, self._turns)
 
     def _hands(self, target: Target, namespace: str) -> Hands:
         """A process of its own writes what comes over a line, beside the loop that it comes from; what is on this machine is cloned

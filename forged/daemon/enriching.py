@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Protocol
 
-from forged.daemon.conditions import Condition, Conditions
+from forged.daemon.conditions import Conditions
 from forged.kit.clock import Clock
 from forged.kit.logs import Log
-from forged.media.xmp.sidecars import HINTS, LOOK_AGAIN_S, ExifToolSidecars, Standing
+from forged.media.xmp.sidecars import HINTS, LOOK_AGAIN_S, Standing
 from forged.metrics.metrics import Metrics
-from forged.model.manifest import ManifestName
+from forged.model.errors import StoreError, WorkerMissing
 from forged.store.base import Store
 from forged.sync.enrich import rerun
 from forged.sync.enrichment import Enrichment
+
+WORKER_MISSING = WorkerMissing().kind
+
+COUNT_AGAIN_S = 5.0
+"""The page is read every 15 s or less often; a count costs a look into an index."""
 
 SAID = {
     Standing.MISSING: "exiftool is missing: no XMP sidecars are written",
@@ -21,12 +28,20 @@ SAID = {
 }
 
 
+class Writer(Protocol):
+    """What writes sidecars, as far as it can stand."""
+
+    async def standing(self) -> Standing:
+        """Whether it can, now."""
+
+
 class Enriching:
     """Who looks into files, of all targets that run now."""
 
-    def __init__(self, sidecars: ExifToolSidecars, store: Store, metrics: Metrics, clock: Clock, log: Log) -> None:
+    def __init__(self, sidecars: Writer, store: Store, metrics: Metrics, clock: Clock, log: Log) -> None:
         self._sidecars, self._store, self._metrics, self._clock = sidecars, store, metrics, clock
-        self._conditions = Conditions("", log, clock)
+        self.conditions = Conditions("", log, clock)
+        """What keeps files from being looked into, or sidecars from being written."""
         self._enrichments: dict[str, Enrichment] = {}
 
     def joined(self, target: str, enrichment: Enrichment) -> None:
@@ -37,16 +52,14 @@ class Enriching:
         """It ends."""
         self._enrichments.pop(target, None)
 
-    @property
-    def problems(self) -> Sequence[Condition]:
-        """What keeps files from being looked into, or sidecars from being written."""
-        return self._conditions.problems
-
     async def watch(self) -> None:
-        """Without end: notices when exiftool is missing, and when it has come."""
+        """Without end: notices when exiftool is missing, and when it has come; counts for the metrics page."""
         while True:
             await self.look()
-            await self._clock.sleep(LOOK_AGAIN_S)
+            for _ in range(round(LOOK_AGAIN_S / COUNT_AGAIN_S)):
+                with suppress(StoreError):  # whoever works with the state tells it
+                    await self.count()
+                await self._clock.sleep(COUNT_AGAIN_S)
 
     async def look(self) -> None:
         """Once."""
@@ -54,12 +67,12 @@ class Enriching:
         standing = await self._sidecars.standing() if wanting else Standing.READY
         for kind in Standing:
             if kind is not standing:
-                was = any(one.kind == _word(kind) for one in self.problems)
-                self._conditions.healed(_word(kind))
+                was = any(one.kind == _word(kind) for one in self.conditions.problems)
+                self.conditions.healed(_word(kind))
                 if was and standing is Standing.READY:
                     self._follow(wanting)
         if standing is not Standing.READY:
-            self._conditions.broken(_word(standing), SAID[standing], HINTS[standing])
+            self.conditions.broken(_word(standing), SAID[standing], HINTS[standing])
         self._tell_trouble()
 
     def _follow(self, wanting: Sequence[Enrichment]) -> None:
@@ -71,9 +84,9 @@ class Enriching:
         troubles = [one.trouble for one in self._enrichments.values() if one.trouble is not None]
         missing = next((error for error in troubles if error.kind == WORKER_MISSING), None)
         if missing is not None:
-            self._conditions.broken(missing.kind, missing.message, missing.hint)
+            self.conditions.broken(missing.kind, missing.message, missing.hint)
         else:
-            self._conditions.healed(WORKER_MISSING)
+            self.conditions.healed(WORKER_MISSING)
 
     async def waiting(self) -> Mapping[str, int]:
         """How many files of each target wait."""
@@ -93,19 +106,6 @@ class Enriching:
                 queued += await rerun(enrichment.rooms)
                 enrichment.wake()
         return queued
-
-
-def neighbours(dests: Callable[[], Mapping[ManifestName, str]], name: ManifestName) -> Callable[[], Sequence[ManifestName]]:
-    """The manifests whose files lie in the same folder at home as those of `name`, itself among them."""
-
-    def there() -> Sequence[ManifestName]:
-        known = dests()
-        return [name, *(other for other, dest in known.items() if other != name and dest == known.get(name))]
-
-    return there
-
-
-WORKER_MISSING = "worker_missing"
 
 
 def _word(standing: Standing) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from forged.daemon.app import App
 from forged.daemon.conditions import Conditions
+from forged.daemon.enriching import Enriching
 from forged.daemon.instance import Found, Instance
 from forged.daemon.jobbook import JobBook
 from forged.daemon.runner import Runner
@@ -20,9 +21,11 @@ from forged.kit.logs import Log
 from forged.kit.tasks import Tasks
 from forged.metrics.metrics import Metrics
 from forged.model.errors import Cancelled, ForgedError
+from forged.model.manifest import ManifestName
 from forged.model.observer import Everyone, Observer
 from forged.model.settings import Config
 from forged.model.target import Target, TargetName
+from forged.sync.enrichment import Enrichment
 
 REMOVED = "this target was removed from the configuration; what has landed stays"
 CHANGED = "the configuration of this target has changed; what has landed stays, the rest comes with the next sync"
@@ -57,6 +60,7 @@ class Member:
     standing: Standing
     runner: Runner
     work: Work
+    enrichment: Enrichment
     closing: AsyncExitStack
 
     @property
@@ -85,7 +89,8 @@ class _Kept:
 class Fleet:
     """Targets by name: those of the configuration in its order, then those of each discovery."""
 
-    def __init__(self, app: App, jobs: JobBook, metrics: Metrics, log: Log, observer: Observer) -> None:
+    def __init__(self, app: App, jobs: JobBook, metrics: Metrics, log: Log, observer: Observer, enriching: Enriching) -> None:
+        self._enriching = enriching
         self._app = app
         self._jobs = jobs
         self._metrics = metrics
@@ -213,9 +218,13 @@ class Fleet:
         doors = await closing.enter_async_context(self._app.doors(target, observer, patient_opening=False, route=route))
         runner = Runner(doors, standing, random.random, lambda: work.look())
         work = Work(doors, runner, standing, self._jobs)
-        member = Member(standing, runner, work, closing)
+        enrichment = self._app.enrichment(doors, lambda: self._at_home(target))
+        observer.also(enrichment)
+        member = Member(standing, runner, work, enrichment, closing)
         self._members[target.name] = member
+        self._enriching.joined(target.name, enrichment)
         self._tasks.start(f"target {target.name}", runner.run())
+        self._tasks.start(f"media {target.name}", enrichment.run())
         self.timetable.set(target)
 
     async def _remove(self, name: str, why: str) -> None:
@@ -223,7 +232,8 @@ class Fleet:
         self.timetable.remove(TargetName(name))
         member = self._members.pop(name)
         member.runner.leave(Cancelled(why))
-        await self._tasks.stop(f"target {name}")
+        self._enriching.left(name)
+        await asyncio.gather(self._tasks.stop(f"target {name}"), self._tasks.stop(f"media {name}"))
         await member.work.leave()
         await member.closing.aclose()
 
@@ -246,15 +256,22 @@ class Fleet:
         return member.work.clean_up_when_due()
 
     def _ended(self, name: str, error: BaseException | None) -> None:
-        """A target's task ended by itself: a bug of ours. Said loudly, and the target begins anew."""
+        """A target's task ended by itself: a bug of ours. Said loudly, and it begins anew."""
         self._log.error("a task ended unexpectedly; it is started again", task=name, exc_info=error)
-        member = self._members.get(name.removeprefix("target "))
+        member = self._members.get(name.partition(" ")[2])
         if member is not None:
             asyncio.get_running_loop().call_later(BEGIN_ANEW_S, self._restart, name, member)
 
     def _restart(self, name: str, member: Member) -> None:
         if self._members.get(member.standing.target.name) is member and name not in self._tasks.names:
-            self._tasks.start(name, member.runner.run())
+            again = member.enrichment if name.startswith("media ") else member.runner
+            self._tasks.start(name, again.run())
+
+    def _at_home(self, target: Target) -> list[ManifestName]:
+        """The manifests of all targets that share its folder at home, its own first."""
+        running = (member.standing.target for member in self._members.values())
+        others = (other.manifest for other in running if other.home.dest == target.home.dest)
+        return list(dict.fromkeys((target.manifest, *others)))
 
     def refresh_metrics(self) -> None:
         """Right before the metrics page is read."""

@@ -16,11 +16,13 @@ from forged.daemon.app import App
 from forged.daemon.bell import Bell
 from forged.daemon.couriers import Couriers
 from forged.daemon.discoveries import Discoveries
+from forged.daemon.enriching import Enriching
 from forged.daemon.fleet import Difference, Fleet
 from forged.daemon.gauges import Gauges
 from forged.daemon.jobbook import JobBook
 from forged.daemon.methods_config import ConfigMethods
 from forged.daemon.methods_files import FileMethods
+from forged.daemon.methods_media import MediaMethods
 from forged.daemon.methods_service import LiveEvents, ServiceFacts, ServiceMethods
 from forged.daemon.methods_sync import SyncMethods, Telling
 from forged.daemon.methods_target import TargetMethods
@@ -43,6 +45,7 @@ class House:
     jobs: JobBook
     events: LiveEvents
     fleet: Fleet
+    enriching: Enriching
     bell: Bell
     couriers: Couriers
     watchman: Watchman
@@ -66,7 +69,8 @@ def furnished(
     clock, publisher = app.clock, Publisher()
     events = LiveEvents(publisher, clock)
     jobs = _job_book(app, publisher, events, clock)
-    fleet = Fleet(app, jobs, metrics, log, events)
+    enriching = Enriching(app.sidecars, app.store, metrics, clock, log)
+    fleet = Fleet(app, jobs, metrics, log, events, enriching)
     couriers = Couriers(app.handler, app.store.outbox, metrics, clock, log)
 
     def rung(event: NewEvent) -> None:
@@ -90,6 +94,7 @@ def furnished(
         jobs=jobs,
         events=events,
         fleet=fleet,
+        enriching=enriching,
         bell=bell,
         couriers=couriers,
         watchman=Watchman(fleet, bell, clock, log),
@@ -108,12 +113,21 @@ def methods(house: House, page: str | None) -> ServiceMethods:
     """Makes all methods callable. `page`: the address of the metrics page. Answers those of the service itself."""
     facts = ServiceFacts(house.app.clock.now_ns(), page, lambda: house.server.connections)
     service = ServiceMethods(
-        house.app, house.fleet, house.discoveries, house.couriers, house.jobs, house.reloader, house.events, facts
+        house.app,
+        house.fleet,
+        house.discoveries,
+        house.couriers,
+        house.enriching,
+        house.jobs,
+        house.reloader,
+        house.events,
+        facts,
     )
     service.register(house.registry)
     SyncMethods(house.fleet, house.adhoc, house.jobs, house.app.clock).register(house.registry)
     TargetMethods(house.fleet, house.discoveries, house.app).register(house.registry)
     FileMethods(house.fleet, house.app.store).register(house.registry)
+    MediaMethods(house.fleet, house.enriching, house.app.store).register(house.registry)
     ConfigMethods(lambda: house.configs.current).register(house.registry)
     return service
 

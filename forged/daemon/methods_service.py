@@ -19,6 +19,7 @@ from forged.daemon import answers
 from forged.daemon.app import App
 from forged.daemon.couriers import Couriers
 from forged.daemon.discoveries import Discoveries
+from forged.daemon.enriching import Enriching
 from forged.daemon.fleet import Fleet
 from forged.daemon.jobbook import JobBook
 from forged.daemon.limits import PersonsLimits
@@ -126,6 +127,7 @@ class ServiceMethods:
         fleet: Fleet,
         discoveries: Discoveries,
         couriers: Couriers,
+        enriching: Enriching,
         jobs: JobBook,
         reloader: Reloader,
         events: LiveEvents,
@@ -135,6 +137,7 @@ class ServiceMethods:
         self._fleet = fleet
         self._discoveries = discoveries
         self._couriers = couriers
+        self._enriching = enriching
         self._jobs = jobs
         self._reloader = reloader
         self._events = events
@@ -169,7 +172,8 @@ class ServiceMethods:
             "last_reload": reloaded,
             "discoveries": [answers.discovery(one) for one in self._discoveries.all],
             "handlers": [answers.handler(one) for one in self._couriers.all],
-            "problems": [],
+            "media": {"waiting": sum((await self._enriching.waiting()).values())},
+            "problems": answers.problems(self._enriching.conditions),
         }
 
     async def reload(self, wait: bool = True) -> rpc.Reloaded:

@@ -187,6 +187,11 @@ def _sidecar(home: HomePath) -> HomePath | None:
     return below(above(home), name) if len(name) <= MAX_COMPONENT_BYTES else None
 
 
+def thumbnail_name(sha256: bytes) -> str:
+    """Where the thumbnail of a content lies, below the destination."""
+    return os.fsdecode(b"/".join([b".forged", _thumb_folder(sha256), _thumb_name(sha256)]))
+
+
 def _thumb_folder(sha256: bytes) -> bytes:
     digits = sha256.hex().encode()
     return b"/".join([THUMBS, digits[:2], digits[2:4]])

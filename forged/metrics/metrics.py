@@ -18,7 +18,7 @@ from forged.metrics.names import Family, Kind
 from forged.model.errors import ForgedError
 from forged.model.files import HARMLESS, Problem, ScanSummary
 from forged.model.jobs import JobResult
-from forged.model.observer import BytesArrived, Fact, FilesLanded, FileTrouble, Retried, ScanEnded, VerifyFailed
+from forged.model.observer import BytesArrived, Fact, FilesExamined, FilesLanded, FileTrouble, Retried, ScanEnded, VerifyFailed
 from forged.model.removal import KeptBecause
 from forged.model.transfer import LandedAs
 from forged.rules.safety import Doubt

@@ -113,6 +113,7 @@ DAEMON: rpc.DaemonStatus = {
     "last_reload": None,
     "discoveries": [],
     "handlers": [],
+    "media": {"waiting": 0},
     "problems": [],
 }
 
@@ -252,9 +253,9 @@ def registry_of(canned: Canned, publisher: Publisher) -> Registry:
         return canned.answer("media.rerun", {"target": target})
 
     async def media__duplicates(
-        target: str | None = None, similar: bool = False, limit: int | None = None, cursor: str | None = None
+        target: str | None = None, limit: int | None = None, cursor: str | None = None
     ) -> rpc.DuplicatesPage:
-        return canned.answer("media.duplicates", {"target": target, "similar": similar or None, "cursor": cursor})
+        return canned.answer("media.duplicates", {"target": target, "cursor": cursor})
 
     async def transfer__limit(target: str | None = None, limit: str | None = None, keep: bool = False) -> rpc.Limits:
         return canned.answer("transfer.limit", {"target": target, "limit": limit, "keep": keep})

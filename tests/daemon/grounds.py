@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,19 +13,21 @@ from forged.daemon.alarms import Watchman
 from forged.daemon.app import App
 from forged.daemon.bell import Bell
 from forged.daemon.discoveries import Discoveries
+from forged.daemon.enriching import Enriching
 from forged.daemon.fleet import Fleet, Member
 from forged.daemon.jobbook import ActiveJob, JobBook
 from forged.destination.memory import MemoryDestination
 from forged.discovery.base import Discovery
 from forged.discovery.memory import MemoryDiscovery
 from forged.kit.budget import ANY_PORTION_BYTES, Room
+from forged.media.xmp.sidecars import Standing
 from forged.metrics.metrics import Metrics
 from forged.model.events import NewEvent
 from forged.model.jobs import Job
 from forged.model.manifest import ManifestName
 from forged.model.observer import Observer
 from forged.model.settings import CommandDiscovery, Config, DaemonSettings, DiscoverySettings, IngestSettings, StateSettings
-from forged.model.target import SourceAddress, SourceKind, Target, TargetName, Timing
+from forged.model.target import MediaPolicy, SourceAddress, SourceKind, Target, TargetName, Timing
 from forged.rules.selection import Selector
 from forged.sources.base import Source
 from forged.sources.memory import MemorySource
@@ -35,9 +37,14 @@ from forged.sources.retrying import Retrying, RetryPolicy
 from forged.sources.routed import Route, Routed
 from forged.store.memory import MemoryStore
 from forged.sync.doors import Doors
+from forged.sync.enrich import Rooms
+from forged.sync.enrichment import Enrichment
 from tests.daemon.network import Knocking, Network
 from tests.support.virtual import BEGAN_NS, LoopClock
 from tests.support.world import TARGET, Facts
+from tests.sync.toys import ToyExaminer, ToySidecars
+
+NO_MEDIA = MediaPolicy(metadata=False, xmp=False)
 
 
 class LivingBox(MemoryBox):
@@ -88,6 +95,7 @@ def target(name: str = "box", **changes: Any) -> Target:
     made = replace(
         TARGET, name=TargetName(name), manifest=ManifestName(""), source=source, home=home, timing=Timing(poll_s=30.0, watch=False)
     )
+    made = replace(made, media=NO_MEDIA)
     return replace(made, **changes)
 
 
@@ -108,6 +116,13 @@ class Beside(MemoryDestination):
         """The first one's counts."""
 
 
+class StandingSidecars(ToySidecars):
+    """That say how they stand."""
+
+    async def standing(self) -> Standing:
+        return Standing.READY if self.available else Standing.MISSING
+
+
 class Grounds:
     """Boxes by target name; what is at home, and what was said and told."""
 
@@ -125,7 +140,9 @@ class Grounds:
         self.told: list[Job] = []
         self.capabilities: dict[str, bool] = {}
         self.jobs = JobBook(self.store, self.clock, self._progressed, lambda job, kept: self.ended.append((job, kept)))
-        self.fleet = Fleet(cast("App", self), self.jobs, self.metrics, self.heard, self.facts)
+        self.examiner, self.sidecars = ToyExaminer(), StandingSidecars()
+        self.enriching = Enriching(self.sidecars, self.store, self.metrics, self.clock, self.heard)
+        self.fleet = Fleet(cast("App", self), self.jobs, self.metrics, self.heard, self.facts, self.enriching)
         self.rung: list[NewEvent] = []
         self.bell = Bell(self.store.alarms, self.clock, self.rung.append)
         self.watchman = Watchman(self.fleet, self.bell, self.clock, self.heard)
@@ -164,6 +181,22 @@ class Grounds:
             resume_points=home.resume_points,
         )
         yield Doors(target, Selector(target.selection), source, home, self.store, observer, self.clock)
+
+    def enrichment(self, doors: Doors, neighbours: Callable[[], Sequence[ManifestName]]) -> Enrichment:
+        rooms = Rooms(
+            *(
+                doors.target,
+                doors.selector,
+                doors.destination,
+                self.store,
+                self.examiner,
+                self.sidecars,
+                doors.observer,
+                self.clock,
+            ),
+            neighbours,
+        )
+        return Enrichment(rooms, asyncio.Semaphore(8))
 
     def _made(self, name: str) -> MemorySource:
         self.opened.append(name)

@@ -15,6 +15,7 @@ from forged.control.errors import InvalidParams, NotPermitted, TooBusy
 from forged.control.peers import Level, Peer
 from forged.daemon.adhoc import FAULT, MOST_AT_ONCE, AdHoc, AlreadyRunning
 from forged.daemon.app import App
+from forged.daemon.enriching import Enriching
 from forged.daemon.fleet import Fleet
 from forged.daemon.jobbook import ActiveJob, JobBook
 from forged.daemon.methods_sync import SyncMethods
@@ -59,7 +60,9 @@ class Bench:
         async with App.open(config, observer=Everyone(), ssh_home=self.user_home) as self.app:
             clock, log = SystemClock(), logger("test")
             self.jobs = JobBook(self.app.store, clock, lambda active, stage: None, lambda job, kept: None)
-            self.fleet = Fleet(self.app, self.jobs, Metrics(clock, version="0"), log, Everyone())
+            metrics = Metrics(clock, version="0")
+            enriching = Enriching(self.app.sidecars, self.app.store, metrics, clock, log)
+            self.fleet = Fleet(self.app, self.jobs, metrics, log, Everyone(), enriching)
             self.adhoc = AdHoc(self.app, self.fleet, self.jobs, self.ears, {}, log)
             self.methods = SyncMethods(self.fleet, self.adhoc, self.jobs, clock)
             try:

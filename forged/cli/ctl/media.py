@@ -34,16 +34,17 @@ def rerun(asking: Asking, target: str | None) -> int:
 
 @click.command()
 @click.argument("target", required=False, shell_complete=completing.targets)
-@click.option("--similar", is_flag=True, help="Also pictures that look the same (needs `phash` in [media]).")
 @command
-def duplicates(asking: Asking, target: str | None, similar: bool) -> int:
-    """List files at home that are equal, byte for byte; of TARGET and any other, or of all."""
-    question = {"target": target, "similar": similar or None}
+def duplicates(asking: Asking, target: str | None) -> int:
+    """List files at home that are equal, byte for byte; of TARGET and any other, or of all.
+
+    Pictures that only look the same are told by `forgectl show` (with `phash` in [media]).
+    """
     if asking.as_json:
-        asking.show(asking.whole("media.duplicates", "groups", **question), [])
+        asking.show(asking.whole("media.duplicates", "groups", target=target), [])
         return WELL
     groups = files = spare_bytes = 0
-    for page in asking.pages("media.duplicates", **question):
+    for page in asking.pages("media.duplicates", target=target):
         for group in page["groups"]:
             say(grouped(group))
             groups, files = groups + 1, files + len(group["files"])
@@ -66,4 +67,4 @@ def grouped(group: rpc.Duplicates) -> Iterator[Line]:
 
 def spare(group: rpc.Duplicates) -> int:
     """Bytes that equal copies take beside the first."""
-    return sum(file["size"] for file in group["files"][1:] if not file["shares"]) if group["sha256"] else 0
+    return sum(file["size"] for file in group["files"][1:] if not file["shares"])

@@ -170,6 +170,7 @@ def about(answer: rpc.MediaShown) -> Iterator[Line]:
             ("sidecar", answer["sidecar"] or ""),
             ("preview", answer["thumbnail"] or ""),
             *(("equal to", copy["home"]) for copy in answer["copies"]),
+            *(("looks as", f"{copy['home']} ({copy['bits']} of 64 bits differ)") for copy in answer["alike"]),
         ),
         WIDEST_CHARS * 100,
     )

@@ -21,7 +21,7 @@ Parameters, `?` where they may be left out:
     target.pause, .resume, .release   target             daemon.reload     wait?
     target.trust      target, fingerprint
     target.drain      target, timeout? (text such as "30m")
-    media.show        path | path_b64, target?, raw?     media.duplicates  target?, similar?, limit?, cursor?
+    media.show        path | path_b64, target?, raw?     media.duplicates  target?, limit?, cursor?
     media.rerun       target?
 
 `job_id` may also be a sync_id. A target that is not configured is an error of type `unknown_target`, an id that no job has one of
@@ -34,6 +34,7 @@ from forged.model.rpc.basic import Done, Path, PathWhy, Problem, Scalar
 from forged.model.rpc.files import Changes, Cleanup, Forgotten, KeptFile, ManifestFile, ManifestPage, PlannedFile, RemovedFile
 from forged.model.rpc.jobs import Job, JobResult, Jobs, Progress, Status, SyncProgress, SyncStarted, SyncStatus
 from forged.model.rpc.media import (
+    AlikeFile,
     Copy,
     DuplicateFile,
     Duplicates,
@@ -63,6 +64,7 @@ from forged.model.rpc.service import (
 from forged.model.rpc.targets import Compared, Drained, Hold, Released, State, Symbol, Target, Targets, TargetStatus, Verified
 
 __all__ = [
+    "AlikeFile",
     "Changes",
     "Cleanup",
     "Compared",

@@ -96,11 +96,16 @@ class MediaInfo(TypedDict):
 
 
 class Copy(Path):
-    """Another file at home with the same bytes. `home` is its whole path."""
+    """Another file at home with the same bytes. `home` is its whole path, safe to show."""
 
     target: str
     home: str
-    home_b64: NotRequired[str]
+
+
+class AlikeFile(Copy):
+    """A picture that looks the same. `bits`: in how many of 64 their perceptual hashes differ."""
+
+    bits: int
 
 
 class MediaShown(TypedDict):
@@ -121,6 +126,7 @@ class MediaShown(TypedDict):
     sidecar: str | None
     thumbnail: str | None
     copies: list[Copy]
+    alike: list[AlikeFile]
 
 
 class MediaRerun(TypedDict):
@@ -132,7 +138,8 @@ class MediaRerun(TypedDict):
 
 
 class DuplicateFile(Copy):
-    """One of several files with equal bytes. `shares`: it has no bytes of its own on the disk (a reflink or a hard link)."""
+    """One of several files with equal bytes. `shares`: its target lets equal files share their bytes (`duplicates`), where the
+    file system can."""
 
     size: int
     landed_at: str
@@ -140,9 +147,9 @@ class DuplicateFile(Copy):
 
 
 class Duplicates(TypedDict):
-    """A group of equal files, that which came first at its beginning. `sha256` is null where pictures only look the same."""
+    """A group of equal files, that which came first at its beginning."""
 
-    sha256: str | None
+    sha256: str
     files: list[DuplicateFile]
 
 

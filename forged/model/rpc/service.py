@@ -109,6 +109,12 @@ class Handler(TypedDict):
     problems: list[Problem]
 
 
+class Enrichment(TypedDict):
+    """How looking into files stands: so many at home wait for it."""
+
+    waiting: int
+
+
 class DaemonStatus(TypedDict):
     """`daemon.status`. `metrics` is the page's address, null when it is off. `problems` are those that concern no single target."""
 
@@ -126,6 +132,7 @@ class DaemonStatus(TypedDict):
     last_reload: LastReload | None
     discoveries: list[Discovery]
     handlers: list[Handler]
+    media: Enrichment
     problems: list[Problem]
 
 
