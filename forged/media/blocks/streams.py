@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _DEMUXERS = {
     **{"mp4": "mov", "mov": "mov", "m4a": "mov", "webm": "matroska", "mkv": "matroska", "avi": "avi"},
-    **{"wav": "wav", "mp3": "mp3", "flac": "flac", "opus": "ogg", "ogg": "ogg"},
+    **{"mp3": "mp3", "flac": "flac", "opus": "ogg", "ogg": "ogg"},
 }
 """By our own word for the format."""
 
@@ -29,11 +29,12 @@ _OPTIONS = {
     "analyzeduration": str(1_000_000),
     "max_streams": "64",
     "protocol_whitelist": "none",
+    "export_xmp": "1",
 }
 """Of FFmpeg (libavformat/options_table.h). Bytes and microseconds that it may look at beyond the header; streams (its default is
-1000); and nothing else is opened, whatever the file names."""
+1000); and nothing else is opened, whatever the file names. XMP of MP4 is a tag like others."""
 
-_MOST_READ_BYTES = 128 << 20
+_MOST_READ_BYTES = 32 << 20
 """That FFmpeg may read of one file. The indexes at the end of long films have some megabytes."""
 
 _OF_THE_BOXES = frozenset(
@@ -97,7 +98,8 @@ def _read(container: InputContainer, findings: Findings) -> None:
     video = next((stream for stream in container.streams.video if not stream.disposition & stream.disposition.attached_pic), None)
     if video is not None:
         findings.kind = MediaKind.VIDEO
-        findings.width, findings.height = video.codec_context.width, video.codec_context.height
+        if video.codec_context is not None:  # there is none where FFmpeg has no decoder
+            findings.width, findings.height = video.codec_context.width, video.codec_context.height
         findings.fps = float(video.average_rate) if video.average_rate else None
         findings.frames = video.frames or None
     elif container.streams.audio:

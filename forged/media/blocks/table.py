@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from forged.media.blocks import bmp, exif, gif, glb, heif, jpeg, jxl, png, streams, svg, webp
+from forged.media.blocks import bmp, exif, gif, glb, heif, jpeg, jxl, png, safetensors, streams, svg, wav, webp
 from forged.media.blocks.findings import Enough, Findings
 from forged.media.containers import bmff, flac, matroska, mp3, ogg
 from forged.media.containers import gif as gif_container
@@ -35,17 +35,19 @@ _READERS: dict[str, _Read] = {
     "bmp": bmp.read,
     "svg": svg.read,
     "glb": glb.read,
+    "wav": wav.read,
+    "safetensors": safetensors.read,
 }
-"""All others are video or sound."""
+"""All others are video or sound, and go through PyAV."""
 
 
 def read(fd: int, size_bytes: int) -> MediaInfo:
     """What a file of this size says of itself, without generation; OTHER with no format for what is none of ours.
 
-    Known by content, never by name. Blocks on the disk: some 50 µs for a picture, under a millisecond for a
-    film, where the bytes are at hand. Memory is bounded by the constants of `findings`, time by them and `reader.MAX_STEPS`; what
-    is beyond is a text in `problems`. The descriptor's position neither matters nor moves. Raises OSError when the disk is in
-    trouble, and nothing for what the file holds.
+    Known by content, never by name. Blocks on the disk: some 50 µs for a picture, under a millisecond for a film, where the bytes
+    are at hand. Memory is bounded by the constants of `findings`, time by them and `reader.MAX_STEPS`; what is beyond is a text in
+    `problems`. The descriptor's position neither matters nor moves. Raises OSError when the disk is in trouble, and nothing for
+    what the file holds.
     """
     reader = Reader(fd, size_bytes)
     kind, format = _told(reader) if reader.size_bytes else (MediaKind.OTHER, "")
@@ -93,6 +95,7 @@ _BY_CLAIM: dict[MediaKind, dict[str, Callable[[bytes], bool]]] = {
     },
     MediaKind.AUDIO: {"flac": flac.claims, "mp3": mp3.claims},
     MediaKind.MESH: {"glb": glb_container.claims},
+    MediaKind.OTHER: {"safetensors": safetensors.claims},
 }
 
 _RIFF: dict[bytes, _Told] = {
