@@ -43,6 +43,7 @@ class Enriching:
         self.conditions = Conditions("", log, clock)
         """What keeps files from being looked into, or sidecars from being written."""
         self._enrichments: dict[str, Enrichment] = {}
+        self._counted = 0
 
     def joined(self, target: str, enrichment: Enrichment) -> None:
         """A target begins."""
@@ -57,8 +58,7 @@ class Enriching:
         while True:
             await self.look()
             for _ in range(round(LOOK_AGAIN_S / COUNT_AGAIN_S)):
-                with suppress(StoreError):  # whoever works with the state tells it
-                    await self.count()
+                await self.count()
                 await self._clock.sleep(COUNT_AGAIN_S)
 
     async def look(self) -> None:
@@ -89,14 +89,18 @@ class Enriching:
             self.conditions.healed(WORKER_MISSING)
 
     async def waiting(self) -> Mapping[str, int]:
-        """How many files of each target wait."""
+        """How many files of each target wait. Raises StoreError."""
         names = await self._store.media.count_waiting()
         return {target: names.get(one.manifest, 0) for target, one in self._enrichments.items()}
 
-    async def count(self) -> None:
-        """For the metrics page."""
-        for target, files in (await self.waiting()).items():
-            self._metrics.media_waiting(target, files)
+    async def count(self) -> int:
+        """How many wait in all, also told to the metrics page; what was counted last where the state is in trouble."""
+        with suppress(StoreError):  # whoever works with the state tells it
+            waiting = await self.waiting()
+            self._counted = sum(waiting.values())
+            for target, files in waiting.items():
+                self._metrics.media_waiting(target, files)
+        return self._counted
 
     async def rerun(self, target: str | None) -> int:
         """All that is home of this target (None: of all) waits again; answers how many files. Raises StoreError."""

@@ -172,7 +172,7 @@ class ServiceMethods:
             "last_reload": reloaded,
             "discoveries": [answers.discovery(one) for one in self._discoveries.all],
             "handlers": [answers.handler(one) for one in self._couriers.all],
-            "media": {"waiting": sum((await self._enriching.waiting()).values())},
+            "media": {"waiting": await self._enriching.count()},
             "problems": answers.problems(self._enriching.conditions),
         }
 

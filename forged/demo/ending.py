@@ -48,6 +48,8 @@ class Ending:
     again: Again
     said: tuple[Said, ...] = ()
     """What forgectl said near the end."""
+    sheet: Path | None = None
+    """The contact sheet; None where there is no thumbnail."""
 
     @property
     def success(self) -> bool:
@@ -91,6 +93,8 @@ def told(ending: Ending) -> list[tuple[str, str]]:
     if story.cut is not None:
         rows += [("left there", text) for text in about_the_cut_file(story.cut)]
     rows.append(("again", f"one more sync moved {ending.again.files} files and took {human_duration(ending.again.duration_s)}"))
+    if ending.sheet is not None:
+        rows.append(("see all", f"{ending.sheet}  (a contact sheet of the thumbnails)"))
     rows += [("wrong", sentence) for sentence in ending.unexplained]
     return merged(rows + where_to_look(ending.grounds) + [("next", "forged probe ssh://user@your-box:port"), ("next", NEXT)])
 

@@ -74,6 +74,11 @@ class Grounds:
         return self.root / "box.jsonl"
 
     @property
+    def sheet(self) -> Path:
+        """The contact sheet of what came home."""
+        return self.root / "contact-sheet.png"
+
+    @property
     def daemon_log(self) -> Path:
         return self.root / "daemon.log"
 
@@ -146,6 +151,9 @@ log_format = "text"
 
 [transfer]
 min_free = "50MB"
+
+[media]
+thumbnails = true
 """
 
 
@@ -174,6 +182,6 @@ def path(one: Path) -> str:
 
 
 def all_files(folder: Path) -> Sequence[Path]:
-    """The regular files below a folder, relative to it, in order; forged's own marker folder is none of them."""
+    """The regular files below a folder, relative to it, in order; forged's own are none of them: its marker folder and sidecars."""
     found = (file.relative_to(folder) for file in folder.rglob("*") if file.is_file())
-    return sorted(file for file in found if file.parts[0] != ".forged")
+    return sorted(file for file in found if file.parts[0] != ".forged" and file.suffix != ".xmp")

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
+from itertools import islice
+from pathlib import Path
 from typing import NoReturn, TypeVar
 
 from forged.demo.box import box
@@ -17,6 +19,7 @@ from forged.demo.following import follow
 from forged.demo.grounds import AGE, Grounds
 from forged.demo.programs import Daemon, Forgectl, Said, daemon
 from forged.demo.server import serving
+from forged.demo.sheet import contact_sheet, thumbnails
 from forged.demo.showing import Show
 from forged.demo.story import Phase, Story
 from forged.kit.clock import SystemClock
@@ -31,6 +34,9 @@ ARRIVE_S = 5.0
 
 LAST_SYNCS = 8
 """At most so many of each target at the end; one is enough unless the machine is very busy."""
+
+LOOK_S, LOOK_AGAIN_S = 20.0, 0.5
+"""How long the last pictures may take to be looked into; each takes some 50 ms with its thumbnail."""
 
 LAST_GASP_S = 1.0
 """From a connection that the daemon closed to its end, where that was its end."""
@@ -89,7 +95,9 @@ async def play(grounds: Grounds, story: Story, forgectl: Forgectl) -> Ending:
     story.phase = Phase.CLEANING
     for place in story.places:
         story.cleaned(place.target, await cleanup(place.target, forgectl))
+    await all_looked_into(forgectl)
     said = [await forgectl.say("status"), await forgectl.say("drain", DRAINED, "--timeout", "20s")]
+    said += [await forgectl.say("show", str(picture)) for picture in newest_picture(grounds)]
     story.phase = Phase.COMPARING
     return await judged(grounds, story, again, said)
 
@@ -113,6 +121,21 @@ def until_old_s(story: Story) -> float:
     return max(landed_s + parse_duration(AGE) + AGE_MARGIN_S - story.clock.now_ns() / 1e9, 0.0)
 
 
+async def all_looked_into(forgectl: Forgectl) -> None:
+    """Until nothing waits to be looked into, or it takes too long to stand there."""
+    for _ in range(round(LOOK_S / LOOK_AGAIN_S)):
+        told: rpc.DaemonStatus = (await forgectl.ask("status"))["daemon"]
+        if not told["media"]["waiting"]:
+            return
+        await asyncio.sleep(LOOK_AGAIN_S)
+
+
+def newest_picture(grounds: Grounds) -> list[Path]:
+    """One of ComfyUI's, if there is any: its prompt is hidden deepest."""
+    pictures = (file for place in reversed(grounds.places) for file in sorted(place.home.rglob("*.png"), reverse=True))
+    return list(islice(pictures, 1))
+
+
 async def cleanup(target: str, forgectl: Forgectl) -> rpc.Cleanup:
     """Raises ForgectlFailed when it was stopped by something."""
     answer: rpc.Cleanup = await forgectl.ask("cleanup", target)
@@ -122,4 +145,5 @@ async def cleanup(target: str, forgectl: Forgectl) -> rpc.Cleanup:
 async def judged(grounds: Grounds, story: Story, again: Again, said: Sequence[Said]) -> Ending:
     """Reads every file at home, and compares it with what the box wrote down when it made it."""
     comparisons = await asyncio.gather(*(asyncio.to_thread(compared, place, story.ledger) for place in story.places))
-    return Ending(story, grounds, tuple(comparisons), again, tuple(said))
+    sheet = await asyncio.to_thread(contact_sheet, thumbnails(grounds.home), grounds.sheet)
+    return Ending(story, grounds, tuple(comparisons), again, tuple(said), sheet)

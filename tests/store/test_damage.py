@@ -49,7 +49,6 @@ FLIPS = {
     "a job with half a list": "UPDATE jobs SET folders = '['",
     "a time that is none": "UPDATE holds SET since_ns = 'noon'",
     "a try that is none": "UPDATE media_queue SET tries = 'once'",
-    "a place of nothing": "UPDATE media SET sha256 = 7",
     "no revision": "DELETE FROM alembic_version",
     "an odd revision": "UPDATE alembic_version SET version_num = '00a3'",
     "a revision before the first": "UPDATE alembic_version SET version_num = '0000'",

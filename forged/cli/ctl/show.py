@@ -99,7 +99,7 @@ def seeding(generation: rpc.Generation) -> str:
         counted(generation["steps"], "step") if generation["steps"] is not None else None,
         f"cfg {number(generation['cfg'])}" if generation["cfg"] is not None else None,
         ", ".join(dict.fromkeys(word for word in (generation["sampler"], generation["scheduler"]) if word)),
-        f"denoise {number(generation['denoise'])}" if generation["denoise"] is not None else None,
+        f"denoise {number(generation['denoise'])}" if generation["denoise"] not in (None, 1.0) else None,
         f"clip skip {generation['clip_skip']}" if generation["clip_skip"] is not None else None,
     ]
     return "   ".join(part for part in parts if part)

@@ -153,7 +153,9 @@ def summary(daemon: rpc.DaemonStatus, at: datetime) -> str:
     """The daemon in one line."""
     up, jobs = human_duration(age_s(daemon["started_at"], at)), daemon["jobs_active"]
     working = f"{counted(jobs, 'job')} at work" if jobs else "nothing to do"
-    return f"forged {daemon['version']}, up {up}, {counted(daemon['targets'], 'target')}, {working}"
+    waiting = daemon["media"]["waiting"]
+    media = f", {counted(waiting, 'file')} to look into" if waiting else ""
+    return f"forged {daemon['version']}, up {up}, {counted(daemon['targets'], 'target')}, {working}{media}"
 
 
 def asleep(targets: Sequence[rpc.Target]) -> list[Line]:
