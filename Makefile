@@ -40,6 +40,7 @@ lint: .venv/.dev checkers ## ruff, mypy, the import contracts, the house rules
 
 bench: packages .venv/.dev ## how fast, against rsync, rclone, lftp: an hour, as root (ARGS='--sets tiny --links 50ms' for less)
 	@.ci/debian $(rivals)
+	@$(python) -m tests.bench.media
 	@$(python) -m tests.bench --json build/bench-$$(date +%Y%m%d-%H%M%S).json $(ARGS)
 
 paces: packages .venv/.dev ## how soon a new file is home, what idling costs, how well limits are kept (ARGS='-k name' for some)

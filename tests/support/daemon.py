@@ -51,6 +51,8 @@ class Daemon:
         self.sources: dict[str, str] = {}
         self.within: Callable[[list[str]], list[str]] = list
         """Makes a command one that runs elsewhere, in a network namespace say, and becomes the same process."""
+        self.module = "forged"
+        """What is run; another one may run forged itself, and watch it."""
         self.process: subprocess.Popen[bytes] | None = None
         self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._notify.bind(str(root / "notify"))
@@ -122,7 +124,7 @@ class Daemon:
         with contextlib.suppress(BlockingIOError):
             while True:
                 self._notify.recv(4096)
-        command = [sys.executable, "-m", "forged", "-c", str(self.config), "run"]
+        command = [sys.executable, "-m", self.module, "-c", str(self.config), "run"]
         with (self.root / "log").open("ab") as log:
             self.process = subprocess.Popen(self.within(command), env=self.environment, stderr=log, stdout=log)
         return self.process
