@@ -13,6 +13,9 @@ MAX_READ_BYTES = 65_536
 WINDOW_BYTES = 4_096
 """Read at once around a header, so that small neighbours cost no further call. One page of every file system in use."""
 
+MAX_BULK_BYTES = 17 << 20
+"""The most that `bulk` returns: the largest text that `media.blocks` takes, in UTF-16, and what stands around it."""
+
 MAX_STEPS = 250_000
 """Looks at one file before its length is beyond judging: half a second, or one for a search, measured on two cores. A film has
 some dozens, a PNG of 1 GB in the usual 64 KiB chunks 16,000. A hostile PNG of 80 million empty chunks ends here."""
@@ -36,7 +39,7 @@ class Reader:
     def __init__(self, fd: int, size_bytes: int, beginning: bytes = b"") -> None:
         """`beginning`: the first bytes, where they are at hand. A small file is judged by them without a system call."""
         self.size_bytes = size_bytes if len(beginning) >= size_bytes else min(size_bytes, os.fstat(fd).st_size)
-        self._fd = fd
+        self.fd = fd
         self._steps = 0
         self._window = beginning
         self._window_at = 0
@@ -50,6 +53,12 @@ class Reader:
             self._window_at = offset
         start = offset - self._window_at
         return self._window[start : start + count]
+
+    def bulk(self, offset: int, count: int) -> bytes:
+        """As `at`, for a block that is wanted whole: up to MAX_BULK_BYTES, and a step for each window of it."""
+        count = max(min(count, MAX_BULK_BYTES, self.size_bytes - offset), 0)
+        self.spend(1 + count // WINDOW_BYTES)
+        return self._read(offset, count)
 
     def tail(self, count: int) -> bytes:
         """The last `count` bytes, fewer if the file or MAX_READ_BYTES is smaller. One step."""
@@ -82,7 +91,7 @@ class Reader:
         if self._is_at_hand(offset, count):
             start = offset - self._window_at
             return self._window[start : start + count]
-        return os.pread(self._fd, count, offset) if count else b""
+        return os.pread(self.fd, count, offset) if count else b""
 
 
 def begins(head: bytes, magic: bytes, least_bytes: int) -> bool:

@@ -1,0 +1,48 @@
+"""Binary glTF: `asset` in its JSON chunk (Khronos, glTF 2.0, sections 3.3 and 4.4).
+
+ComfyUI's SaveGLB puts prompt and workflow into `asset.extras`, as JSON in strings (comfy_extras/nodes_hunyuan3d.py).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from forged.media.blocks.findings import Findings
+from forged.media.blocks.text import decoded
+from forged.media.containers.reader import Reader
+
+_CHUNK_AT = 12
+
+
+class _Asset(msgspec.Struct):
+    generator: str = ""
+    copyright: str = ""
+    extras: dict[str, msgspec.Raw] | msgspec.UnsetType = msgspec.UNSET
+
+
+class _Document(msgspec.Struct):
+    """What else there is, is stepped over and takes no memory."""
+
+    asset: _Asset
+
+
+def read(reader: Reader, findings: Findings) -> None:
+    """The first chunk, where it is JSON and can be a text's size."""
+    head = reader.at(_CHUNK_AT, 8)
+    size = int.from_bytes(head[:4], "little")
+    if head[4:] != b"JSON" or not findings.admits("glb/JSON", size):
+        return
+    try:
+        asset = msgspec.json.decode(reader.bulk(_CHUNK_AT + 8, size), type=_Document).asset
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        findings.problem("glb: its JSON cannot be read")
+        return
+    findings.text("glb/generator", asset.generator)
+    findings.text("glb/copyright", asset.copyright)
+    for key, value in asset.extras.items() if asset.extras else ():
+        findings.text(f"glb/{key}", _text(bytes(value)))
+
+
+def _text(value: bytes) -> str:
+    """A string's text; of anything else the JSON."""
+    return msgspec.json.decode(value, type=str) if value.startswith(b'"') else decoded(value)
