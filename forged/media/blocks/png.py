@@ -17,6 +17,8 @@ _SIGNATURE_BYTES = 8
 _FRAME_BYTES = 12
 """Length, type and checksum around a chunk's data."""
 
+_HEX_OF_EXIF = ("/Raw profile type exif", "/Raw profile type APP1")
+
 
 def read(reader: Reader, findings: Findings) -> None:
     """Chunks up to IEND, or as far as they lead."""
@@ -56,14 +58,14 @@ def _text(reader: Reader, findings: Findings, kind: bytes, start: int, size: int
 def _plain(findings: Findings, place: str, data: bytes) -> None:
     """tEXt, and `comf` of ComfyUI's animated PNGs (comfy_extras/nodes_images.py): key, NUL, text."""
     key, _, text = data.partition(b"\0")
-    findings.text(f"{place}/{decoded(key)}", decoded(text))
+    _keep(findings, f"{place}/{decoded(key)}", text)
 
 
 def _compressed(findings: Findings, place: str, data: bytes) -> None:
     """zTXt: key, NUL, method (always 0), zlib stream."""
     key, _, rest = data.partition(b"\0")
     place = f"{place}/{decoded(key)}"
-    findings.text(place, decoded(text_bytes(findings, place, rest[1:])))
+    _keep(findings, place, text_bytes(findings, place, rest[1:]))
 
 
 def _international(findings: Findings, place: str, data: bytes) -> None:
@@ -71,9 +73,22 @@ def _international(findings: Findings, place: str, data: bytes) -> None:
     key, _, rest = data.partition(b"\0")
     place, parts = f"{place}/{decoded(key)}", rest[2:].split(b"\0", 2)
     if len(parts) == 3:
-        findings.text(place, decoded(text_bytes(findings, place, parts[2]) if rest[0] else parts[2]))
+        _keep(findings, place, text_bytes(findings, place, parts[2]) if rest[0] else parts[2])
     else:
         findings.problem(f"{place}: it has no text")
+
+
+def _keep(findings: Findings, place: str, data: bytes) -> None:
+    """A text, or EXIF as ImageMagick 6 and GIMP put it into a PNG."""
+    if not place.endswith(_HEX_OF_EXIF):
+        findings.text(place, decoded(data))
+        return
+    try:  # after an empty line: what it is, how many bytes, and those in hexadecimal digits
+        block = bytes.fromhex(data.split(maxsplit=2)[2].decode("ascii"))
+    except (ValueError, IndexError):
+        findings.problem(f"{place}: it is no EXIF in hexadecimal digits")
+        return
+    exif.read_block(block, findings)
 
 
 def _exif(findings: Findings, place: str, data: bytes) -> None:

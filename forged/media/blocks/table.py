@@ -42,10 +42,10 @@ _READERS: dict[str, _Read] = {
 def read(fd: int, size_bytes: int) -> MediaInfo:
     """What a file of this size says of itself, without generation; OTHER with no format for what is none of ours.
 
-    Known by content, never by name. Blocks on the disk: some 50 µs for a picture, under a millisecond for a
-    film, where the bytes are at hand. Memory is bounded by the constants of `findings`, time by them and `reader.MAX_STEPS`; what
-    is beyond is a text in `problems`. The descriptor's position neither matters nor moves. Raises OSError when the disk is in trouble,
-    and nothing for what the file holds.
+    Known by content, never by name. Blocks on the disk: some 50 µs for a picture, under a millisecond for a film, where the bytes
+    are at hand. Memory is bounded by the constants of `findings`, time by them and `reader.MAX_STEPS`; what is beyond is a text in
+    `problems`. The descriptor's position neither matters nor moves. Raises OSError when the disk is in trouble, and nothing for
+    what the file holds.
     """
     reader = Reader(fd, size_bytes)
     kind, format = _told(reader) if reader.size_bytes else (MediaKind.OTHER, "")
