@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _DEMUXERS = {
     **{"mp4": "mov", "mov": "mov", "m4a": "mov", "webm": "matroska", "mkv": "matroska", "avi": "avi"},
-    **{"wav": "wav", "mp3": "mp3", "flac": "flac", "opus": "ogg", "ogg": "ogg"},
+    **{"mp3": "mp3", "flac": "flac", "opus": "ogg", "ogg": "ogg"},
 }
 """By our own word for the format."""
 
@@ -33,7 +33,7 @@ _OPTIONS = {
 """Of FFmpeg (libavformat/options_table.h). Bytes and microseconds that it may look at beyond the header; streams (its default is
 1000); and nothing else is opened, whatever the file names."""
 
-_MOST_READ_BYTES = 128 << 20
+_MOST_READ_BYTES = 32 << 20
 """That FFmpeg may read of one file. The indexes at the end of long films have some megabytes."""
 
 _OF_THE_BOXES = frozenset(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from forged.media.blocks import bmp, exif, gif, glb, heif, jpeg, jxl, png, streams, svg, webp
+from forged.media.blocks import bmp, exif, gif, glb, heif, jpeg, jxl, png, streams, svg, wav, webp
 from forged.media.blocks.findings import Enough, Findings
 from forged.media.containers import bmff, flac, matroska, mp3, ogg
 from forged.media.containers import gif as gif_container
@@ -35,8 +35,9 @@ _READERS: dict[str, _Read] = {
     "bmp": bmp.read,
     "svg": svg.read,
     "glb": glb.read,
+    "wav": wav.read,
 }
-"""All others are video or sound."""
+"""All others are video or sound, and go through PyAV."""
 
 
 def read(fd: int, size_bytes: int) -> MediaInfo:

@@ -231,9 +231,8 @@ class TestSvg:
 
 class TestGlb:
     def test_what_comfyui_saves(self) -> None:
-        data = glb(
-            b'{"asset": {"version": "2.0", "generator": "ComfyUI", "extras": {"prompt": "{\\"1\\": 2}", "workflow": {"nodes": []}}}}'
-        )
+        extras = b'{"prompt": "{\\"1\\": 2}", "workflow": {"nodes": []}}'
+        data = glb(b'{"asset": {"version": "2.0", "generator": "ComfyUI", "extras": ' + extras + b"}}")
         assert texts(data) == [("glb/generator", "ComfyUI"), ("glb/prompt", '{"1": 2}'), ("glb/workflow", '{"nodes": []}')]
         assert looked_into(data).kind is MediaKind.MESH
 

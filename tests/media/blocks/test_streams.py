@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import io
 import os
 import subprocess
 import sys
+import wave
 from dataclasses import dataclass
 
 import av
@@ -16,7 +18,7 @@ from forged.media.blocks.findings import Findings
 from forged.media.blocks.table import read
 from forged.media.containers.reader import Reader
 from forged.model.media import MediaInfo, MediaKind
-from tests.media.blocks.building import looked_into
+from tests.media.blocks.building import looked_into, riff_chunk
 from tests.media.judging import Memory
 from tests.media.making import Disk, noise, wav
 
@@ -115,8 +117,12 @@ def test_a_prompt_of_megabytes() -> None:
 
 
 def test_a_wave_file() -> None:
-    info = looked_into(wav())
+    told = riff_chunk(b"LIST", b"INFO" + riff_chunk(b"ICMT", b"a cat\0") + riff_chunk(b"IABC", "é".encode()))
+    info = looked_into(wav() + told)
     assert (info.kind, info.format, info.problems) == (MediaKind.AUDIO, "wav", ())
+    assert [(block.place, block.text) for block in info.raw] == [("wav/comment", "a cat"), ("wav/IABC", "é")]
+    with wave.open(io.BytesIO(wav())) as sound:
+        assert info.duration_s == sound.getnframes() / sound.getframerate()
 
 
 def test_what_is_broken_is_a_problem_and_keeps_its_kind() -> None:
