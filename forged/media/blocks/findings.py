@@ -89,7 +89,7 @@ class Findings:
     def problem(self, words: str) -> None:
         """Something that could not be read."""
         if len(self._problems) < MOST_PROBLEMS:
-            self._problems.append(words)
+            self._problems.append(clean(words)[: 2 * MOST_KEY_CHARS])
 
     def moving(self, frames: int, duration_s: float) -> None:
         """A picture of several frames. One frame does not move."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from forged.media.blocks import exif
-from forged.media.blocks.findings import Findings
+from forged.media.blocks.findings import Findings, named
 from forged.media.blocks.inflate import text_bytes
 from forged.media.blocks.text import decoded
 from forged.media.containers.reader import Reader
@@ -58,20 +58,20 @@ def _text(reader: Reader, findings: Findings, kind: bytes, start: int, size: int
 def _plain(findings: Findings, place: str, data: bytes) -> None:
     """tEXt, and `comf` of ComfyUI's animated PNGs (comfy_extras/nodes_images.py): key, NUL, text."""
     key, _, text = data.partition(b"\0")
-    _keep(findings, f"{place}/{decoded(key)}", text)
+    _keep(findings, named(f"{place}/{decoded(key)}"), text)
 
 
 def _compressed(findings: Findings, place: str, data: bytes) -> None:
     """zTXt: key, NUL, method (always 0), zlib stream."""
     key, _, rest = data.partition(b"\0")
-    place = f"{place}/{decoded(key)}"
+    place = named(f"{place}/{decoded(key)}")
     _keep(findings, place, text_bytes(findings, place, rest[1:]))
 
 
 def _international(findings: Findings, place: str, data: bytes) -> None:
     """iTXt: key, NUL, whether compressed, method, language, NUL, translated key, NUL, text."""
     key, _, rest = data.partition(b"\0")
-    place, parts = f"{place}/{decoded(key)}", rest[2:].split(b"\0", 2)
+    place, parts = named(f"{place}/{decoded(key)}"), rest[2:].split(b"\0", 2)
     if len(parts) == 3:
         _keep(findings, place, text_bytes(findings, place, parts[2]) if rest[0] else parts[2])
     else:

@@ -97,7 +97,8 @@ def _read(container: InputContainer, findings: Findings) -> None:
     video = next((stream for stream in container.streams.video if not stream.disposition & stream.disposition.attached_pic), None)
     if video is not None:
         findings.kind = MediaKind.VIDEO
-        findings.width, findings.height = video.codec_context.width, video.codec_context.height
+        if video.codec_context is not None:  # there is none where FFmpeg has no decoder
+            findings.width, findings.height = video.codec_context.width, video.codec_context.height
         findings.fps = float(video.average_rate) if video.average_rate else None
         findings.frames = video.frames or None
     elif container.streams.audio:

@@ -1,4 +1,4 @@
-"""WAVE: how long it sounds, and what its INFO list says (Microsoft, "Multimedia Programming Interface" 1.0; EBU Tech 3306 for RF64).
+"""WAVE: how long it sounds, and what its INFO list says (Microsoft, "Multimedia Programming Interface"; EBU Tech 3306: RF64).
 
 Not left to FFmpeg, which goes through gigabytes of zeros in steps of eight bytes in search of the sound.
 """
