@@ -14,7 +14,10 @@ from forged.media.blocks.stealth import stealth_text
 from forged.media.blocks.table import read
 from forged.model.media import MediaInfo, MediaKind
 
-SAMPLES = Path(__file__).parents[4] / "shared" / "samples"
+PLACES = [folder / "shared" / "samples" for folder in Path(__file__).parents]
+"""Beside the checkout, or beside what holds several of them."""
+
+SAMPLES = next((place for place in PLACES if place.is_dir()), PLACES[-1])
 MANIFEST = SAMPLES / "manifest.json"
 FILES = json.loads(MANIFEST.read_bytes())["files"] if MANIFEST.exists() else []
 
