@@ -29,9 +29,10 @@ _OPTIONS = {
     "analyzeduration": str(1_000_000),
     "max_streams": "64",
     "protocol_whitelist": "none",
+    "export_xmp": "1",
 }
 """Of FFmpeg (libavformat/options_table.h). Bytes and microseconds that it may look at beyond the header; streams (its default is
-1000); and nothing else is opened, whatever the file names."""
+1000); and nothing else is opened, whatever the file names. XMP of MP4 is a tag like others."""
 
 _MOST_READ_BYTES = 32 << 20
 """That FFmpeg may read of one file. The indexes at the end of long films have some megabytes."""

@@ -18,7 +18,7 @@ from forged.media.blocks.findings import Findings
 from forged.media.blocks.table import read
 from forged.media.containers.reader import Reader
 from forged.model.media import MediaInfo, MediaKind
-from tests.media.blocks.building import looked_into, riff_chunk
+from tests.media.blocks.building import box, looked_into, riff_chunk
 from tests.media.judging import Memory
 from tests.media.making import Disk, noise, wav
 
@@ -109,6 +109,11 @@ def test_what_nobody_wrote_is_no_text() -> None:
 def test_tags_that_are_not_utf_8_are_read_as_everywhere() -> None:
     data = written(FORMS["webm"], "a caf\u00e9 and a x\u00e9").replace("é".encode(), b"\xe9 ")
     assert tagged(looked_into(data), "PROMPT") == ["a caf\u00e9  and a x\u00e9 "]
+
+
+def test_xmp_of_a_film() -> None:
+    xmp = box(b"uuid", bytes.fromhex("be7acfcb97a942e89c71999491e3afac"), b"<x:xmpmeta/>")
+    assert tagged(looked_into(written(FORMS["mp4"]) + xmp), "xmp") == ["<x:xmpmeta/>"]
 
 
 def test_a_prompt_of_megabytes() -> None:
