@@ -7,7 +7,7 @@
     stealth    a text in the lowest bits of decoded pixels
     exif       IFDs of TIFF, which EXIF is; TIFF itself
     iptc       captions and keywords in a JPEG
-    png jpeg webp gif heif jxl bmp svg glb wav     one container each: `read(reader, findings)`
+    png jpeg webp gif heif jxl bmp svg glb wav safetensors     one container each: `read(reader, findings)`
     streams    video and sound, through PyAV, which is loaded when the first such file comes
 
 Bytes are those of a hostile source: every read, every loop and every inflated byte is counted. What must not be here: what the

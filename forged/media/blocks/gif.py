@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from forged.media.blocks.findings import MOST_BLOCK_BYTES, Findings
+from forged.media.blocks.findings import Findings
 from forged.media.blocks.text import decoded
 from forged.media.containers.reader import MAX_READ_BYTES, Reader
 
@@ -79,7 +79,7 @@ class _Walk:
         after = self._skipped(position)
         if after is None or not self._findings.admits("gif/comment", after - position):
             return b"", after
-        block, pieces, at = self._reader.bulk(position, min(after - position, MOST_BLOCK_BYTES)), [], 0
+        block, pieces, at = self._reader.bulk(position, after - position), [], 0
         while at < len(block) and block[at]:
             pieces.append(block[at + 1 : at + 1 + block[at]])
             at += 1 + block[at]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from forged.media.blocks import bmp, exif, gif, glb, heif, jpeg, jxl, png, streams, svg, wav, webp
+from forged.media.blocks import bmp, exif, gif, glb, heif, jpeg, jxl, png, safetensors, streams, svg, wav, webp
 from forged.media.blocks.findings import Enough, Findings
 from forged.media.containers import bmff, flac, matroska, mp3, ogg
 from forged.media.containers import gif as gif_container
@@ -36,6 +36,7 @@ _READERS: dict[str, _Read] = {
     "svg": svg.read,
     "glb": glb.read,
     "wav": wav.read,
+    "safetensors": safetensors.read,
 }
 """All others are video or sound, and go through PyAV."""
 
@@ -94,6 +95,7 @@ _BY_CLAIM: dict[MediaKind, dict[str, Callable[[bytes], bool]]] = {
     },
     MediaKind.AUDIO: {"flac": flac.claims, "mp3": mp3.claims},
     MediaKind.MESH: {"glb": glb_container.claims},
+    MediaKind.OTHER: {"safetensors": safetensors.claims},
 }
 
 _RIFF: dict[bytes, _Told] = {

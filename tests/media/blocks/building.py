@@ -128,6 +128,10 @@ def avif(exif: bytes = b"", xmp: bytes = b"", sizes: Sequence[tuple[int, int]] =
     return ftyp + meta(data_at) + box(b"mdat", *(data for _, _, _, data in items))
 
 
+def safetensors(json: bytes) -> bytes:
+    return struct.pack("<Q", len(json)) + json + bytes(64)
+
+
 def glb(json: bytes) -> bytes:
     json += b" " * (-len(json) % 4)
     return b"glTF" + struct.pack("<IIII", 2, 20 + len(json), len(json), 0x4E4F534A) + json

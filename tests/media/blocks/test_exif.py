@@ -79,6 +79,15 @@ def test_a_list_that_names_itself_is_read_twice_and_no_more() -> None:
     assert texts(bytes(data)) == [("exif/Make", "a text")] * 2
 
 
+def test_of_two_exif_lists_the_first_is_read() -> None:
+    """Five hundred of five hundred tags each would be a quarter of a million."""
+    once = tiff([], [(0x9286, UNDEFINED, b"a cat")])
+    pointer = once[10:22]
+    twice = b"MM\0*\0\0\0\x08\0\2" + pointer[:8] + struct.pack(">I", 38) + pointer[:8] + struct.pack(">I", 38) + bytes(4)
+    inner = b"\0\1" + struct.pack(">HHI4s", 0x9286, UNDEFINED, 3, b"cat\0") + bytes(4)
+    assert texts(twice + inner) == [("exif/UserComment", "cat")]
+
+
 def test_a_value_beyond_the_end_is_a_problem() -> None:
     info = read(tiff([(0x010E, ASCII, b"a long text")], [(0x9286, UNDEFINED, b"a cat")])[:-2])
     assert [block.text for block in info.raw] == ["a long text"]

@@ -28,6 +28,7 @@ from tests.media.blocks.building import (
     looked_into,
     png,
     riff_chunk,
+    safetensors,
     segment,
     sub_blocks,
     text_chunk,
@@ -62,6 +63,7 @@ def files() -> dict[str, bytes]:
         "tiff with texts": tiff([(0x010E, ASCII, b"a long text")], [(0x9286, 7, b"ASCII\0\0\0cat")]),
         "svg": b'<?xml?><!-- c --><svg width="6" height="4" viewBox="0 0 6 4"><metadata><![CDATA[{}]]></metadata></svg>',
         "glb with texts": glb(b'{"asset": {"extras": {"prompt": "{}"}}}'),
+        "safetensors": safetensors(b'{"__metadata__": {"prompt": "{}"}, "latent_tensor": {"shape": [1, 4]}}'),
         "bmp": b"BM" + bytes(12) + struct.pack("<Iii", 40, 64, -48),
     }
 

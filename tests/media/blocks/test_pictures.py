@@ -1,4 +1,4 @@
-"""JPEG, WebP, GIF, AVIF, JPEG XL, BMP, SVG and GLB: texts, sizes, frames."""
+"""JPEG, WebP, GIF, AVIF, JPEG XL, BMP, SVG, GLB and safetensors: texts, sizes, frames."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from tests.media.blocks.building import (
     jpeg,
     looked_into,
     riff_chunk,
+    safetensors,
     segment,
     sub_blocks,
     texts,
@@ -242,6 +243,22 @@ class TestGlb:
     def test_json_that_cannot_be_read_is_a_problem(self, json: bytes) -> None:
         info = looked_into(glb(json))
         assert (info.kind, info.raw, info.problems) == (MediaKind.MESH, (), ("glb: its JSON cannot be read",))
+
+
+class TestSafetensors:
+    def test_a_latent_as_comfyui_saves_it(self) -> None:
+        told = b'{"prompt": "{\\"1\\": 2}", "workflow": "{}"}'
+        data = safetensors(b'{"latent_tensor": {"dtype": "F32", "shape": [1]}, "__metadata__": ' + told + b"}")
+        assert texts(data) == [("safetensors/prompt", '{"1": 2}'), ("safetensors/workflow", "{}")]
+        assert (looked_into(data).kind, looked_into(data).problems) == (MediaKind.OTHER, ())
+
+    @pytest.mark.parametrize("json", [b'{"', b'{"__metadata__": {"prompt": 1}}', b'{"a": ' + b"[" * 100_000])
+    def test_json_that_cannot_be_read_is_a_problem(self, json: bytes) -> None:
+        assert looked_into(safetensors(json)).problems == ("safetensors: its JSON cannot be read",)
+
+    def test_a_model_without_texts(self) -> None:
+        info = looked_into(safetensors(b'{"w": {"dtype": "F32"}}'))
+        assert (info.raw, info.problems) == ((), ())
 
 
 @pytest.mark.parametrize(
