@@ -34,13 +34,12 @@ def read(reader: Reader, findings: Findings) -> None:
         return
     try:
         asset = msgspec.json.decode(reader.bulk(_CHUNK_AT + 8, size), type=_Document).asset
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        extras = {key: _text(bytes(value)) for key, value in asset.extras.items()} if asset.extras else {}
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):  # the last of what was stepped over unlooked at
         findings.problem("glb: its JSON cannot be read")
         return
-    findings.text("glb/generator", asset.generator)
-    findings.text("glb/copyright", asset.copyright)
-    for key, value in asset.extras.items() if asset.extras else ():
-        findings.text(f"glb/{key}", _text(bytes(value)))
+    for key, text in {"generator": asset.generator, "copyright": asset.copyright, **extras}.items():
+        findings.text(f"glb/{key}", text)
 
 
 def _text(value: bytes) -> str:

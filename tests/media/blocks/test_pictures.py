@@ -98,8 +98,7 @@ class TestJpeg:
         assert sized(jpeg(segment(0xE1, b"Exif\0\0" + EXIF + jpeg(width=7, height=7)))) == ("jpeg", 64, 48)
 
     def test_nothing_is_looked_for_behind_the_first_scan(self) -> None:
-        data = jpeg()
-        assert texts(data + segment(0xFE, b"stray")) == []
+        assert texts(jpeg().replace(b"picture", segment(0xFE, b"stray"))) == []
 
 
 class TestWebp:
@@ -107,6 +106,11 @@ class TestWebp:
         data = webp(vp8x(), riff_chunk(b"VP8 ", bytes(99)), riff_chunk(b"EXIF", b"Exif\0\0" + EXIF), riff_chunk(b"XMP ", b"<x/>"))
         assert texts(data) == [("exif/UserComment", "a cat"), ("webp/xmp", "<x/>")]
         assert sized(data) == ("webp", 64, 48)
+
+    def test_of_an_extended_one_the_canvas_counts(self) -> None:
+        lossless = b"\x2f" + struct.pack("<I", 9 | 9 << 14) + bytes(5)
+        assert sized(webp(vp8x(), riff_chunk(b"VP8L", lossless))) == ("webp", 64, 48)
+        assert sized(webp(riff_chunk(b"VP8L", lossless))) == ("webp", 10, 10)
 
     def test_a_text_that_is_cut_is_a_problem(self) -> None:
         data = webp(vp8x(), riff_chunk(b"EXIF", EXIF))[:-3]
@@ -148,9 +152,22 @@ class TestAvif:
         """`idat`, and an extent without a length, which reaches to the end."""
         packet = b"<x:xmpmeta/>"
         entry = box(b"infe", b"\2\0\0\0", struct.pack(">HH", 7, 0), b"mime", b"\0", b"application/rdf+xml\0")
-        iloc = box(b"iloc", b"\1\0\0\0", b"\x44\0", struct.pack(">HHHHHII", 1, 7, 1, 0, 1, 0, len(packet)))
+        iloc = box(b"iloc", b"\1\0\0\0", b"\x44\0", struct.pack(">HHHHHII", 1, 7, 1, 0, 1, 0, 0))
         meta = box(b"meta", bytes(4), box(b"iinf", bytes(4), b"\0\1", entry), iloc, box(b"idat", packet))
         assert texts(box(b"ftyp", b"avif", bytes(4)) + meta) == [("avif/xmp", "<x:xmpmeta/>")]
+
+    @pytest.mark.parametrize("kind", [b"pitm", b"ipma", b"ispe", b"infe"])
+    def test_a_table_that_is_cut_is_a_problem(self, kind: bytes) -> None:
+        data = avif(EXIF)
+        at = data.index(kind)
+        cut = data[: at - 4] + struct.pack(">I", 10) + data[at:]
+        assert "avif: its tables are cut" in looked_into(cut).problems
+
+    def test_a_table_that_promises_more_than_there_is(self) -> None:
+        data = avif(EXIF)
+        at = data.index(b"iloc") + 10
+        info = looked_into(data[:at] + b"\x7f\xff" + data[at + 2 :])
+        assert ([block.text for block in info.raw], info.problems) == (["a cat"], ("avif: its tables are cut",))
 
 
 class TestJxl:
@@ -238,7 +255,16 @@ class TestGlb:
         assert looked_into(data).kind is MediaKind.MESH
 
     @pytest.mark.parametrize(
-        "json", [b"{", b"[]", b'{"asset": 1}', b"[" * 100_000, b'{"asset": {"generator": "\xff"}}', b'{"asset": {"extras": []}}']
+        "json",
+        [
+            b"{",
+            b"[]",
+            b'{"asset": 1}',
+            b"[" * 100_000,
+            b'{"asset": {"generator": "\xff"}}',
+            b'{"asset": {"extras": {"k": "\xff"}}}',
+            b'{"asset": {"extras": []}}',
+        ],
     )
     def test_json_that_cannot_be_read_is_a_problem(self, json: bytes) -> None:
         info = looked_into(glb(json))
