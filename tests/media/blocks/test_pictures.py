@@ -65,7 +65,7 @@ def test_exif_and_xmp_as_pillow_writes_them(form: str) -> None:
 
 class TestJpeg:
     def test_all_its_texts(self) -> None:
-        iim = b"\x1c\x01\x5a\0\3\x1b%G" + b"\x1c\x02\x78\0\5a cat" + b"\x1c\x02\x19\0\4pets" + b"\x1c\x02\x00\0\2\0\4"
+        iim = b"\x1c\x01\x05\0\3abc" + b"\x1c\x02\x78\0\5a cat" + b"\x1c\x02\x19\0\4pets" + b"\x1c\x02\x00\0\2\0\4"
         resources = b"8BIM\x03\xed\0\0\0\0\0\1x\0" + b"8BIM\x04\x04\3abc" + struct.pack(">I", len(iim)) + iim
         data = jpeg(
             segment(0xE0, b"JFIF\0"),
