@@ -31,7 +31,7 @@ def read(reader: Reader, findings: Findings) -> None:
         return
     try:
         header = msgspec.json.decode(reader.bulk(_LENGTH_BYTES, size), type=_Header)
-    except (msgspec.MsgspecError, RecursionError):
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         findings.problem("safetensors: its JSON cannot be read")
         return
     for key, text in header.metadata.items():

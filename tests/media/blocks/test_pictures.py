@@ -278,7 +278,7 @@ class TestSafetensors:
         assert texts(data) == [("safetensors/prompt", '{"1": 2}'), ("safetensors/workflow", "{}")]
         assert (looked_into(data).kind, looked_into(data).problems) == (MediaKind.OTHER, ())
 
-    @pytest.mark.parametrize("json", [b'{"', b'{"__metadata__": {"prompt": 1}}', b'{"a": ' + b"[" * 100_000])
+    @pytest.mark.parametrize("json", [b'{"', b'{"\xff": 1}', b'{"__metadata__": {"prompt": 1}}', b'{"a": ' + b"[" * 100_000])
     def test_json_that_cannot_be_read_is_a_problem(self, json: bytes) -> None:
         assert looked_into(safetensors(json)).problems == ("safetensors: its JSON cannot be read",)
 

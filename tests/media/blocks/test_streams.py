@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import os
+import struct
 import subprocess
 import sys
 import wave
@@ -128,6 +129,15 @@ def test_a_wave_file() -> None:
     assert [(block.place, block.text) for block in info.raw] == [("wav/comment", "a cat"), ("wav/IABC", "é")]
     with wave.open(io.BytesIO(wav())) as sound:
         assert info.duration_s == sound.getnframes() / sound.getframerate()
+
+
+def test_a_wave_file_whose_sizes_are_odd_or_not_true() -> None:
+    form = riff_chunk(b"fmt ", struct.pack("<HHIIHH", 1, 1, 8000, 8000, 1, 8))
+    told = riff_chunk(b"LIST", b"INFO" + riff_chunk(b"ICMT", b"odd") + riff_chunk(b"INAM", b"cat"))
+    whole = b"RIFF\0\0\0\0WAVE" + form + riff_chunk(b"junk", b"odd") + told + b"data\xff\xff\xff\xff" + bytes(4000)
+    assert [block.text for block in looked_into(whole).raw] == ["odd", "cat"]
+    assert looked_into(whole).duration_s == 0.5
+    assert looked_into(whole.replace(b"data\xff\xff\xff\xff", b"data\xff\xff\xff\x7f")).duration_s == 0.5
 
 
 def test_what_is_broken_is_a_problem_and_keeps_its_kind() -> None:
