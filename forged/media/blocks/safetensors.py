@@ -1,6 +1,6 @@
 """Safetensors: `__metadata__` in the JSON at its beginning (Hugging Face, safetensors, "Format").
 
-ComfyUI's SaveLatent and its savers of models put prompt and workflow there (nodes.py, comfy_extras/nodes_model_merging.py).
+ComfyUI's SaveLatent puts prompt and workflow there, each as JSON in a string (nodes.py).
 """
 
 from __future__ import annotations

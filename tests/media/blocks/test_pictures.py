@@ -144,6 +144,10 @@ class TestAvif:
     def test_brands(self, brand: bytes, format: str) -> None:
         assert sized(avif(EXIF, brand=brand)) == (format, 64, 48)
 
+    def test_a_brand_that_it_is_compatible_with(self) -> None:
+        data = avif(EXIF)
+        assert sized(data[:8] + b"mif1" + data[12:]) == ("avif", 64, 48)
+
     def test_an_item_that_is_cut_is_a_problem(self) -> None:
         info = looked_into(avif(EXIF)[:-3])
         assert (info.width, info.raw, info.problems) == (64, (), ("avif/EXIF: the file ends within it",))
@@ -278,7 +282,9 @@ class TestSafetensors:
         assert texts(data) == [("safetensors/prompt", '{"1": 2}'), ("safetensors/workflow", "{}")]
         assert (looked_into(data).kind, looked_into(data).problems) == (MediaKind.OTHER, ())
 
-    @pytest.mark.parametrize("json", [b'{"', b'{"\xff": 1}', b'{"__metadata__": {"prompt": 1}}', b'{"a": ' + b"[" * 100_000])
+    @pytest.mark.parametrize(
+        "json", [b'{"', b'{"__metadata__": {"\xff": "x"}}', b'{"__metadata__": {"prompt": 1}}', b'{"a": ' + b"[" * 100_000]
+    )
     def test_json_that_cannot_be_read_is_a_problem(self, json: bytes) -> None:
         assert looked_into(safetensors(json)).problems == ("safetensors: its JSON cannot be read",)
 

@@ -147,6 +147,19 @@ def test_what_is_broken_is_a_problem_and_keeps_its_kind() -> None:
     assert info.problems == ("mp4: FFmpeg says: Invalid data found when processing input",)
 
 
+def test_a_codec_that_nobody_knows_costs_its_size_alone() -> None:
+    info = looked_into(written(FORMS["webm"]).replace(b"V_VP8", b"V_ZZZ"))
+    assert (info.kind, info.width, info.fps) == (MediaKind.VIDEO, None, 24.0)
+    assert tagged(info, "PROMPT") == [PROMPT]
+
+
+def test_a_file_that_wants_to_be_read_for_ever_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "_MOST_READ_BYTES", 100)
+    info = looked_into(written(FORMS["mp4"]))
+    assert (info.kind, info.raw) == (MediaKind.VIDEO, ())
+    assert len(info.problems) == 1
+
+
 def test_a_disk_in_trouble_is_told_and_not_taken_for_a_broken_file() -> None:
     with Memory(written(FORMS["mp4"])) as memory:
         reader = Reader(memory.fd, memory.size_bytes)
