@@ -45,6 +45,18 @@ def test_the_size_of_what_pillow_writes(form: str) -> None:
     assert sized(out.getvalue()) == (form.lower(), 70, 33)
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        struct.pack("<Iii", 40, 70, 33),
+        struct.pack("<Iii", 124, 70, -33),  # rows from above
+        struct.pack("<IHH", 12, 70, 33),  # of OS/2
+    ],
+)
+def test_the_size_of_every_kind_of_bmp(header: bytes) -> None:
+    assert sized(b"BM" + bytes(12) + header + bytes(40)) == ("bmp", 70, 33)
+
+
 @pytest.mark.parametrize("options", [{"lossless": True}, {"exif": EXIF}, {"lossless": True, "xmp": b"<x/>"}])
 def test_the_size_of_every_kind_of_webp(options: dict[str, object]) -> None:
     assert sized(picture("WEBP", **options)) == ("webp", 48, 48)
