@@ -101,6 +101,10 @@ class TestJpeg:
         stray = segment(0xE1, MORE_XMP + b"F" * 32 + struct.pack(">II", 8, 0) + b"other")
         assert texts(jpeg(main, *pieces, stray))[1] == ("jpeg/extended/xmp", "somemore")
 
+    def test_a_segment_that_is_cut_is_a_problem(self) -> None:
+        info = looked_into(jpeg(segment(0xFE, b"first"), segment(0xFE, b"second"))[:-45])
+        assert ([block.text for block in info.raw], info.problems) == (["first"], ("jpeg: the file ends within a segment",))
+
     def test_exif_that_is_spread_over_segments(self) -> None:
         long = comment_of(b"ASCII\0\0\0" + b"long " * 20_000)
         parts = [segment(0xE1, b"Exif\0\0" + long[at : at + 65_000]) for at in range(0, len(long), 65_000)]
@@ -140,6 +144,10 @@ class TestGif:
         trail = b"\x01" + bytes(range(255, -1, -1)) + b"\0"
         packet = b'<?xpacket?><x:xmpmeta xmlns:x="adobe:ns:meta/">' + b"text " * 100 + b"</x:xmpmeta>"
         assert texts(gif(b"\x21\xff\x0bXMP DataXMP" + packet + trail)) == [("gif/xmp", packet.decode())]
+
+    def test_a_comment_that_is_cut_is_a_problem(self) -> None:
+        info = looked_into(gif(b"\x21\xfe" + sub_blocks(b"a cat" * 9))[:-30])
+        assert (info.raw, info.problems) == ((), ("gif/comment: the file ends within it",))
 
     def test_a_single_picture_does_not_move(self) -> None:
         info = looked_into(gif(b"\x21\xf9\x04\0\x0a\0\0\0"))
