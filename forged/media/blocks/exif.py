@@ -85,6 +85,10 @@ class _Tags:
     def number(self, data: bytes) -> int:
         return int.from_bytes(data, self.order)
 
+    def first(self) -> Iterator[_Entry]:
+        """Of the list that the header names."""
+        return self.entries(self.number(self._read_at(4, 4)))
+
     def entries(self, offset: int) -> Iterator[_Entry]:
         """Of the list at this offset, as many as are there."""
         count = min(self.number(self._read_at(offset, 2)), _MOST_ENTRIES)
@@ -133,7 +137,7 @@ def _tags(read_at: ReadAt) -> _Tags | None:
 
 def _read_lists(tags: _Tags, findings: Findings) -> list[_Entry]:
     """The texts of the first list and of the EXIF list that it names. Returns the first list."""
-    first = list(tags.entries(tags.number(tags._read_at(4, 4))))
+    first = list(tags.first())
     inner = [entry for entry in first if entry.tag == _EXIF_IFD and entry.size_bytes == 4][:1]
     for entry in first:
         _read_text(tags, findings, entry)

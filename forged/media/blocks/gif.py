@@ -77,6 +77,8 @@ class _Walk:
     def _joined(self, position: int) -> tuple[bytes, int | None]:
         """The bytes of sub-blocks, and where they end; empty where the file ends before, or where they are too many."""
         after = self._skipped(position)
+        if after is None:
+            self._findings.problem("gif/comment: the file ends within it")
         if after is None or not self._findings.admits("gif/comment", after - position):
             return b"", after
         block, pieces, at = self._reader.bulk(position, after - position), [], 0

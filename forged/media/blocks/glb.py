@@ -17,7 +17,7 @@ _CHUNK_AT = 12
 class _Asset(msgspec.Struct):
     generator: str = ""
     copyright: str = ""
-    extras: dict[str, msgspec.Raw] | msgspec.UnsetType = msgspec.UNSET
+    extras: dict[str, msgspec.Raw] = msgspec.field(default_factory=dict)
 
 
 class _Document(msgspec.Struct):
@@ -34,7 +34,7 @@ def read(reader: Reader, findings: Findings) -> None:
         return
     try:
         asset = msgspec.json.decode(reader.bulk(_CHUNK_AT + 8, size), type=_Document).asset
-        extras = {key: _text(bytes(value)) for key, value in asset.extras.items()} if asset.extras else {}
+        extras = {key: _text(bytes(value)) for key, value in asset.extras.items()}
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):  # the last of what was stepped over unlooked at
         findings.problem("glb: its JSON cannot be read")
         return

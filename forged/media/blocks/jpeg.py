@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from forged.media.blocks import exif, iptc
@@ -35,25 +36,32 @@ class _Parts:
 
 def read(reader: Reader, findings: Findings) -> None:
     """Segments up to the first scan, or as far as they lead."""
-    parts, position = _Parts(), 2
-    while len(head := reader.at(position, 4)) >= 2 and head[0] == 0xFF and head[1] not in (_SCAN, _END):
-        if head[1] == _FILL:
-            position += 1
-            continue
-        if head[1] in _WITHOUT_LENGTH:
-            position += 2
-            continue
-        length = int.from_bytes(head[2:4], "big")
-        if length < 2 or position + 2 + length > reader.size_bytes:
-            break
-        if head[1] in _FRAMES:
-            size = reader.at(position + 5, 4)
-            findings.height, findings.width = int.from_bytes(size[:2], "big"), int.from_bytes(size[2:], "big")
-        elif head[1] in (_COMMENT, _APP1, _APP13):
-            findings.charge(length)
-            _segment(findings, parts, head[1], reader.at(position + 4, length - 2))
-        position += 2 + length
+    parts = _Parts()
+    for marker, start, size in _segments(reader, findings):
+        if marker in _FRAMES:
+            sides = reader.at(start + 1, 4)
+            findings.height, findings.width = int.from_bytes(sides[:2], "big"), int.from_bytes(sides[2:], "big")
+        elif marker in (_COMMENT, _APP1, _APP13):
+            findings.charge(size)
+            _segment(findings, parts, marker, reader.at(start, size))
     _joined(findings, parts)
+
+
+def _segments(reader: Reader, findings: Findings) -> Iterator[tuple[int, int, int]]:
+    """Marker, where its data begins, and their size."""
+    position = 2
+    while len(head := reader.at(position, 4)) >= 2 and head[0] == 0xFF and head[1] not in (_SCAN, _END):
+        length = int.from_bytes(head[2:], "big")
+        if head[1] == _FILL or head[1] in _WITHOUT_LENGTH:
+            position += 1 if head[1] == _FILL else 2
+        elif length < 2:
+            return
+        elif position + 2 + length > reader.size_bytes:
+            findings.problem("jpeg: the file ends within a segment")
+            return
+        else:
+            yield head[1], position + 4, length - 2
+            position += 2 + length
 
 
 def _segment(findings: Findings, parts: _Parts, marker: int, data: bytes) -> None:

@@ -1,6 +1,6 @@
 """Safetensors: `__metadata__` in the JSON at its beginning (Hugging Face, safetensors, "Format").
 
-ComfyUI's SaveLatent and its savers of models put prompt and workflow there (nodes.py, comfy_extras/nodes_model_merging.py).
+ComfyUI's SaveLatent puts prompt and workflow there, each as JSON in a string (nodes.py).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def read(reader: Reader, findings: Findings) -> None:
         return
     try:
         header = msgspec.json.decode(reader.bulk(_LENGTH_BYTES, size), type=_Header)
-    except (msgspec.MsgspecError, RecursionError):
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         findings.problem("safetensors: its JSON cannot be read")
         return
     for key, text in header.metadata.items():

@@ -38,7 +38,7 @@ def stealth_text(width: int, height: int, rgba: bytes) -> str | None:
 def _text(bits: _Bits, compressed: bool) -> str | None:
     start = _SIGNATURE_BITS + _LENGTH_BITS
     count = int.from_bytes(bits.take(_SIGNATURE_BITS, _LENGTH_BITS), "big")
-    if not 0 < count <= min(bits.count - start, 8 * MOST_BLOCK_BYTES):
+    if not 0 < count <= 8 * MOST_BLOCK_BYTES:
         return None
     data = bits.take(start, count & ~7)
     if compressed:

@@ -1,6 +1,6 @@
 """A1111 and what has grown out of it: Forge (also Classic and Neo), reForge, SD.Next; and Civitai's texts, which look the same.
 
-Where it stands: PNG `parameters`; EXIF UserComment in JPEG, WebP and AVIF; a GIF's comment (modules/images.py,
+Where it stands: PNG `parameters`; hidden in pixels (`stealth`); EXIF UserComment in JPEG, WebP and AVIF; a GIF's comment (modules/images.py,
 save_image_with_geninfo). Only in `parameters` a text without settings is a prompt; a comment without them may be anybody's.
 """
 
@@ -39,9 +39,9 @@ _LORA = re.compile(r"<(?:lora|lyco):([^:<>\n]{1,256})(?::([^:<>\n]{0,32}))?[^<>\
 
 def read(blocks: Blocks) -> Generation | None:
     """The first text that is one of theirs."""
-    for block in blocks.called("parameters", *COMMENTS):
+    for block in blocks.called("parameters", "stealth", *COMMENTS):
         if blocks.mapping(block) is None:
-            made = of_text(block, any_text=block.key.lower() == "parameters")
+            made = of_text(block, any_text=block.key.lower() in ("parameters", "stealth"))
             if made is not None:
                 return made
     return None

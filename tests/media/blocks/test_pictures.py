@@ -45,6 +45,18 @@ def test_the_size_of_what_pillow_writes(form: str) -> None:
     assert sized(out.getvalue()) == (form.lower(), 70, 33)
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        struct.pack("<Iii", 40, 70, 33),
+        struct.pack("<Iii", 124, 70, -33),  # rows from above
+        struct.pack("<IHH", 12, 70, 33),  # of OS/2
+    ],
+)
+def test_the_size_of_every_kind_of_bmp(header: bytes) -> None:
+    assert sized(b"BM" + bytes(12) + header + bytes(40)) == ("bmp", 70, 33)
+
+
 @pytest.mark.parametrize("options", [{"lossless": True}, {"exif": EXIF}, {"lossless": True, "xmp": b"<x/>"}])
 def test_the_size_of_every_kind_of_webp(options: dict[str, object]) -> None:
     assert sized(picture("WEBP", **options)) == ("webp", 48, 48)
@@ -65,7 +77,7 @@ def test_exif_and_xmp_as_pillow_writes_them(form: str) -> None:
 
 class TestJpeg:
     def test_all_its_texts(self) -> None:
-        iim = b"\x1c\x01\x5a\0\3\x1b%G" + b"\x1c\x02\x78\0\5a cat" + b"\x1c\x02\x19\0\4pets" + b"\x1c\x02\x00\0\2\0\4"
+        iim = b"\x1c\x01\x05\0\3abc" + b"\x1c\x02\x78\0\5a cat" + b"\x1c\x02\x19\0\4pets" + b"\x1c\x02\x00\0\2\0\4"
         resources = b"8BIM\x03\xed\0\0\0\0\0\1x\0" + b"8BIM\x04\x04\3abc" + struct.pack(">I", len(iim)) + iim
         data = jpeg(
             segment(0xE0, b"JFIF\0"),
@@ -88,6 +100,10 @@ class TestJpeg:
         pieces = [segment(0xE1, MORE_XMP + GUID + struct.pack(">II", 8, at) + text) for at, text in ((4, b"more"), (0, b"some"))]
         stray = segment(0xE1, MORE_XMP + b"F" * 32 + struct.pack(">II", 8, 0) + b"other")
         assert texts(jpeg(main, *pieces, stray))[1] == ("jpeg/extended/xmp", "somemore")
+
+    def test_a_segment_that_is_cut_is_a_problem(self) -> None:
+        info = looked_into(jpeg(segment(0xFE, b"first"), segment(0xFE, b"second"))[:-45])
+        assert ([block.text for block in info.raw], info.problems) == (["first"], ("jpeg: the file ends within a segment",))
 
     def test_exif_that_is_spread_over_segments(self) -> None:
         long = comment_of(b"ASCII\0\0\0" + b"long " * 20_000)
@@ -129,6 +145,10 @@ class TestGif:
         packet = b'<?xpacket?><x:xmpmeta xmlns:x="adobe:ns:meta/">' + b"text " * 100 + b"</x:xmpmeta>"
         assert texts(gif(b"\x21\xff\x0bXMP DataXMP" + packet + trail)) == [("gif/xmp", packet.decode())]
 
+    def test_a_comment_that_is_cut_is_a_problem(self) -> None:
+        info = looked_into(gif(b"\x21\xfe" + sub_blocks(b"a cat" * 9))[:-30])
+        assert (info.raw, info.problems) == ((), ("gif/comment: the file ends within it",))
+
     def test_a_single_picture_does_not_move(self) -> None:
         info = looked_into(gif(b"\x21\xf9\x04\0\x0a\0\0\0"))
         assert (info.frames, info.duration_s, info.width, info.height) == (None, None, 64, 48)
@@ -143,6 +163,10 @@ class TestAvif:
     @pytest.mark.parametrize(("brand", "format"), [(b"avif", "avif"), (b"avis", "avif"), (b"heic", "heif"), (b"mif1", "heif")])
     def test_brands(self, brand: bytes, format: str) -> None:
         assert sized(avif(EXIF, brand=brand)) == (format, 64, 48)
+
+    def test_a_brand_that_it_is_compatible_with(self) -> None:
+        data = avif(EXIF)
+        assert sized(data[:8] + b"mif1" + data[12:]) == ("avif", 64, 48)
 
     def test_an_item_that_is_cut_is_a_problem(self) -> None:
         info = looked_into(avif(EXIF)[:-3])
@@ -278,7 +302,9 @@ class TestSafetensors:
         assert texts(data) == [("safetensors/prompt", '{"1": 2}'), ("safetensors/workflow", "{}")]
         assert (looked_into(data).kind, looked_into(data).problems) == (MediaKind.OTHER, ())
 
-    @pytest.mark.parametrize("json", [b'{"', b'{"__metadata__": {"prompt": 1}}', b'{"a": ' + b"[" * 100_000])
+    @pytest.mark.parametrize(
+        "json", [b'{"', b'{"__metadata__": {"\xff": "x"}}', b'{"__metadata__": {"prompt": 1}}', b'{"a": ' + b"[" * 100_000]
+    )
     def test_json_that_cannot_be_read_is_a_problem(self, json: bytes) -> None:
         assert looked_into(safetensors(json)).problems == ("safetensors: its JSON cannot be read",)
 

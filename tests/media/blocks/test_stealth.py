@@ -36,9 +36,9 @@ def payload(signature: bytes, data: bytes, bits: int | None = None) -> bytes:
 
 KINDS = {
     "A1111, alpha": (b"stealth_pnginfo", TEXT.encode(), (3,)),
-    "NovelAI": (b"stealth_pngcomp", gzip.compress(TEXT.encode()), (3,)),
+    "NovelAI": (b"stealth_pngcomp", gzip.compress(TEXT.encode(), mtime=0), (3,)),
     "A1111, colours": (b"stealth_rgbinfo", TEXT.encode(), (0, 1, 2)),
-    "A1111, colours, compressed": (b"stealth_rgbcomp", gzip.compress(TEXT.encode()), (0, 1, 2)),
+    "A1111, colours, compressed": (b"stealth_rgbcomp", gzip.compress(TEXT.encode(), mtime=0), (0, 1, 2)),
 }
 
 
@@ -61,7 +61,7 @@ def test_a_picture_without_one() -> None:
         payload(b"stealth_pnginfo", b"x", 0),
         payload(b"stealth_pnginfo", b"x", 0xFFFF_FFFF),
         payload(b"stealth_pngcomp", b"no gzip at all"),
-        payload(b"stealth_pngcomp", gzip.compress(b"")),
+        payload(b"stealth_pngcomp", gzip.compress(b"", mtime=0)),
         payload(b"stealth_pngcomp", b"", 64 * 64),
     ],
 )
@@ -70,7 +70,7 @@ def test_a_signature_without_a_text(data: bytes) -> None:
 
 
 def test_a_bomb_is_no_text() -> None:
-    bomb = gzip.compress(bytes(64 << 20))
+    bomb = gzip.compress(bytes(64 << 20), mtime=0)
     assert stealth_text(1024, 1024, hidden(payload(b"stealth_pngcomp", bomb), 1024, 1024)) is None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import os
+import struct
 import subprocess
 import sys
 import wave
@@ -130,11 +131,33 @@ def test_a_wave_file() -> None:
         assert info.duration_s == sound.getnframes() / sound.getframerate()
 
 
+def test_a_wave_file_whose_sizes_are_odd_or_not_true() -> None:
+    form = riff_chunk(b"fmt ", struct.pack("<HHIIHH", 1, 1, 8000, 8000, 1, 8))
+    told = riff_chunk(b"LIST", b"INFO" + riff_chunk(b"ICMT", b"odd") + riff_chunk(b"INAM", b"cat"))
+    whole = b"RIFF\0\0\0\0WAVE" + form + riff_chunk(b"junk", b"odd") + told + b"data\xff\xff\xff\xff" + bytes(4000)
+    assert [block.text for block in looked_into(whole).raw] == ["odd", "cat"]
+    assert looked_into(whole).duration_s == 0.5
+    assert looked_into(whole.replace(b"data\xff\xff\xff\xff", b"data\xff\xff\xff\x7f")).duration_s == 0.5
+
+
 def test_what_is_broken_is_a_problem_and_keeps_its_kind() -> None:
     whole = written(FORMS["mp4"])
     info = looked_into(whole[: whole.index(b"moov")])
     assert (info.kind, info.format, info.raw) == (MediaKind.VIDEO, "mp4", ())
     assert info.problems == ("mp4: FFmpeg says: Invalid data found when processing input",)
+
+
+def test_a_codec_that_nobody_knows_costs_its_size_alone() -> None:
+    info = looked_into(written(FORMS["webm"]).replace(b"V_VP8", b"V_ZZZ"))
+    assert (info.kind, info.width, info.fps) == (MediaKind.VIDEO, None, 24.0)
+    assert tagged(info, "PROMPT") == [PROMPT]
+
+
+def test_a_file_that_wants_to_be_read_for_ever_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "_MOST_READ_BYTES", 100)
+    info = looked_into(written(FORMS["mp4"]))
+    assert (info.kind, info.raw) == (MediaKind.VIDEO, ())
+    assert len(info.problems) == 1
 
 
 def test_a_disk_in_trouble_is_told_and_not_taken_for_a_broken_file() -> None:
