@@ -1,7 +1,8 @@
 """A1111 and what has grown out of it: Forge (also Classic and Neo), reForge, SD.Next; and Civitai's texts, which look the same.
 
-Where it stands: PNG `parameters`; hidden in pixels (`stealth`); EXIF UserComment in JPEG, WebP and AVIF; a GIF's comment (modules/images.py,
-save_image_with_geninfo). Only in `parameters` a text without settings is a prompt; a comment without them may be anybody's.
+Where it stands: PNG `parameters`; EXIF UserComment in JPEG, WebP and AVIF; a GIF's comment (modules/images.py,
+save_image_with_geninfo); hidden in pixels by an extension (`stealth`). Only in `parameters` and there a text without settings is a
+prompt; a comment without them may be anybody's.
 """
 
 from __future__ import annotations
