@@ -14,6 +14,7 @@ from forged.model.target import DuplicatesMode, MediaPolicy
 from tests.daemon.grounds import Grounds, grounds, target
 from tests.support.virtual import virtual
 
+HOME = str(target().home.dest)
 ON = MediaPolicy(thumbnails=True, phash=True)
 
 
@@ -35,16 +36,16 @@ async def test_what_lands_is_looked_into_and_told_by_any_of_its_names() -> None:
         await world.put(b"out/a.png", b"a cat")
         await world.synced()
         await rest(world)
-        ways = [{"path": "/home/box/out/a.png"}, {"path": "out/a.png"}, {"path_b64": base64.b64encode(b"out/a.png").decode()}]
+        ways = [{"path": f"{HOME}/out/a.png"}, {"path": "out/a.png"}, {"path_b64": base64.b64encode(b"out/a.png").decode()}]
         answers = [await methods(world).show(**way) for way in ways]
         assert answers[0] == answers[1] == answers[2]
         shown = answers[0]
-        assert (shown["target"], shown["home"], shown["waiting"]) == ("box", "/home/box/out/a.png", False)
+        assert (shown["target"], shown["home"], shown["waiting"]) == ("box", f"{HOME}/out/a.png", False)
         assert shown["media"] is not None
         assert shown["media"]["raw"] == [{"place": "toy/text", "chars": 5}]
-        assert shown["sidecar"] == "/home/box/out/a.png.xmp"
+        assert shown["sidecar"] == f"{HOME}/out/a.png.xmp"
         sha256 = shown["file"]["sha256"]
-        assert shown["thumbnail"] == f"/home/box/.forged/thumbs/{sha256[:2]}/{sha256[2:4]}/{sha256}_512.webp"
+        assert shown["thumbnail"] == f"{HOME}/.forged/thumbs/{sha256[:2]}/{sha256[2:4]}/{sha256}_512.webp"
         assert await methods(world).show(path="out/a.png", raw=True) != shown
 
 
@@ -74,7 +75,7 @@ async def test_a_file_that_takes_long_holds_up_no_transfer() -> None:
 
 
 @virtual
-@pytest.mark.parametrize("path", ["/home/other/a.png", "nobody.png", "/"])
+@pytest.mark.parametrize("path", ["/elsewhere/a.png", "nobody.png", "/"])
 async def test_what_is_not_known_is_said(path: str) -> None:
     async with grounds(target(media=ON)) as world:
         with pytest.raises(UnknownFile):
