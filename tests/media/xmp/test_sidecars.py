@@ -21,7 +21,7 @@ from forged.kit.clock import SystemClock
 from forged.media.xmp import fields, sidecars
 from forged.media.xmp.reading import read
 from forged.media.xmp.sidecars import ExifToolSidecars, Standing
-from forged.media.xmp.tool import CONFIG
+from forged.media.xmp.tool import CONFIG, UnsafeArgument, checked
 from forged.model.media import Generation, Lora, MediaInfo, MediaKind
 from forged.model.sidecars import SidecarFacts, SidecarTrouble
 
@@ -251,6 +251,27 @@ async def test_what_is_no_sidecar_is_left_alone_and_never_reaches_exiftool(exist
     assert not done.later
     assert "left alone" in done.why
     assert not (tmp_path / "ran").exists()
+
+
+async def test_what_exiftool_would_lose_is_not_written() -> None:
+    before = read(OTHERS)
+    told = {PROMPT: ["a cat"]}
+    lossy = OTHERS.replace(b'xmp:Rating="4"', b"")
+    ours = f'forged:Prompt="a cat" xmlns:forged="{fields.OWN}" '.encode()
+    kept = OTHERS.replace(b'xmp:Rating="4"', b'xmp:Rating="4" ' + ours)
+    assert sidecars.judged(kept, told, before) == kept
+    lost = sidecars.judged(lossy.replace(b"darktable:xmp_version", ours + b"darktable:xmp_version"), told, before)
+    assert isinstance(lost, SidecarTrouble)
+    assert "Rating" in lost.why
+    unsaid = sidecars.judged(OTHERS, told, before)
+    assert isinstance(unsaid, SidecarTrouble)
+    assert "Prompt" in unsaid.why
+
+
+@pytest.mark.parametrize("argument", [b"", b"-a=b\n-c=d", b"-a=b\r", b"-a=\0", b"#x", b" x", b"\tx"])
+def test_no_argument_becomes_two(argument: bytes) -> None:
+    with pytest.raises(UnsafeArgument):
+        checked(argument)
 
 
 # --- exiftool itself --------------------------------------------------------------------------------------------------------
