@@ -1,7 +1,7 @@
 """Generators that write one flat JSON object: which keys make it theirs, and what they call our fields. One table, one reader.
 
-Sources, each as its program wrote it: RuinedFooocus (modules/imagebrowser.py, `software`), the Hugging Face spaces by Cagliostro and
-others (`parameters` with guidance_scale), WanGP (`comment` of its films, `type` "WanGP v…"), StabilityMatrix (`parameters-json`),
+Sources, each as its program wrote it: RuinedFooocus (modules/imagebrowser.py, `software`), Hugging Face spaces (`parameters` with
+guidance_scale), WanGP (`comment` of its films, `type` "WanGP v…"), StabilityMatrix (`parameters-json`),
 Easy Diffusion (UserComment of its JPEG and WebP; in PNG the same keys are single texts), Draw Things (UserComment; in PNG inside
 XMP).
 """

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from forged.media.generation import values
 from forged.media.generation.blocks import COMMENTS, Blocks
 from forged.media.generation.draft import Draft
 from forged.model.media import Generation

@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 MAX_CHARS = 2_000_000
 """Of a text that is taken apart. The longest prompts that people make have some tens of thousands."""
@@ -68,7 +69,7 @@ def _settings(lines: list[str]) -> Iterator[tuple[str, str]]:
     templates = [number for number, line in enumerate(lines) if line.startswith(_TEMPLATES)]
     end = templates[0] if templates else len(lines)
     yield from pairs("\n".join(lines[:end]))
-    for begin, until in zip(templates, [*templates[1:], len(lines)], strict=True):
+    for begin, until in pairwise([*templates, len(lines)]):
         key, _, value = "\n".join(lines[begin:until]).partition(":")
         yield key, value.strip()
 

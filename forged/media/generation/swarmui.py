@@ -1,5 +1,7 @@
-"""SwarmUI: a JSON object `sui_image_params` (src/Text2Image/T2IParamInput.cs), in PNG's `parameters`, in EXIF, or in the `.swarm.json`
-beside a film or an animation."""
+"""SwarmUI: a JSON object `sui_image_params` (src/Text2Image/T2IParamInput.cs).
+
+It stands in PNG's `parameters`, in EXIF, or in the `.swarm.json` beside a film or an animation.
+"""
 
 from __future__ import annotations
 

@@ -58,12 +58,12 @@ def _saved_by_a_node(blocks: Blocks) -> Generation | None:
 PARSERS: tuple[Parser, ...] = (
     _over_the_graph(swarmui.read),
     invokeai.read,
+    drawthings.read,
     novelai.read,
     partial(dialects.read, dialects.RUINED_FOOOCUS),
     fooocus.read,
     _over_the_graph(partial(dialects.read, dialects.STABILITY_MATRIX)),
     _under_the_graph(dialects.tensor_art),
-    drawthings.read,
     easydiffusion.read,
     partial(dialects.read, dialects.WANGP),
     partial(dialects.read, dialects.HUGGING_FACE),

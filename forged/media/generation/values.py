@@ -76,7 +76,7 @@ def tables(value: object) -> list[Table]:
 
 
 def shown(value: object) -> str | None:
-    """A setting in the generator's words: text as it is, numbers and flags as JSON has them; None for what has an inside, and null."""
+    """A setting in the generator's words: text as it is, numbers and flags as JSON has them; None for the rest."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
