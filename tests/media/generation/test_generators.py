@@ -327,7 +327,6 @@ KEYS = (
     "parameters-json",
     "invokeai_metadata",
     "sd-metadata",
-    "Dream",
     "prompt",
 )
 WORDS = (
