@@ -26,15 +26,17 @@ FIELDS: Mapping[str, str] = {
     "model hash": "model_hash",
     "vae": "vae",
     "clip skip": "clip_skip",
+    "clip-skip": "clip_skip",
     "denoising strength": "denoise",
     "version": "version",
 }
 """What the settings call our fields, in lower case."""
 
-ELSEWHERE = frozenset({*FIELDS, "size", "lora hashes"})
+ELSEWHERE = frozenset({*FIELDS, "size", "lora hashes", "lora weights", "lora networks"})
 """Settings that have become fields."""
 
-_LORA = re.compile(r"<(?:lora|lyco):([^:<>\n]{1,256})(?::([^:<>\n]{0,32}))?[^<>\n]{0,256}>")
+_LORA = re.compile(r"<(?:lora|lyco):([^:<>\n]{1,256}+)(?::([^:<>\n]{0,32}+))?+[^<>\n]{0,256}+>")
+"""Possessive: what was taken is not given back, else one that never closes is tried in 65,000 ways."""
 
 
 def read(blocks: Blocks) -> Generation | None:
@@ -82,24 +84,34 @@ def _program(text: Infotext) -> str:
         return f"Forge {version.title()}"
     if re.match(r"f\d", version):
         return "reForge" if "-v1." in version else "Forge"
-    named = re.match(r"(Fooocus|ComfyUI|SD\.Next|Easy Diffusion|InvokeAI)\b", version)
+    named = re.match(r"(RuinedFooocus|FooocusPlus|Fooocus|ComfyUI|SD\.Next|Easy Diffusion|InvokeAI)\b", version)
     return named[1] if named else "A1111"
 
 
 def _loras(draft: Draft, text: Infotext) -> None:
     """Those of the prompt with their weights; hashes, and what no prompt names, from the settings."""
-    hashes = dict(_hashes(text.get("lora hashes") or ""))
+    hashes, weights = _hashes(text), dict(_named(text.get("lora weights") or ""))
     for name, weight in _LORA.findall(text.prompt):
-        draft.lora(name, weight, hashes.pop(name.strip(), None))
+        draft.lora(name, weights.get(name.strip(), weight), hashes.pop(name.strip(), None))
     for name, hash in hashes.items():
-        draft.lora(name, None, hash)
+        draft.lora(name, weights.get(name), hash)
     resources = loose.loads(text.get("civitai resources") or "")
     for one in values.tables(resources):
         if one.get("type") in ("lora", "lycoris", "locon", "dora"):
             draft.lora(one.get("modelName"), one.get("weight"))
 
 
-def _hashes(text: str) -> list[tuple[str, str]]:
+def _hashes(text: Infotext) -> dict[str, str | None]:
+    """By name. SD.Next names and hashes them in two lists, and leaves out hashes that it does not know: which, it does not say."""
+    hashes = text.get("lora hashes") or ""
+    networks = [one.strip() for one in (text.get("lora networks") or "").split(",") if one.strip()]
+    if not networks:
+        return dict(_named(hashes))
+    listed = [one.strip() for one in hashes.split(",") if one.strip()]
+    return dict(zip(networks, listed if len(listed) == len(networks) else [None] * len(networks), strict=True))
+
+
+def _named(text: str) -> list[tuple[str, str]]:
     """`name: hash, other (v2): hash`."""
     found = (one.rpartition(":") for one in text.split(","))
-    return [(name.strip(), hash.strip()) for name, colon, hash in found if colon]
+    return [(name.strip(), value.strip()) for name, colon, value in found if colon]

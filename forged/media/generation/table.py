@@ -65,7 +65,7 @@ PARSERS: tuple[Parser, ...] = (
     _over_the_graph(partial(dialects.read, dialects.STABILITY_MATRIX)),
     _under_the_graph(dialects.tensor_art),
     easydiffusion.read,
-    partial(dialects.read, dialects.WANGP),
+    dialects.wangp,
     partial(dialects.read, dialects.HUGGING_FACE),
     _saved_by_a_node,
     a1111.read,
