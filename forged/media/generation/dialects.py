@@ -238,8 +238,10 @@ def tensor_art(blocks: Blocks) -> Generation | None:
     """Its model is an object of its own."""
     for block, data in blocks.mappings(*TENSOR_ART.blocks):
         if TENSOR_ART.claims(data):
+            others = {key: value for key, value in data.items() if key != "baseModel"}
             base = values.table(data.get("baseModel"))
-            return TENSOR_ART.read({**data, "modelFileName": base.get("modelFileName"), "modelHash": base.get("hash")}, block.place)
+            named = {"modelFileName": base.get("modelFileName"), "modelHash": base.get("hash")}
+            return TENSOR_ART.read({**others, **named}, block.place)
     return None
 
 

@@ -2,8 +2,8 @@
 
 As modules/infotext_utils.py (webui 1.10) writes it: the prompt; from a line `Negative prompt:` on the negative one; one line of
 `Key: value` pairs that begins with `Steps:`. Values with a comma, a colon or a line end are JSON strings; Civitai puts whole JSON
-values there. Extensions add lines below (`Template:`), SD.Next adds its own above (modules/processing_info.py). A prompt may hold anything, so the last line that looks like the settings
-is them.
+values there. Extensions add lines below (`Template:`), SD.Next adds its own above (modules/processing_info.py). A prompt may hold
+anything, so the last line that looks like the settings is them.
 """
 
 from __future__ import annotations
