@@ -80,8 +80,9 @@ def _program(text: Infotext) -> str:
         return "SD.Next"
     if text.get("civitai resources") or text.get("civitai metadata"):
         return "Civitai"
-    if version.lower() in ("classic", "neo"):
-        return f"Forge {version.title()}"
+    own_name = re.match(r"(classic|neo)\b", version, re.IGNORECASE)
+    if own_name:
+        return f"Forge {own_name[1].title()}"
     if re.match(r"f\d", version):
         return "reForge" if "-v1." in version else "Forge"
     named = re.match(r"(RuinedFooocus|FooocusPlus|Fooocus|ComfyUI|SD\.Next|Easy Diffusion|InvokeAI)\b", version)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice, pairwise
@@ -28,6 +29,7 @@ that open one bracket after the other would take hours."""
 
 NEGATIVE = "Negative prompt:"
 _STEPS = re.compile(r"\s{0,8}Steps: ?\d")
+_INLINE_SETTINGS = re.compile(r" Steps: \d{1,5}, (?:Sampler|Size|Seed|CFG scale|Schedule type): ")
 _TEMPLATES = ("Template:", "Negative Template:", "Negative template:")
 _BLANKS = re.compile(r"[ \t]*+")
 _COMMA = re.compile(r"[ \t]*+,?")
@@ -57,7 +59,8 @@ class Infotext:
 
 def taken_apart(text: str) -> Infotext:
     """Never fails; takes time in proportion to the text."""
-    lines = text[:MAX_CHARS].replace("\r\n", "\n").split("\n")
+    lines = text[:MAX_CHARS].replace("\r\n", "\n").rstrip().split("\n")
+    lines = lines if any(map(_STEPS.match, lines)) else _unfolded(lines)
     at = _settings_at(lines)
     above, below = lines[:at], lines[at:]
     turn = next((number for number, line in enumerate(above) if line.startswith(NEGATIVE)), len(above))
@@ -76,6 +79,17 @@ def _settings_at(lines: list[str]) -> int:
     last = next((number for number in range(len(lines) - 1, -1, -1) if lines[number].strip()), len(lines))
     names = {key.lower() for key, _ in islice(pairs(lines[last]), MOST_PAIRS)} if last < len(lines) else set()
     return last if len(names) >= 3 and len(names & _KNOWN) >= 2 else len(lines)
+
+
+def _unfolded(lines: list[str]) -> list[str]:
+    """Lines as they were before somebody put them all into the last: where it holds settings without doubt, else unchanged."""
+    found = deque(_INLINE_SETTINGS.finditer(lines[-1]), maxlen=1)
+    if not found:
+        return lines
+    begin = found[0].start()
+    prompt, mark, negative = lines[-1][:begin].partition(f" {NEGATIVE}")
+    above = [prompt, f"{NEGATIVE}{negative}"] if mark else [prompt]
+    return [*lines[:-1], *above, lines[-1][begin + 1 :]]
 
 
 def _settings(lines: list[str]) -> Iterator[tuple[str, str]]:

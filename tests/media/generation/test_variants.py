@@ -110,3 +110,37 @@ def test_invokeais_control_adapters_are_settings() -> None:
 @pytest.mark.parametrize("number", ["1_000", "\u0661", "1" * 65, "nan", "inf", "1e999", "", "7 steps"])
 def test_what_only_python_takes_for_a_number_is_none(number: str) -> None:
     assert read(("png/tEXt/parameters", f"cat\nSteps: 5, CFG scale: {number}, Seed: 1")).cfg is None
+
+
+@pytest.mark.parametrize("negative", [" Negative prompt: bad", ""])
+def test_a_text_whose_lines_were_joined(negative: str) -> None:
+    made = read(("exif/UserComment", f"a cat, Steps: 3 to the door{negative} Steps: 20, Sampler: Euler a, Seed: 7, Model: m"))
+    assert (made.prompt, made.negative_prompt) == ("a cat, Steps: 3 to the door", "bad" if negative else "")
+    assert (made.steps, made.seed, made.model) == (20, "7", "m")
+
+
+@pytest.mark.parametrize("version", ["neo", "neo-2.7", "Neo 2"])
+def test_forge_neo_whatever_its_number(version: str) -> None:
+    assert read(("png/tEXt/parameters", f"cat\nSteps: 5, Version: {version}")).generator == "Forge Neo"
+
+
+@pytest.mark.parametrize("nested", [True, False])
+@pytest.mark.parametrize(
+    ("generator", "texts"),
+    [
+        ("InvokeAI", {"invokeai_metadata": {"positive_prompt": "cat", "seed": 5}, "invokeai_workflow": {"nodes": []}}),
+        ("SwarmUI", {"parameters": {"sui_image_params": {"prompt": "cat", "seed": 5}}}),
+        ("TensorArt", {"generation_data": {"prompt": "cat", "negativePrompt": "", "seed": "5"}}),
+    ],
+)
+def test_texts_of_a_png_that_became_one_comment(generator: str, texts: dict[str, object], nested: bool) -> None:
+    written = texts if nested else {key: json.dumps(value) for key, value in texts.items()}
+    made = read(("exif/UserComment", written))
+    assert (made.generator, made.prompt, made.seed) == (generator, "cat", "5")
+    assert {*made.origins.values(), made.workflow or "exif/UserComment"} == {"exif/UserComment"}
+
+
+def test_a_comment_of_comments_is_opened_once() -> None:
+    inner = json.dumps({"invokeai_metadata": {"positive_prompt": "cat"}})
+    blocks = [RawBlock("exif/UserComment", json.dumps({"parameters": "{}", "Comment": inner}))]
+    assert generation_of(blocks) is None
