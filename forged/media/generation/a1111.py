@@ -1,7 +1,7 @@
 """A1111 and what has grown out of it: Forge (also Classic and Neo), reForge, SD.Next; and Civitai's texts, which look the same.
 
 Where it stands: PNG `parameters`; EXIF UserComment in JPEG, WebP and AVIF; a GIF's comment (modules/images.py,
-save_image_with_geninfo). Only in `parameters` a text without settings is a prompt; a comment without them may be anybody's.
+save_image_with_geninfo). Only in a place of their own a text without settings is a prompt; a comment without them may be anybody's.
 """
 
 from __future__ import annotations
@@ -32,6 +32,9 @@ FIELDS: Mapping[str, str] = {
 }
 """What the settings call our fields, in lower case."""
 
+OF_THEIR_OWN = ("parameters", "stealth")
+"""Keys under which nobody else writes a text; the second is that of a text in the pixels."""
+
 ELSEWHERE = frozenset({*FIELDS, "size", "lora hashes", "lora weights", "lora networks"})
 """Settings that have become fields."""
 
@@ -41,9 +44,9 @@ _LORA = re.compile(r"<(?:lora|lyco):([^:<>\n]{1,256}+)(?::([^:<>\n]{0,32}+))?+[^
 
 def read(blocks: Blocks) -> Generation | None:
     """The first text that is one of theirs."""
-    for block in blocks.called("parameters", *COMMENTS):
+    for block in blocks.called(*OF_THEIR_OWN, *COMMENTS):
         if blocks.mapping(block) is None:
-            made = of_text(block, any_text=block.key.lower() == "parameters")
+            made = of_text(block, any_text=block.key.lower() in OF_THEIR_OWN)
             if made is not None:
                 return made
     return None

@@ -144,3 +144,11 @@ def test_a_comment_of_comments_is_opened_once() -> None:
     inner = json.dumps({"invokeai_metadata": {"positive_prompt": "cat"}})
     blocks = [RawBlock("exif/UserComment", json.dumps({"parameters": "{}", "Comment": inner}))]
     assert generation_of(blocks) is None
+
+
+def test_texts_in_the_pixels() -> None:
+    made = read(("png/stealth", "a circle\nNegative prompt: a square\nSteps: 20, Sampler: Euler, Seed: 2015833630"))
+    assert (made.generator, made.prompt, made.negative_prompt, made.seed) == ("A1111", "a circle", "a square", "2015833630")
+    comment = {"prompt": "cat", "uc": "", "scale": 5, "sampler": "k_euler", "seed": 7}
+    made = read(("png/stealth", {"Software": "NovelAI", "Source": "NovelAI Diffusion V4", "Comment": json.dumps(comment)}))
+    assert (made.generator, made.prompt, made.seed, made.model) == ("NovelAI", "cat", "7", "NovelAI Diffusion V4")
