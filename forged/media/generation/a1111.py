@@ -1,8 +1,7 @@
 """A1111 and what has grown out of it: Forge (also Classic and Neo), reForge, SD.Next; and Civitai's texts, which look the same.
 
 Where it stands: PNG `parameters`; EXIF UserComment in JPEG, WebP and AVIF; a GIF's comment (modules/images.py,
-save_image_with_geninfo); hidden in pixels by an extension (`stealth`). Only in `parameters` and there a text without settings is a
-prompt; a comment without them may be anybody's.
+save_image_with_geninfo). Only in a place of their own a text without settings is a prompt; a comment without them may be anybody's.
 """
 
 from __future__ import annotations
@@ -27,22 +26,27 @@ FIELDS: Mapping[str, str] = {
     "model hash": "model_hash",
     "vae": "vae",
     "clip skip": "clip_skip",
+    "clip-skip": "clip_skip",
     "denoising strength": "denoise",
     "version": "version",
 }
 """What the settings call our fields, in lower case."""
 
-ELSEWHERE = frozenset({*FIELDS, "size", "lora hashes"})
+OF_THEIR_OWN = ("parameters", "stealth")
+"""Keys under which nobody else writes a text; the second is that of a text in the pixels."""
+
+ELSEWHERE = frozenset({*FIELDS, "size", "lora hashes", "lora weights", "lora networks"})
 """Settings that have become fields."""
 
-_LORA = re.compile(r"<(?:lora|lyco):([^:<>\n]{1,256})(?::([^:<>\n]{0,32}))?[^<>\n]{0,256}>")
+_LORA = re.compile(r"<(?:lora|lyco):([^:<>\n]{1,256}+)(?::([^:<>\n]{0,32}+))?+[^<>\n]{0,256}+>")
+"""Possessive: what was taken is not given back, else one that never closes is tried in 65,000 ways."""
 
 
 def read(blocks: Blocks) -> Generation | None:
     """The first text that is one of theirs."""
-    for block in blocks.called("parameters", "stealth", *COMMENTS):
+    for block in blocks.called(*OF_THEIR_OWN, *COMMENTS):
         if blocks.mapping(block) is None:
-            made = of_text(block, any_text=block.key.lower() in ("parameters", "stealth"))
+            made = of_text(block, any_text=block.key.lower() in OF_THEIR_OWN)
             if made is not None:
                 return made
     return None
@@ -79,28 +83,39 @@ def _program(text: Infotext) -> str:
         return "SD.Next"
     if text.get("civitai resources") or text.get("civitai metadata"):
         return "Civitai"
-    if version.lower() in ("classic", "neo"):
-        return f"Forge {version.title()}"
+    own_name = re.match(r"(classic|neo)\b", version, re.IGNORECASE)
+    if own_name:
+        return f"Forge {own_name[1].title()}"
     if re.match(r"f\d", version):
         return "reForge" if "-v1." in version else "Forge"
-    named = re.match(r"(Fooocus|ComfyUI|SD\.Next|Easy Diffusion|InvokeAI)\b", version)
+    named = re.match(r"(RuinedFooocus|FooocusPlus|Fooocus|ComfyUI|SD\.Next|Easy Diffusion|InvokeAI)\b", version)
     return named[1] if named else "A1111"
 
 
 def _loras(draft: Draft, text: Infotext) -> None:
     """Those of the prompt with their weights; hashes, and what no prompt names, from the settings."""
-    hashes = dict(_hashes(text.get("lora hashes") or ""))
+    hashes, weights = _hashes(text), dict(_named(text.get("lora weights") or ""))
     for name, weight in _LORA.findall(text.prompt):
-        draft.lora(name, weight, hashes.pop(name.strip(), None))
+        draft.lora(name, weights.get(name.strip(), weight), hashes.pop(name.strip(), None))
     for name, hash in hashes.items():
-        draft.lora(name, None, hash)
+        draft.lora(name, weights.get(name), hash)
     resources = loose.loads(text.get("civitai resources") or "")
     for one in values.tables(resources):
         if one.get("type") in ("lora", "lycoris", "locon", "dora"):
             draft.lora(one.get("modelName"), one.get("weight"))
 
 
-def _hashes(text: str) -> list[tuple[str, str]]:
+def _hashes(text: Infotext) -> dict[str, str | None]:
+    """By name. SD.Next names and hashes them in two lists, and leaves out hashes that it does not know: which, it does not say."""
+    hashes = text.get("lora hashes") or ""
+    networks = [one.strip() for one in (text.get("lora networks") or "").split(",") if one.strip()]
+    if not networks:
+        return dict(_named(hashes))
+    listed = [one.strip() for one in hashes.split(",") if one.strip()]
+    return dict(zip(networks, listed if len(listed) == len(networks) else [None] * len(networks), strict=True))
+
+
+def _named(text: str) -> list[tuple[str, str]]:
     """`name: hash, other (v2): hash`."""
     found = (one.rpartition(":") for one in text.split(","))
-    return [(name.strip(), hash.strip()) for name, colon, hash in found if colon]
+    return [(name.strip(), value.strip()) for name, colon, value in found if colon]

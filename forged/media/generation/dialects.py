@@ -8,13 +8,17 @@ XMP).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from forged.media.generation import values
 from forged.media.generation.blocks import COMMENTS, Blocks
 from forged.media.generation.draft import Draft
+from forged.media.generation.networks import networks
 from forged.model.media import Generation
+
+_VERSION = re.compile(r"WanGP v(\d[\w.]{0,30})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,9 @@ class Dialect:
     size: str = ""
     """The key of a text such as `512x768`, where width and height have none of their own."""
     loras: str = ""
-    """The key of a list of objects with `name` or `model`, and `weight`."""
+    """The key of the LoRAs (`networks`)."""
+    weights: str = ""
+    """The key of their weights, where those stand beside the names."""
 
     def claims(self, data: Mapping[str, object]) -> bool:
         if any(mark not in data for mark in self.marks):
@@ -42,16 +48,16 @@ class Dialect:
         draft = Draft(self.generator, place)
         draft.take(data, self.fields)
         draft.size(data.get(self.size))
-        for one in values.tables(data.get(self.loras)):
-            draft.lora(one.get("name") or one.get("model") or one.get("model_name"), one.get("weight"), one.get("hash"))
-        draft.rest(data.items(), (*self.fields.values(), self.size, self.loras))
+        for one in networks(data.get(self.loras), data.get(self.weights)):
+            draft.lora(*one)
+        draft.rest(data.items(), (*self.fields.values(), self.size, self.loras, self.weights))
         return draft.done()
 
 
 RUINED_FOOOCUS = Dialect(
     "RuinedFooocus",
-    ("parameters", *COMMENTS),
-    ("Prompt", "Negative"),
+    ("parameters", "metadata", *COMMENTS),
+    ("Prompt",),
     {
         "prompt": "Prompt",
         "negative_prompt": "Negative",
@@ -92,8 +98,8 @@ HUGGING_FACE = Dialect(
 
 WANGP = Dialect(
     "WanGP",
-    COMMENTS,
-    ("prompt", "num_inference_steps", "type"),
+    ("WanGP", *COMMENTS),
+    ("prompt",),
     {
         "prompt": "prompt",
         "negative_prompt": "negative_prompt",
@@ -102,10 +108,13 @@ WANGP = Dialect(
         "cfg": "guidance_scale",
         "sampler": "sample_solver",
         "model": "model_type",
-        "version": "type",
+        "denoise": "denoising_strength",
+        "version": "version",
     },
     says=("type", "WanGP"),
     size="resolution",
+    loras="activated_loras",
+    weights="loras_multipliers",
 )
 
 EASY_DIFFUSION_FIELDS: Mapping[str, str] = {
@@ -125,8 +134,39 @@ EASY_DIFFUSION_FIELDS: Mapping[str, str] = {
 }
 
 EASY_DIFFUSION = Dialect(
-    "Easy Diffusion", ("parameters", *COMMENTS), ("prompt", "use_stable_diffusion_model"), EASY_DIFFUSION_FIELDS
+    "Easy Diffusion",
+    ("parameters", *COMMENTS),
+    ("prompt", "use_stable_diffusion_model"),
+    EASY_DIFFUSION_FIELDS,
+    loras="use_lora_model",
+    weights="lora_alpha",
 )
+
+EASY_DIFFUSION_LABELS: Mapping[str, str] = {
+    "prompt": "Prompt",
+    "negative_prompt": "Negative Prompt",
+    "seed": "Seed",
+    "steps": "Steps",
+    "cfg": "Guidance Scale",
+    "sampler": "Sampler",
+    "scheduler": "Scheduler",
+    "model": "Stable Diffusion model",
+    "width": "Width",
+    "height": "Height",
+    "denoise": "Prompt Strength",
+    "clip_skip": "Clip Skip",
+    "vae": "VAE model",
+}
+
+EASY_DIFFUSION_LABELLED = Dialect(
+    "Easy Diffusion",
+    ("parameters", *COMMENTS),
+    ("Prompt", "Stable Diffusion model"),
+    EASY_DIFFUSION_LABELS,
+    loras="LoRA model",
+    weights="LoRA Strength",
+)
+"""What it writes where its owner has asked for text files, too."""
 
 DRAW_THINGS = Dialect(
     "Draw Things",
@@ -198,6 +238,17 @@ def tensor_art(blocks: Blocks) -> Generation | None:
     """Its model is an object of its own."""
     for block, data in blocks.mappings(*TENSOR_ART.blocks):
         if TENSOR_ART.claims(data):
+            others = {key: value for key, value in data.items() if key != "baseModel"}
             base = values.table(data.get("baseModel"))
-            return TENSOR_ART.read({**data, "modelFileName": base.get("modelFileName"), "modelHash": base.get("hash")}, block.place)
+            named = {"modelFileName": base.get("modelFileName"), "modelHash": base.get("hash")}
+            return TENSOR_ART.read({**others, **named}, block.place)
+    return None
+
+
+def wangp(blocks: Blocks) -> Generation | None:
+    """Its version stands in its type: `WanGP v12.60 by DeepBeepMeep - <model>` (wgp.py)."""
+    for block, data in blocks.mappings(*WANGP.blocks):
+        if WANGP.claims(data):
+            version = _VERSION.match(str(data["type"]))
+            return WANGP.read({**data, "version": version[1] if version else None}, block.place)
     return None

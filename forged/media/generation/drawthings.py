@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import html
 
-from forged.media.generation import dialects
+from forged.media.generation import dialects, loose
 from forged.media.generation.blocks import Blocks
-from forged.model.media import Generation, RawBlock
+from forged.model.media import Generation
 
 MAX_PACKET_CHARS = 1 << 20
 """Of an XMP packet that is searched."""
@@ -16,9 +16,8 @@ XMP_KEYS = ("XML:com.adobe.xmp", "xmp")
 
 def read(blocks: Blocks) -> Generation | None:
     """From the comment, or from the packet's comment."""
-    inside = [RawBlock(block.place, comment) for block in blocks.called(*XMP_KEYS) if (comment := user_comment(block.text))]
-    for block in inside:
-        data = blocks.mapping(block)
+    for block in blocks.called(*XMP_KEYS):
+        data = loose.mapping(user_comment(block.text) or "")
         if data is not None and dialects.DRAW_THINGS.claims(data):
             return dialects.DRAW_THINGS.read(data, block.place)
     return dialects.read(dialects.DRAW_THINGS, blocks)

@@ -4,22 +4,32 @@ from __future__ import annotations
 
 from forged.media.generation import dialects
 from forged.media.generation.blocks import Blocks
+from forged.media.generation.dialects import Dialect
 from forged.media.generation.draft import Draft
+from forged.media.generation.networks import networks
 from forged.model.media import Generation
 
-MARK = "use_stable_diffusion_model"
+DIALECTS = (dialects.EASY_DIFFUSION, dialects.EASY_DIFFUSION_LABELLED)
 
 
 def read(blocks: Blocks) -> Generation | None:
-    """`prompt` is ComfyUI's key, too: only with the model's key beside it is it theirs."""
-    marked = blocks.first(MARK)
-    if marked is None or blocks.first("prompt") is None:
-        return dialects.read(dialects.EASY_DIFFUSION, blocks)
-    draft = Draft("Easy Diffusion", marked.place)
-    for name, key in dialects.EASY_DIFFUSION_FIELDS.items():
+    """In either of its two sets of keys."""
+    made = (form(dialect, blocks) for form in (_texts, dialects.read) for dialect in DIALECTS)
+    return next((one for one in made if one is not None), None)
+
+
+def _texts(dialect: Dialect, blocks: Blocks) -> Generation | None:
+    """`prompt` is ComfyUI's key, too: only with the model's key beside it is it theirs. Nothing is written as `None`."""
+    marked = blocks.first(dialect.fields["model"])
+    if marked is None or blocks.first(dialect.fields["prompt"]) is None:
+        return None
+    draft = Draft(dialect.generator, marked.place)
+    for name, key in dialect.fields.items():
         block = blocks.first(key)
-        if block is not None:
+        if block is not None and block.text != "None":
             draft.put(name, block.text, block.place)
-    known = dialects.EASY_DIFFUSION_FIELDS.values()
-    draft.rest(((block.key, block.text) for block in blocks.all if block.place.startswith("png/")), known)
+    for one in networks(blocks.text(dialect.loras), blocks.text(dialect.weights)):
+        draft.lora(*one)
+    others = ((block.key, block.text) for block in blocks.all if block.place.startswith("png/") and block.text != "None")
+    draft.rest(others, (*dialect.fields.values(), dialect.loras, dialect.weights))
     return draft.done()

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from forged.media.generation.blocks import COMMENTS, Blocks
 from forged.media.generation.draft import Draft
+from forged.media.generation.networks import networks
 from forged.model.media import Generation
 
 FIELDS: Mapping[str, str] = {
@@ -42,8 +43,8 @@ def _read(place: str, data: dict[str, object]) -> Generation:
     draft.take(data, FIELDS)
     draft.size(data.get("resolution"))
     lists = {"loras", "full_prompt", "full_negative_prompt"}
-    for one in _rows(data.get("loras")):
-        draft.lora(*one[:3])
+    for one in networks(data.get("loras")):
+        draft.lora(*one)
     for key in [key for key in data if key.startswith("lora_combined_")]:
         name, _, weight = str(data[key]).rpartition(" : ")
         draft.lora(name, weight)
@@ -53,11 +54,6 @@ def _read(place: str, data: dict[str, object]) -> Generation:
             draft.rest([(key, text)])
     draft.rest(data.items(), (*FIELDS.values(), "resolution", *lists))
     return draft.done()
-
-
-def _rows(value: object) -> list[list[object]]:
-    """`[[name, weight, hash], …]`."""
-    return [one for one in value if isinstance(one, list)] if isinstance(value, list) else []
 
 
 def _texts(value: object) -> list[str]:

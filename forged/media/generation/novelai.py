@@ -53,7 +53,7 @@ def _read(blocks: Blocks, block: RawBlock, data: Mapping[str, object]) -> Genera
     if described is not None:
         draft.put("prompt", described.text, described.place)
     _model(draft, blocks, block)
-    draft.rest(data.items(), FIELDS.values())
+    draft.rest(data.items(), (*FIELDS.values(), "v4_prompt", "v4_negative_prompt"))
     return draft.done()
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from forged.media.generation import values
 from forged.media.generation.blocks import COMMENTS, Blocks
 from forged.media.generation.draft import Draft
+from forged.media.generation.networks import networks
 from forged.model.media import Generation, RawBlock
 
 FIELDS: Mapping[str, str] = {
@@ -26,7 +27,6 @@ FIELDS: Mapping[str, str] = {
     "height": "height",
     "vae": "vae",
     "denoise": "initimagecreativity",
-    "clip_skip": "clipstopatlayer",
 }
 
 
@@ -42,21 +42,15 @@ def _read(block: RawBlock, data: Mapping[str, object]) -> Generation:
     params = values.table(data["sui_image_params"])
     draft = Draft("SwarmUI", block.place)
     draft.take(params, FIELDS)
-    models = values.tables(data.get("sui_models"))
-    hashes = {(one.get("param"), _bare(one.get("name"))): one.get("hash") for one in models}
+    hashes = {(str(one.get("param")), _bare(one.get("name"))): one.get("hash") for one in values.tables(data.get("sui_models"))}
     draft.put("model_hash", hashes.get(("model", _bare(params.get("model")))))
-    for name, weight in _weighed(params.get("loras"), params.get("loraweights")):
+    for name, weight, _ in networks(params.get("loras"), params.get("loraweights")):
         draft.lora(name, weight, hashes.get(("loras", _bare(name))))
     draft.rest(params.items(), (*FIELDS.values(), "loras", "loraweights"))
+    draft.rest(values.table(data.get("sui_extra_data")).items())
     return draft.done()
 
 
 def _bare(name: object) -> str:
     """A model's name without the ending that only the list of models has."""
     return name.removesuffix(".safetensors") if isinstance(name, str) else ""
-
-
-def _weighed(names: object, weights: object) -> list[tuple[object, object]]:
-    """LoRAs and weights: two lists side by side, or two texts with commas."""
-    columns = [one.split(",") if isinstance(one, str) else one if isinstance(one, list) else [] for one in (names, weights)]
-    return [(name, columns[1][n] if n < len(columns[1]) else None) for n, name in enumerate(columns[0])]

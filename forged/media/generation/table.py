@@ -12,7 +12,7 @@ from functools import partial
 
 from msgspec import structs
 
-from forged.media.generation import a1111, comfy, dialects, drawthings, easydiffusion, fooocus, invokeai, novelai, swarmui
+from forged.media.generation import a1111, comfy, dialects, drawthings, easydiffusion, envelope, fooocus, invokeai, novelai, swarmui
 from forged.media.generation.blocks import Blocks
 from forged.media.generation.draft import completed
 from forged.model.media import Generation, RawBlock
@@ -65,7 +65,7 @@ PARSERS: tuple[Parser, ...] = (
     _over_the_graph(partial(dialects.read, dialects.STABILITY_MATRIX)),
     _under_the_graph(dialects.tensor_art),
     easydiffusion.read,
-    partial(dialects.read, dialects.WANGP),
+    dialects.wangp,
     partial(dialects.read, dialects.HUGGING_FACE),
     _saved_by_a_node,
     a1111.read,
@@ -75,4 +75,12 @@ PARSERS: tuple[Parser, ...] = (
 def generation_of(blocks: Sequence[RawBlock]) -> Generation | None:
     """How a file with these texts was made; None where they do not say. Takes time in proportion to the texts."""
     found = Blocks(blocks)
-    return next((made for parser in PARSERS if (made := parser(found)) is not None), None) if found.all else None
+    made = _first(found) if found.all else None
+    if made is not None:
+        return made
+    inside = ((place, _first(inner)) for place, inner in envelope.opened(found))
+    return next((envelope.closed(one, place) for place, one in inside if one is not None), None)
+
+
+def _first(blocks: Blocks) -> Generation | None:
+    return next((made for parser in PARSERS if (made := parser(blocks)) is not None), None)

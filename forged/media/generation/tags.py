@@ -23,7 +23,12 @@ MAX_CHARS = 100_000
 _NETWORK = re.compile(r"<[^<>\n]{1,300}>")
 _KEYWORD = re.compile(r"\b(?:BREAK|AND|ADDCOMM|ADDBASE|ADDCOL|ADDROW)\b")
 _WEIGHT = re.compile(r":-?\d{0,3}\.?\d{1,4}(?=[)\]])|-?\d{0,3}\.?\d{1,4}::")
-_BRACKETS = str.maketrans("", "", "()[]{}\\")
+_UNWANTED = re.compile(r":-\d|-\d{0,3}\.?\d{1,4}::")
+"""A negative weight: A1111's `(word:-1)`, NovelAI's `-1::word::`."""
+
+_BRACKETS = re.compile(r"\\([()\[\]{}])|[()\[\]{}\\]")
+"""Those with a backslash in front are the tag's own: `saber \\(fate\\)`."""
+
 _PIECES = re.compile(r"[,\n;|]|\. ")
 
 
@@ -33,15 +38,21 @@ def tags(made: Generation) -> tuple[str, ...]:
     short = [piece for piece in pieces if _is_short(piece)]
     if len(pieces) < 2 or len(short) < MIN_SHARE * len(pieces):
         return ()
-    return tuple(dict.fromkeys(short))[:MOST_TAGS]
+    return tuple(dict.fromkeys(filter(_is_word, short)))[:MOST_TAGS]
 
 
 def _pieces(text: str) -> list[str]:
     """What stands between commas, without weights, brackets and networks."""
     plain = _KEYWORD.sub(",", _NETWORK.sub(",", text[:MAX_CHARS]))
-    cleaned = (_WEIGHT.sub("", piece.strip()).translate(_BRACKETS) for piece in _PIECES.split(plain))
-    return [tag for piece in cleaned if (tag := " ".join(piece.replace("_", " ").split()).strip(" .:")) and tag.isprintable()]
+    wanted = (piece.strip() for piece in _PIECES.split(plain) if not _UNWANTED.search(piece))
+    cleaned = (_BRACKETS.sub(lambda found: found[1] or "", _WEIGHT.sub("", piece)) for piece in wanted)
+    return [tag for piece in cleaned if (tag := " ".join(piece.replace("_", " ").split()).strip(" .:"))]
 
 
 def _is_short(piece: str) -> bool:
     return len(piece) <= LONGEST_TAG_CHARS and len(piece.split()) <= LONGEST_TAG_WORDS
+
+
+def _is_word(piece: str) -> bool:
+    """What else a prompt may hold (quotes, paths, options) helps nobody who looks for pictures."""
+    return piece.lstrip("#")[:1].isalnum() and piece.isprintable() and '"' not in piece and ": " not in piece

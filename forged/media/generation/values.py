@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from typing import TypeGuard
@@ -11,6 +12,11 @@ SEED_DIGITS = 40
 
 LARGEST_COUNT = 10**9
 """Steps, pixels: beyond it somebody plays."""
+
+LONGEST_NUMBER_CHARS = 64
+
+LONGEST_INSIDE_CHARS = 2_000
+"""Of a list or an object that is a setting (InvokeAI's control adapters have some hundred); more is left to the raw block."""
 
 Table = dict[str, object]
 
@@ -47,8 +53,10 @@ def real(value: object) -> float | None:
     """A finite number, or a text that is one."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
+    if isinstance(value, str) and (len(value) > LONGEST_NUMBER_CHARS or not value.isascii() or "_" in value):
+        return None  # what only Python takes for a number
     try:
-        number = float(value[:64] if isinstance(value, str) else value)
+        number = float(value)
     except (ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None
@@ -76,9 +84,10 @@ def tables(value: object) -> list[Table]:
 
 
 def shown(value: object) -> str | None:
-    """A setting in the generator's words: text as it is, numbers and flags as JSON has them; None for the rest."""
-    if isinstance(value, bool):
-        return str(value).lower()
+    """A setting in the generator's words: text as it is, everything else as JSON; None for null and for what is empty or long."""
     if isinstance(value, str):
         return value
-    return repr(value) if isinstance(value, (int, float)) else None
+    if isinstance(value, (bool, int, float)):
+        return json.dumps(value)
+    told = json.dumps(value, ensure_ascii=False) if value else ""
+    return told if 0 < len(told) <= LONGEST_INSIDE_CHARS else None

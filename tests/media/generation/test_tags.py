@@ -16,7 +16,9 @@ from forged.model.media import Generation
     [
         ("1girl, solo, hatsune_miku", ("1girl", "solo", "hatsune miku")),
         ("(masterpiece:1.2), [[blurry]], {best quality}, 1.3::cat ears::", ("masterpiece", "blurry", "best quality", "cat ears")),
-        (r"miku \(vocaloid\), <lora:detail:0.8> cat BREAK dog, cat", ("miku vocaloid", "cat", "dog")),
+        (r"miku \(vocaloid\), <lora:detail:0.8> cat BREAK dog, cat", ("miku (vocaloid)", "cat", "dog")),
+        ("cat, (dog:-1), -0.8::feet::, [bird:0.5]", ("cat", "bird")),
+        ('cat, -execute, @/etc/passwd, a "sign", seed: 1, #one, 2girls', ("cat", "#one", "2girls")),
         ("a cat, a dog,\na sign that says 12:30", ("a cat", "a dog", "a sign that says 12:30")),
         ("A woman walks slowly through the wide and empty streets of a town, while the sun goes down behind the hills.", ()),
         ("cat", ()),
