@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import random
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from PIL.PngImagePlugin import PngInfo
 
+from forged.demo.recipes import invented, parameters
 from tests.support.sshd import Sshd
 from tests.support.systemd_box import CHECKOUT, NoBox, SystemdBox, systemd_box, wait_until
 
@@ -110,6 +114,22 @@ def test_it_starts_says_how_it_is_and_brings_files_home_as_its_own_user(forged: 
     forged.brings_home("first.txt")
     assert forged.box.run("stat", "-c", "%U:%G", "/srv/media/first.txt").stdout == "forged:forged\n"
     assert forged.box.run("stat", "-c", "%a %U", "/var/lib/forged", "/run/forged").stdout == "750 forged\n" * 2
+
+
+@pytest.mark.skipif(shutil.which("exiftool") is None, reason="exiftool is not installed")
+def test_what_it_brought_home_is_looked_into_within_all_that_holds_it(forged: Installed) -> None:
+    forged.configure("[target.media]", "thumbnails = true")
+    forged.start()
+    recipe = invented(random.Random(5))
+    info = PngInfo()
+    info.add_text("parameters", parameters(recipe))
+    recipe.paint().save(forged.source / "picture.png", pnginfo=info)
+    wait_until(forged.home("picture.png.xmp").exists)
+    shown = json.loads(forged.box.run("forgectl", "show", "picture.png", "--json", check=True).stdout)
+    assert shown["media"]["generation"]["prompt"] == recipe.prompt
+    assert shown["media"]["problems"] == []
+    assert forged.home(shown["thumbnail"].removeprefix("/srv/media/")).stat().st_size > 1_000
+    assert json.loads(forged.box.run("forgectl", "status", "--json", check=True).stdout)["daemon"]["problems"] == []
 
 
 def test_a_reload_brings_another_target_without_a_restart(forged: Installed) -> None:
