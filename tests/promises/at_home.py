@@ -208,7 +208,7 @@ UNTOUCHED = (
         "forged/store/manifest.py",
         "                if to_examine:\n",
         "                if not to_examine and to_examine:\n",
-        ("tests/sync/test_enrich.py", "tests/store/test_sqlite.py"),
+        ("tests/store/test_sqlite.py",),
     ),
     Breach(
         2,

@@ -62,11 +62,11 @@ BREACHES = (
     ),
     Breach(
         6,
-        "a worker may open files and sockets",
-        _CONFINE,
-        "    filtered = seccomp.restrict()",
-        "    filtered = False",
-        (_CONFINED,),
+        "a worker may open sockets and start programs",
+        "forged/media/worker/seccomp.py",
+        "for number in (*architecture.forbidden, *SINCE_424):",
+        "for number in SINCE_424:",
+        (f"{_CONFINED}::test_calls_are_out_of_reach",),
     ),
     Breach(
         6,
@@ -74,7 +74,7 @@ BREACHES = (
         "forged/media/pictures/still.py",
         "    if width * height > MOST_PIXELS:",
         "    if width * height > MOST_PIXELS << 20:",
-        ("tests/media/worker/test_hostile_pictures.py", "tests/media/pictures"),
+        ("tests/media/pictures/test_pictures.py::test_too_many_pixels_are_refused_by_the_header",),
     ),
     Breach(
         10,
@@ -82,6 +82,6 @@ BREACHES = (
         "forged/media/blocks/inflate.py",
         "    if len(found) > MOST_TEXT_BYTES:",
         "    if len(found) > MOST_TEXT_BYTES << 9:",
-        ("tests/media/blocks",),
+        ("tests/media/blocks/test_hostile.py::test_a_bomb_takes_no_more_than_the_largest_text",),
     ),
 )

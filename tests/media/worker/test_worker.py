@@ -41,9 +41,18 @@ async def make() -> AsyncIterator[Make]:
     assert descriptors() <= before + 1  # the loop's own, the first time
 
 
+_OTHERS: frozenset[int] = frozenset()
+
+
+@pytest.fixture(autouse=True)
+def _nobody_elses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests of other rooms in this process may have children that live on."""
+    monkeypatch.setattr(f"{__name__}._OTHERS", frozenset(child.pid for child in psutil.Process().children()))
+
+
 def children() -> list[int]:
     """Of this process, zombies included."""
-    return [child.pid for child in psutil.Process().children()]
+    return [child.pid for child in psutil.Process().children() if child.pid not in _OTHERS]
 
 
 def descriptors() -> int:

@@ -278,7 +278,7 @@ def test_no_argument_becomes_two(argument: bytes) -> None:
 
 
 async def child(writer: ExifToolSidecars) -> int:
-    assert await writer.standing() is Standing.READY
+    await rendered(writer, info("cat"))
     assert writer._tool is not None
     process = writer._tool._child()
     assert process is not None
@@ -373,6 +373,19 @@ async def test_a_new_process_takes_over_now_and_then(tmp_path: Path, monkeypatch
             assert await rendered(writer, info(f"cat {number}"))
             pids.add(await child(writer))
     assert len(pids) >= 3
+
+
+async def test_who_is_not_needed_is_ended_and_begins_anew(tmp_path: Path) -> None:
+    async with writing(tmp_path) as writer:
+        assert await writer.standing() is Standing.READY
+        assert writer._tool is None
+        pid = await child(writer)
+        assert await writer.standing() is Standing.READY
+        os.kill(pid, 0)  # it was needed since the look before
+        assert await writer.standing() is Standing.READY
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+        assert await rendered(writer, info("dog"))
 
 
 async def test_nothing_is_left_when_it_ends(tmp_path: Path) -> None:
