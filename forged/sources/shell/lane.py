@@ -83,7 +83,7 @@ class Told(Generic[T]):
             self.result.exception()  # counts as seen: of several that fail together, only the first is waited for
 
 
-class Bodies:
+class Splitter:
     """Takes the shell's output apart: pieces of bodies, and None where one has ended."""
 
     def __init__(self, mark: bytes) -> None:
@@ -119,7 +119,7 @@ class ShellLane(Attended):
 
     def __init__(self, channel: Channel, name: str, silence_limit_s: float, mark: bytes) -> None:
         self._replies: deque[Reply] = deque()
-        self._bodies = Bodies(mark)
+        self._splitter = Splitter(mark)
         super().__init__(channel, name, silence_limit_s)
 
     @property
@@ -138,7 +138,7 @@ class ShellLane(Attended):
 
     async def _take(self, data: bytes) -> None:
         for begin in range(0, len(data), READ_BYTES):
-            for piece in self._bodies.feed(data[begin : begin + READ_BYTES]):
+            for piece in self._splitter.feed(data[begin : begin + READ_BYTES]):
                 await self._dispatch(piece)
             await asyncio.sleep(0)
 

@@ -183,7 +183,9 @@ measurements = st.builds(Measurement, st.floats(0.01, 10), st.integers(0, 1 << 4
 
 
 @given(st.integers(1, 32), st.floats(0.0001, 2), st.lists(st.tuples(st.integers(0, 1 << 40), st.integers(0, 9), measurements)))
-def test_whatever_is_measured_it_stays_in_its_bounds(most: int, rtt_s: float, story: list[tuple[int, int, Measurement]]) -> None:
+def test_whatever_is_measured_it_stays_within_its_bounds(
+    most: int, rtt_s: float, story: list[tuple[int, int, Measurement]]
+) -> None:
     growth = far(rtt_s, most)
     for waiting_bytes, refused, measurement in story:
         wanted = growth.wanted(waiting_bytes)
