@@ -22,26 +22,13 @@ from forged.model.paths import source_path
 from forged.model.target import HomePolicy, Selection, SourceAddress, SshOptions, Target, TargetName, TargetType
 from forged.rules.selection import Selector, folder_path
 from forged.sources.base import Capabilities, Source
+from forged.sources.ways import Roomy
 
 MOST_FILES = 200_000
 """Counted in one place. Enough to tell a busy box from a quiet one; a tree of millions is no reason to wait."""
 
 COUNT_S = 20.0
 """Spent on counting one place, for the same reason."""
-
-
-@runtime_checkable
-class Roomy(Protocol):
-    """A source that knows how full its disk is: agents do."""
-
-    async def space(self) -> Room: ...
-
-
-class Room(Protocol):
-    """Of one disk."""
-
-    @property
-    def free_bytes(self) -> int: ...
 
 
 @runtime_checkable

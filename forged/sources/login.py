@@ -28,14 +28,14 @@ PASSPHRASE_HINT = "set passphrase_file, or add the key to an ssh-agent"
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class SshHome:
     """Where a login looks for what belongs to its user."""
 
     ssh_dir: Path
     agent_socket: str | None
 
     @classmethod
-    def of(cls, home: Path) -> Surroundings:
+    def of(cls, home: Path) -> SshHome:
         """`home`/.ssh and $SSH_AUTH_SOCK."""
         return cls(home / ".ssh", os.environ.get("SSH_AUTH_SOCK"))
 
@@ -67,17 +67,17 @@ class Whereto:
         return f"{self.user}@{self.host}:{self.port}"
 
 
-async def resolve(host: str, port: int | None, user: str | None, around: Surroundings) -> Whereto:
+async def resolve(host: str, port: int | None, user: str | None, ssh_home: SshHome) -> Whereto:
     """What ssh would make of `[USER@]HOST[:PORT]`. Raises SourceError for an ssh config that cannot be understood."""
     try:
-        return await asyncio.to_thread(_resolve, host, port, user, around)
+        return await asyncio.to_thread(_resolve, host, port, user, ssh_home)
     except (asyncssh.ConfigParseError, asyncssh.Error, OSError, ValueError) as error:
         raise SourceError(f"the ssh config cannot be used for {host}: {error}", hint=CONFIG_HINT) from error
 
 
-def _resolve(host: str, port: int | None, user: str | None, around: Surroundings) -> Whereto:
+def _resolve(host: str, port: int | None, user: str | None, ssh_home: SshHome) -> Whereto:
     options = asyncssh.SSHClientConnectionOptions(
-        config=around.config,
+        config=ssh_home.config,
         host=host,
         port=() if port is None else port,
         username=() if user is None else user,
@@ -87,7 +87,7 @@ def _resolve(host: str, port: int | None, user: str | None, around: Surroundings
         **NO_X509,
     )
     told = options.config
-    own = [str(around.ssh_dir / "known_hosts"), str(around.ssh_dir / "known_hosts2")]
+    own = [str(ssh_home.ssh_dir / "known_hosts"), str(ssh_home.ssh_dir / "known_hosts2")]
     known = told.get("UserKnownHostsFile", own), told.get("GlobalKnownHostsFile", ["/etc/ssh/ssh_known_hosts"])
     return Whereto(
         name=host,
@@ -99,7 +99,7 @@ def _resolve(host: str, port: int | None, user: str | None, around: Surroundings
         identity_files=_paths(told.get("IdentityFile")),
         certificate_files=_paths(told.get("CertificateFile")),
         identities_only=bool(told.get("IdentitiesOnly")),
-        agent_socket=_socket(told.get("IdentityAgent", "SSH_AUTH_SOCK"), around),
+        agent_socket=_socket(told.get("IdentityAgent", "SSH_AUTH_SOCK"), ssh_home),
         known_hosts=_paths(known[0]) + _paths(known[1]),
     )
 
@@ -108,9 +108,9 @@ NO_X509: Mapping[str, Any] = {"x509_trusted_certs": None, "x509_trusted_cert_pat
 """Keeps asyncssh from looking for X.509 certificates in ~/.ssh. (Any: these are keyword arguments of many types.)"""
 
 
-def _socket(told: object, around: Surroundings) -> str | None:
+def _socket(told: object, ssh_home: SshHome) -> str | None:
     if told == "SSH_AUTH_SOCK":
-        return around.agent_socket
+        return ssh_home.agent_socket
     return str(Path(str(told)).expanduser()) if told else None
 
 
@@ -137,10 +137,10 @@ class Keyring:
 
 
 @asynccontextmanager
-async def keyring(whereto: Whereto, ssh: SshOptions, around: Surroundings) -> AsyncIterator[Keyring]:
+async def keyring(whereto: Whereto, ssh: SshOptions, ssh_home: SshHome) -> AsyncIterator[Keyring]:
     """The keys for one login; those of an ssh-agent work only inside. Raises AuthRefused when `identity_file` cannot be used."""
     async with _agent_keys(whereto.agent_socket) as held:
-        yield await asyncio.to_thread(_collect, whereto, ssh, around, held)
+        yield await asyncio.to_thread(_collect, whereto, ssh, ssh_home, held)
 
 
 @asynccontextmanager
@@ -161,7 +161,7 @@ async def _agent_keys(socket: str | None) -> AsyncIterator[list[asyncssh.SSHKeyP
         yield keys
 
 
-def _collect(whereto: Whereto, ssh: SshOptions, around: Surroundings, held: Sequence[asyncssh.SSHKeyPair]) -> Keyring:
+def _collect(whereto: Whereto, ssh: SshOptions, ssh_home: SshHome, held: Sequence[asyncssh.SSHKeyPair]) -> Keyring:
     box = _Collector(held, whereto.certificate_files, _passphrase(ssh))
     if ssh.identity_file is not None:
         box.add_required(ssh.identity_file)
@@ -172,7 +172,7 @@ def _collect(whereto: Whereto, ssh: SshOptions, around: Surroundings, held: Sequ
         box.add_held()
     if not whereto.identity_files:
         for name in DEFAULT_KEYS:
-            box.add_file(around.ssh_dir / name)
+            box.add_file(ssh_home.ssh_dir / name)
     return box.done()
 
 

@@ -9,7 +9,7 @@ from forged.model.manifest import PinKeeper
 from forged.model.observer import Observer
 from forged.model.target import Target
 from forged.sources.agent.client import AgentSource
-from forged.sources.login import Surroundings
+from forged.sources.login import SshHome
 from forged.sources.sftp.source import SftpSource
 from forged.sources.shell.client import ShellSource
 from forged.sources.ssh_link import LinkSettings, SshDoor
@@ -32,9 +32,9 @@ def ssh_source(
     Python, one before that. Opening raises what `SshDoor.open_channel` raises, NotSupported where there is no way, and
     SourceMissing when the path does not exist on the box.
     """
-    around = Surroundings.of(home)
+    ssh_home = SshHome.of(home)
     door = SshDoor(
-        target.source, target.ssh, pins, target.manifest, around, observer=observer, target=target.name, settings=settings
+        target.source, target.ssh, pins, target.manifest, ssh_home, observer=observer, target=target.name, settings=settings
     )
     return BestWay(ways(door, os.fsencode(target.source.path), target.transfer.parallel_transfers), memory or Memory())
 

@@ -21,7 +21,7 @@ from forged.model.observer import ConnectionClosed, ConnectionOpened, HostKeyPin
 from forged.model.target import SourceAddress, SshOptions
 from forged.sources.agent import launch
 from forged.sources.hostkeys import HostKeyRule, Pinned, new_pin, rule_for
-from forged.sources.login import CONFIG_HINT, NO_X509, Surroundings, Whereto, keyring, resolve
+from forged.sources.login import CONFIG_HINT, NO_X509, SshHome, Whereto, keyring, resolve
 from forged.sources.ssh_channel import NO_SHELL_HINT, AgentSession, Refusal, SshChannel, why_no_agent
 
 CIPHERS = (
@@ -118,7 +118,7 @@ class SshDoor:
         ssh: SshOptions,
         pins: PinKeeper,
         name: ManifestName,
-        around: Surroundings,
+        ssh_home: SshHome,
         *,
         observer: Observer,
         target: str = "",
@@ -129,7 +129,7 @@ class SshDoor:
         self._ssh = ssh
         self._pins = pins
         self._name = name
-        self._around = around
+        self._ssh_home = ssh_home
         self._observer = observer
         self._target = target
         self._settings = settings or LinkSettings()
@@ -164,7 +164,7 @@ class SshDoor:
         """
         address = self._address
         async with self._soon(), AsyncExitStack() as stack:
-            whereto = await resolve(address.host, address.port, address.user, self._around)
+            whereto = await resolve(address.host, address.port, address.user, self._ssh_home)
             connection = await self._pinned_connection(whereto, stack)
             stack.callback(self._observer.notice, ConnectionClosed(self._target))
             self._observer.notice(ConnectionOpened(self._target))
@@ -223,7 +223,7 @@ class SshDoor:
             )
         user, _, place = jump.rpartition("@")
         host, _, port = place.partition(":")
-        whereto = await resolve(host, int(port) if port else None, user or None, self._around)
+        whereto = await resolve(host, int(port) if port else None, user or None, self._ssh_home)
         rule = await rule_for("known_hosts", self._pins, self._name, whereto.known_hosts, whereto.alias, whereto.port)
         if tunnel is not None:
             return await self._login(whereto, rule, SshOptions(), tunnel, stack)
@@ -238,13 +238,13 @@ class SshDoor:
         stack: AsyncExitStack,
     ) -> asyncssh.SSHClientConnection:
         judge = _Judge(rule)
-        async with keyring(whereto, ssh, self._around) as keys:
+        async with keyring(whereto, ssh, self._ssh_home) as keys:
             try:
                 connection = await asyncssh.connect(
                     whereto.name,
                     whereto.port,
                     username=whereto.user,
-                    config=self._around.config,
+                    config=self._ssh_home.config,
                     tunnel=tunnel,
                     client_factory=lambda: judge,
                     client_keys=list(keys.keys) or None,

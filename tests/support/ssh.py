@@ -16,7 +16,7 @@ from forged.model.observer import Fact, HostKeyPinned
 from forged.model.target import SourceAddress, SourceKind, SshOptions
 from forged.sources.agent import launch
 from forged.sources.hostkeys import ForgetfulPins
-from forged.sources.login import Surroundings
+from forged.sources.login import SshHome
 from forged.sources.ssh_channel import SshChannel
 from forged.sources.ssh_link import LinkSettings, SshDoor
 from tests.support.sshd import Sshd
@@ -56,9 +56,9 @@ def door(
     if isinstance(where, Sshd):
         ssh = ssh or SshOptions(identity_file=where.identity)
         where = address(where)
-    around = Surroundings.of(home)
+    ssh_home = SshHome.of(home)
     pins = ForgetfulPins() if pins is None else pins
-    return SshDoor(where, ssh or SshOptions(), pins, NAME, around, observer=ears or Ears(), target="t", settings=settings)
+    return SshDoor(where, ssh or SshOptions(), pins, NAME, ssh_home, observer=ears or Ears(), target="t", settings=settings)
 
 
 async def greet(channel: SshChannel) -> bytes:

@@ -11,7 +11,7 @@ from forged.model.files import Entry, Problem, ProblemKind, Stat
 from forged.model.paths import SourcePath, shown
 from forged.model.places import Place
 from forged.model.removal import KeptBecause, Removed
-from forged.sources.agent.pulse import PATIENCE_S, Desk, Due
+from forged.sources.agent.pulse import PATIENCE_S, Due, Duty
 from forged.sources.agent.wire import (
     Frame,
     Hello,
@@ -54,8 +54,8 @@ class Answer(Generic[T]):
 
     expecting = True
 
-    def __init__(self, parse: Parse[T], desk: Desk = Desk.SMALL, patience_s: float = PATIENCE_S) -> None:
-        self.desk, self.patience_s = desk, patience_s
+    def __init__(self, parse: Parse[T], duty: Duty = Duty.SMALL, patience_s: float = PATIENCE_S) -> None:
+        self.duty, self.patience_s = duty, patience_s
         self._parse = parse
         self.result: asyncio.Future[T] = asyncio.get_running_loop().create_future()
 

@@ -20,7 +20,7 @@ from forged.sources.agent.calls import Answer, Parse, folder_removed, hashed, lo
 from forged.sources.agent.lane import Lane, OpenChannel, open_lane
 from forged.sources.agent.lanes import Lanes
 from forged.sources.agent.listing import ListingCall, askable, outermost
-from forged.sources.agent.pulse import PATIENCE_S, Desk, hash_patience_s
+from forged.sources.agent.pulse import PATIENCE_S, Duty, hash_patience_s
 from forged.sources.agent.watching import LIMIT_HINT, Pace, WatchCall
 from forged.sources.agent.watching import WINDOW_BLOCKS as WATCH_WINDOW_BLOCKS
 from forged.sources.agent.wire import (
@@ -51,7 +51,7 @@ class Question(Generic[T]):
     patience_s: float = PATIENCE_S
 
     def call(self) -> Answer[T]:
-        return Answer(self.parse, Desk.HASH if self.kind is Kind.HASH else Desk.SMALL, self.patience_s)
+        return Answer(self.parse, Duty.HASH if self.kind is Kind.HASH else Duty.SMALL, self.patience_s)
 
 
 class AgentSource:

@@ -29,8 +29,8 @@ WORTH = 1.1
 OPENING_ROUND_TRIPS, OPENING_S = 10, 0.2
 """What opening a lane takes: 9 round trips and an answer, keys and the start of a Python."""
 
-STRETCH_ROUND_TRIPS, STRETCH_S = 4, 0.25
-"""How long is measured at a time: TCP opens its window within two or three such stretches, and noise evens out."""
+MEASURE_ROUND_TRIPS, MEASURE_S = 4, 0.25
+"""How long is measured at a time: TCP opens its window within two or three such measurements, and noise evens out."""
 
 BUSY = 0.6
 """From this share of a core on, it is our own thread that holds things up: on loopback 0.9 is seen, at 1 Gbit 0.25."""
@@ -38,7 +38,7 @@ BUSY = 0.6
 HELD_BACK = 0.5
 """From this share of the time on, it was the sink that the lanes waited for, and nothing is learnt about them."""
 
-FAIR_STRETCHES = 5
+FAIR_MEASUREMENTS = 5
 """So long may more lanes take to show that they bring something: a second at 50 ms, time to recover from one lost packet."""
 
 TRY_AGAIN_S = 15.0
@@ -46,7 +46,7 @@ TRY_AGAIN_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class Measurement:
     """What the lanes in use did together in some time in which files waited all along."""
 
     seconds: float
@@ -71,7 +71,7 @@ class Growth:
         self._before: tuple[int, float] | None = None  # lanes and rate before the last step, until it is judged
         self._rate = 0.0  # the highest since then
         self._each = 0.0  # the highest rate of one lane
-        self._stretches = 0  # since then
+        self._measurements = 0  # since then
         self._worked_s = 0.0  # since it is settled
 
     def answered(self, seconds: float) -> None:
@@ -79,9 +79,9 @@ class Growth:
         self.rtt_s = min(self.rtt_s or seconds, seconds)
 
     @property
-    def stretch_s(self) -> float:
+    def measure_s(self) -> float:
         """How long to measure."""
-        return max(STRETCH_S, STRETCH_ROUND_TRIPS * self.rtt_s)
+        return max(MEASURE_S, MEASURE_ROUND_TRIPS * self.rtt_s)
 
     @property
     def ahead(self) -> int:
@@ -109,21 +109,21 @@ class Growth:
             self._settle(lanes)
         elif lanes > self.lanes:
             self._before, self._settled = (self.lanes, self._rate), False
-            self.lanes, self._rate, self._stretches = lanes, 0.0, 0
+            self.lanes, self._rate, self._measurements = lanes, 0.0, 0
 
-    def measured(self, stretch: Stretch) -> None:
-        """Takes in what a stretch has shown. As long as the rate grows by itself (TCP begins slowly), nothing is decided."""
-        rate = stretch.work_bytes / stretch.seconds
-        self._worked_s += stretch.seconds
+    def measured(self, measurement: Measurement) -> None:
+        """Takes in what a measurement has shown. As long as the rate grows by itself (TCP begins slowly), nothing is decided."""
+        rate = measurement.work_bytes / measurement.seconds
+        self._worked_s += measurement.seconds
         self._each = max(self._each, rate / self.lanes)
         if self._settled:
             self._settled, self._rate = self._worked_s < TRY_AGAIN_S, rate
-        elif stretch.held_back < HELD_BACK:
+        elif measurement.held_back < HELD_BACK:
             level = rate <= WORTH * self._rate
             self._rate = max(self._rate, rate)
-            self._stretches += 1
+            self._measurements += 1
             if level:
-                self._judge(stretch.busy > BUSY)
+                self._judge(measurement.busy > BUSY)
 
     def _judge(self, busy: bool) -> None:
         if self._before is None or self._rate >= WORTH * self._before[1]:
@@ -132,7 +132,7 @@ class Growth:
                 self._settle(self.lanes)
             else:
                 self._aim = max(self._aim, 2 * self.lanes)
-        elif self._stretches >= FAIR_STRETCHES:
+        elif self._measurements >= FAIR_MEASUREMENTS:
             lanes, self._before = self._before[0], None
             self._settle(lanes)
 

@@ -17,7 +17,7 @@ from forged.sources.agent import launch
 from forged.sources.agent.attended import MAX_LAST_WORDS_BYTES, Attended
 from forged.sources.agent.calls import Answer, Call, greeting
 from forged.sources.agent.channel import Channel
-from forged.sources.agent.pulse import LEAST_BYTES, START_PATIENCE_S, Desk, Due
+from forged.sources.agent.pulse import LEAST_BYTES, START_PATIENCE_S, Due, Duty
 from forged.sources.agent.slices import Slice, WholeHash
 from forged.sources.agent.wire import Decoder, Frame, Hello, Kind, grant_payload, packed, parse_nothing
 
@@ -101,9 +101,9 @@ class Lane(Attended):
             self._pulse.beat()
         elif call.take(frame):
             del self._calls[frame.call]
-            self._pulse.worked(call.desk, LEAST_BYTES)
+            self._pulse.worked(call.duty, LEAST_BYTES)
         else:
-            self._pulse.worked(call.desk, len(frame.payload))
+            self._pulse.worked(call.duty, len(frame.payload))
 
     def _at_the_end(self) -> SourceError:
         self.agent_ended = True
@@ -127,7 +127,7 @@ async def open_lane(open_channel: OpenChannel, root: bytes, name: str, silence_l
     lane = Lane(await open_channel(), name, silence_limit_s)
     try:
         lane.post(launch.program())
-        hello = Answer(greeting(root), Desk.START, START_PATIENCE_S)
+        hello = Answer(greeting(root), Duty.START, START_PATIENCE_S)
         lane.ask(hello, Kind.START, root)
         lane.hello = await hello.result
     except SourceLost as error:

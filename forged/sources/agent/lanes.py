@@ -18,7 +18,7 @@ from forged.model.files import Problem
 from forged.model.transfer import Fetched, Request, Sink
 from forged.sources.agent.attended import finished
 from forged.sources.agent.fetching import Fetch
-from forged.sources.agent.growth import Growth, Stretch
+from forged.sources.agent.growth import Growth, Measurement
 from forged.sources.agent.pump import FileLane, Pump
 from forged.sources.agent.waiting import WaitingLine
 
@@ -27,17 +27,17 @@ L = TypeVar("L", bound=FileLane)
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """What the meters show at one moment; see Stretch."""
+    """What the meters show at one moment; see Measurement."""
 
     at_s: float
     work_bytes: int
     computed_s: float
     held_back_s: float
 
-    def until(self, now: _Reading, lanes: int) -> Stretch:
+    def until(self, now: _Reading, lanes: int) -> Measurement:
         seconds = max(now.at_s - self.at_s, 1e-6)
         busy, held_back_s = (now.computed_s - self.computed_s) / seconds, now.held_back_s - self.held_back_s
-        return Stretch(seconds, now.work_bytes - self.work_bytes, busy, held_back_s / seconds / lanes)
+        return Measurement(seconds, now.work_bytes - self.work_bytes, busy, held_back_s / seconds / lanes)
 
 
 class Lanes(Generic[L]):
@@ -120,7 +120,7 @@ class Lanes(Generic[L]):
         while self._line.work_bytes and self._ended is None:
             self._open_up_to(self._growth.wanted(self._line.work_bytes))
             before, lanes = self._reading(), self._growth.lanes
-            await asyncio.sleep(self._growth.stretch_s)
+            await asyncio.sleep(self._growth.measure_s)
             if self._line.work_bytes:
                 self._growth.measured(before.until(self._reading(), lanes))
                 self._assign()

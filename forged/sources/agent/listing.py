@@ -12,7 +12,7 @@ from forged.model.files import ListingEnd, ListingPart, SamePart
 from forged.model.paths import SourcePath
 from forged.sources.agent.blocks import BlockReader, inflated
 from forged.sources.agent.calls import refused
-from forged.sources.agent.pulse import WALK_PATIENCE_S, Desk
+from forged.sources.agent.pulse import WALK_PATIENCE_S, Duty
 from forged.sources.agent.wire import DIGEST_BYTES, MAX_KNOWN, Frame, Kind, expect, parse_list_end, parse_places
 
 WINDOW_BLOCKS = 128
@@ -45,7 +45,7 @@ def askable(known: Collection[bytes]) -> tuple[bytes, ...]:
 class ListingCall:
     """One listing on its way: a call to the agent that sends a block for each block granted, and those known without."""
 
-    desk, patience_s = Desk.LIST, WALK_PATIENCE_S
+    duty, patience_s = Duty.LIST, WALK_PATIENCE_S
 
     def __init__(self, folders: Sequence[SourcePath], known: Sequence[bytes], root: bytes) -> None:
         self._reader, self._root = BlockReader(folders, known), root

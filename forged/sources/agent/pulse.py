@@ -1,6 +1,6 @@
 """Whether the far end of a lane still does what was asked of it: silence, a drip instead of work, and a flood of signs of life.
 
-An agent works at several desks side by side, so one that hangs must not be taken for busy because another one is. What counts is
+An agent sees to several duties side by side, so one that hangs must not be taken for busy because another one is. What counts is
 work: bytes and answers. Signs of life only end the silence, and each call says how long they may stand for its answer.
 """
 
@@ -16,8 +16,8 @@ CHECKS = 8
 """How often within the silence limit it is looked whether something was heard: the limit is kept to an eighth."""
 
 PATIENCE_S = 300.0
-"""For `LEAST_BYTES` of work at a desk, or for an answer that takes no work. A line at the 9,600 bit/s of a bad phone carries 300 kB
-in that time, and a loaded box answers."""
+"""For `LEAST_BYTES` of work of one duty, or for an answer that takes no work. A line at the 9,600 bit/s of a bad phone carries
+300 kB in that time, and a loaded box answers."""
 
 LEAST_BYTES = 4_096
 """Less within the patience is a drip: 14 bytes a second."""
@@ -40,8 +40,8 @@ START_HINT = "look whether a login script of the box waits for input or prints w
 FLOOD_HINT = "the box is faulty or hostile: take the target out of forged.toml unless you know why"
 
 
-class Desk(enum.IntEnum):
-    """Who works on a call at the far end, one call after the other."""
+class Duty(enum.IntEnum):
+    """What the far end sees to, side by side; the calls of one duty are answered one after the other."""
 
     START = 0
     FETCH = 1
@@ -59,11 +59,11 @@ class Due(Protocol):
         """Whether the agent owes something now; silence counts only then."""
 
     @property
-    def desk(self) -> Desk: ...
+    def duty(self) -> Duty: ...
 
     @property
     def patience_s(self) -> float:
-        """How long its desk may take for it without any work to show."""
+        """How long its duty may stand still for it, without any work to show."""
 
 
 def hash_patience_s(size_bytes: int) -> float:
@@ -80,8 +80,8 @@ class Pulse:
         self._heard = False
         self._silent_looks = 0
         self._beats = 0
-        self._worked_bytes = [0] * len(Desk)
-        self._waited_s = [0.0] * len(Desk)
+        self._worked_bytes = [0] * len(Duty)
+        self._waited_s = [0.0] * len(Duty)
 
     def heard(self) -> None:
         """Anything at all."""
@@ -93,33 +93,33 @@ class Pulse:
         if self._beats > MOST_BEATS:
             raise SourceBroken("the agent floods us with signs of life", hint=FLOOD_HINT)
 
-    def worked(self, desk: Desk, size_bytes: int) -> None:
+    def worked(self, duty: Duty, size_bytes: int) -> None:
         """So much of what was asked for; an answer counts `LEAST_BYTES` at least."""
-        self._worked_bytes[desk] += size_bytes
+        self._worked_bytes[duty] += size_bytes
 
     def look(self, calls: Iterable[Due]) -> SourceError | None:
         """Why the lane is to end, if it is. Time counts only while something is due, not while we ourselves hold the agent back."""
-        patience_s = [0.0] * len(Desk)
+        patience_s = [0.0] * len(Duty)
         for call in calls:
             if call.expecting:
-                patience_s[call.desk] = max(patience_s[call.desk], call.patience_s)
+                patience_s[call.duty] = max(patience_s[call.duty], call.patience_s)
         self._beats = 0
         self._silent_looks = 0 if self._heard or not any(patience_s) else self._silent_looks + 1
         self._heard = False
         if self._silent_looks > CHECKS:
             return SourceLost(f"the source was silent for {self._silence_limit_s:g} s", hint=SILENCE_HINT)
-        dripping = [desk for desk in Desk if self._waits_too_long(desk, patience_s[desk])]
+        dripping = [duty for duty in Duty if self._waits_too_long(duty, patience_s[duty])]
         return _too_slow(dripping[0], patience_s[dripping[0]]) if dripping else None
 
-    def _waits_too_long(self, desk: Desk, patience_s: float) -> bool:
-        if not patience_s or self._worked_bytes[desk] >= LEAST_BYTES:
-            self._worked_bytes[desk], self._waited_s[desk] = 0, 0.0
+    def _waits_too_long(self, duty: Duty, patience_s: float) -> bool:
+        if not patience_s or self._worked_bytes[duty] >= LEAST_BYTES:
+            self._worked_bytes[duty], self._waited_s[duty] = 0, 0.0
         else:
-            self._waited_s[desk] += self.every_s
-        return self._waited_s[desk] > patience_s
+            self._waited_s[duty] += self.every_s
+        return self._waited_s[duty] > patience_s
 
 
-def _too_slow(desk: Desk, patience_s: float) -> SourceLost:
-    if desk is Desk.START:
+def _too_slow(duty: Duty, patience_s: float) -> SourceLost:
+    if duty is Duty.START:
         return SourceLost(f"the agent at the source did not begin to speak within {patience_s:g} s", hint=START_HINT)
     return SourceLost(f"the source lives, but has done next to nothing for {patience_s:.0f} s", hint=DRIP_HINT)

@@ -11,7 +11,7 @@ from forged.model.errors import SourceBroken, SourceError
 from forged.model.files import Problem
 from forged.model.transfer import Piece
 from forged.sources.agent.calls import READ_TROUBLES, hashed, problem
-from forged.sources.agent.pulse import PATIENCE_S, Desk, hash_patience_s
+from forged.sources.agent.pulse import PATIENCE_S, Duty, hash_patience_s
 from forged.sources.agent.wire import Done, Frame, Kind, expect, fetch_payload, hash_payload, parse_done
 from forged.sources.base import Hashed
 
@@ -49,7 +49,7 @@ class Slice:
     __slots__ = ("arrived_bytes", "begin", "carrier", "chunks", "done", "end", "file", "granted_bytes", "number", "written_bytes")
     carrier: Carrier
     number: int
-    desk, patience_s = Desk.FETCH, PATIENCE_S
+    duty, patience_s = Duty.FETCH, PATIENCE_S
 
     def __init__(self, file: FileFetch, begin: int, end: int) -> None:
         self.file, self.begin, self.end = file, begin, end
@@ -143,7 +143,7 @@ class Slice:
 class WholeHash:
     """The call that hashes a file of several slices."""
 
-    expecting, desk = True, Desk.HASH
+    expecting, duty = True, Duty.HASH
     carrier: Carrier
     number: int
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from forged.model.errors import BadPath, NotSupported, SourceBroken, SourceError, SourceMissing
 from forged.model.files import Entry, ProblemKind
 from forged.model.paths import SourcePath, shown, source_path
-from forged.sources.agent.pulse import WALK_PATIENCE_S, Desk
+from forged.sources.agent.pulse import WALK_PATIENCE_S, Duty
 from forged.sources.agent.wire import Frame, Kind, expect, parse_stat, parse_trouble
 from forged.sources.base import Notices
 
@@ -87,7 +87,7 @@ class Pace:
 class WatchCall:
     """One watch on its way: a call to the agent that sends a block for each block granted, whenever there is news."""
 
-    desk, patience_s = Desk.WATCH, WALK_PATIENCE_S
+    duty, patience_s = Duty.WATCH, WALK_PATIENCE_S
 
     def __init__(self, folders: Sequence[SourcePath], root: bytes) -> None:
         self._reader, self._root = NewsReader(folders), root

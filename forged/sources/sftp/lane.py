@@ -16,7 +16,7 @@ from forged.model.errors import NotSupported, SourceBroken, SourceError, SourceL
 from forged.model.paths import shown
 from forged.sources.agent.attended import Attended, finished
 from forged.sources.agent.channel import Channel
-from forged.sources.agent.pulse import LEAST_BYTES, PATIENCE_S, WALK_PATIENCE_S, Desk, Due
+from forged.sources.agent.pulse import LEAST_BYTES, PATIENCE_S, WALK_PATIENCE_S, Due, Duty
 from forged.sources.agent.slices import Slice, WholeHash
 from forged.sources.sftp import answers as answers
 from forged.sources.sftp import wire as wire
@@ -50,12 +50,12 @@ Parse = Callable[[Packet], T]
 class Question(Generic[T]):
     """One question on its way. A Due."""
 
-    __slots__ = ("desk", "expecting", "future", "parse", "patience_s")
+    __slots__ = ("duty", "expecting", "future", "parse", "patience_s")
 
-    def __init__(self, parse: Parse[T], desk: Desk) -> None:
+    def __init__(self, parse: Parse[T], duty: Duty) -> None:
         self.future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self.parse, self.desk, self.expecting = parse, desk, True
-        self.patience_s = WALK_PATIENCE_S if desk is Desk.LIST else PATIENCE_S
+        self.parse, self.duty, self.expecting = parse, duty, True
+        self.patience_s = WALK_PATIENCE_S if duty is Duty.LIST else PATIENCE_S
 
     @property
     def forgotten(self) -> bool:
@@ -114,7 +114,7 @@ class SftpLane(Attended):
         self.files = asyncio.Semaphore(FEW_HANDLES)
         self.folders = asyncio.Semaphore(MOST_FOLDERS)
         self._place = place
-        self._greeting: Question[bool] | None = Question(answers.parse_version, Desk.SMALL)
+        self._greeting: Question[bool] | None = Question(answers.parse_version, Duty.SMALL)
         self._questions: dict[int, Awaited] = {}
         self._numbers = itertools.count(1)
         self._decoder = wire.Decoder()
@@ -137,12 +137,12 @@ class SftpLane(Attended):
 
     # --- asking -----------------------------------------------------------------------------------------------------------
 
-    def ask(self, kind: Ask, body: bytes, parse: Parse[T], desk: Desk = Desk.SMALL) -> asyncio.Future[T]:
+    def ask(self, kind: Ask, body: bytes, parse: Parse[T], duty: Duty = Duty.SMALL) -> asyncio.Future[T]:
         """Asks; the future raises Refused where the server says no, and what ends the lane, if it ends before the answer."""
         if self.ended is not None:
             raise self.ended
         number = next(self._numbers) % MAX_NUMBERS
-        question = self._questions[number] = Question(parse, desk)
+        question = self._questions[number] = Question(parse, duty)
         self.post(wire.asked(kind, number, body))
         return question.future
 
@@ -165,11 +165,11 @@ class SftpLane(Attended):
         return self.ask(Ask.OPENDIR, string(path), answers.parse_handle)
 
     def read(self, handle: bytes, offset_bytes: int, size_bytes: int) -> asyncio.Future[bytes]:
-        return self.ask(Ask.READ, wire.read_body(handle, offset_bytes, size_bytes), answers.parse_data, Desk.FETCH)
+        return self.ask(Ask.READ, wire.read_body(handle, offset_bytes, size_bytes), answers.parse_data, Duty.FETCH)
 
     def readdir(self, handle: bytes) -> asyncio.Future[bytes]:
         """Names for `names_of`."""
-        return self.ask(Ask.READDIR, string(handle), answers.parse_names, Desk.LIST)
+        return self.ask(Ask.READDIR, string(handle), answers.parse_names, Duty.LIST)
 
     def names_of(self, body: bytes) -> list[Named]:
         """Of what `readdir` answered. Raises SourceBroken for what cannot be, and then the lane ends."""
@@ -253,7 +253,7 @@ class SftpLane(Attended):
         question = self._questions.get(packet.number)
         if question is None:
             raise SourceBroken("the SFTP server answered what was not asked")
-        self._pulse.worked(question.desk, LEAST_BYTES if question.desk is Desk.SMALL else len(packet.body))
+        self._pulse.worked(question.duty, LEAST_BYTES if question.duty is Duty.SMALL else len(packet.body))
         if not question.forgotten:
             question.take(packet)
         elif packet.kind == wire.Say.HANDLE and self.ended is None:

@@ -27,7 +27,7 @@ from forged.model.transfer import Fetched, Request, Sink
 from forged.sources.agent.lanes import Lanes
 from forged.sources.agent.listing import outermost
 from forged.sources.base import SILENCE_LIMIT_S, Capabilities, Hashed, Notices
-from forged.sources.login import Surroundings
+from forged.sources.login import SshHome
 from forged.sources.sftp.channel import OpenLink
 from forged.sources.sftp.clock import clock_ns, told_clock_ns
 from forged.sources.sftp.lane import Root, SftpLane, open_sftp_lane
@@ -50,9 +50,9 @@ def sftp_source(
     Opens one connection, and up to `parallel_transfers` while much waits to be fetched. Opening raises what `SshDoor.open_link`
     raises, NotSupported where the box has no SFTP server, and SourceMissing when the path does not exist on it.
     """
-    around = Surroundings.of(home)
+    ssh_home = SshHome.of(home)
     door = SshDoor(
-        target.source, target.ssh, pins, target.manifest, around, observer=observer, target=target.name, settings=settings
+        target.source, target.ssh, pins, target.manifest, ssh_home, observer=observer, target=target.name, settings=settings
     )
     return SftpSource(door.open_link, os.fsencode(target.source.path), max_lanes=target.transfer.parallel_transfers)
 

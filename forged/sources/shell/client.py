@@ -23,7 +23,7 @@ from forged.model.removal import KeptBecause, Removable, Removed
 from forged.model.transfer import Fetched, Request, Sink
 from forged.sources.agent.lanes import Lanes
 from forged.sources.agent.listing import outermost
-from forged.sources.agent.pulse import PATIENCE_S, Desk, hash_patience_s
+from forged.sources.agent.pulse import PATIENCE_S, Duty, hash_patience_s
 from forged.sources.agent.slices import WholeHash
 from forged.sources.base import SILENCE_LIMIT_S, Capabilities, Hashed, Notices
 from forged.sources.shell import answers
@@ -144,7 +144,7 @@ class ShellSource:
 
     async def _ask_hash(self, entry: Entry) -> Told[Hashed | Problem]:
         size_bytes = entry.stat.size_bytes
-        reply = Told(lambda body: _hashed(entry, body), Desk.HASH, hash_patience_s(size_bytes))
+        reply = Told(lambda body: _hashed(entry, body), Duty.HASH, hash_patience_s(size_bytes))
         lane = await self._shells.hashes()
         lane.ask(reply, self._shells.script.hash(entry.path, entry.stat, size_bytes >= BEATS_FROM_BYTES))
         return reply
@@ -221,7 +221,7 @@ class ShellSource:
         if not (sure or (seen.stat.same_outside(expected) and self.capabilities.hashing)):
             return Removed(path, KeptBecause.CHANGED, "it is not as it was brought home")
         patience_s = PATIENCE_S if sure else hash_patience_s(expected.size_bytes)
-        reply = Told(lambda body: _removed(path, body), Desk.SMALL, patience_s)
+        reply = Told(lambda body: _removed(path, body), Duty.SMALL, patience_s)
         sha256 = None if sure else removable.row.sha256
         self._shells.questions.ask(reply, self._shells.script.remove(path, seen.line, seen.lasting, sha256))
         return reply

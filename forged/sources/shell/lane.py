@@ -16,7 +16,7 @@ from forged.model.errors import NotSupported, SourceBroken, SourceError, SourceL
 from forged.model.paths import shown
 from forged.sources.agent.attended import MAX_LAST_WORDS_BYTES, Attended
 from forged.sources.agent.channel import Channel
-from forged.sources.agent.pulse import LEAST_BYTES, PATIENCE_S, START_PATIENCE_S, Desk, Due
+from forged.sources.agent.pulse import LEAST_BYTES, PATIENCE_S, START_PATIENCE_S, Due, Duty
 from forged.sources.shell.answers import HINT
 from forged.sources.shell.script import program
 
@@ -53,11 +53,11 @@ class Told(Generic[T]):
     def __init__(
         self,
         parse: Callable[[bytes], T],
-        desk: Desk = Desk.SMALL,
+        duty: Duty = Duty.SMALL,
         patience_s: float = PATIENCE_S,
         most_bytes: int = ANSWER_BYTES,
     ) -> None:
-        self.desk, self.patience_s = desk, patience_s
+        self.duty, self.patience_s = duty, patience_s
         self._parse, self._most_bytes = parse, most_bytes
         self._body = bytearray()
         self.result: asyncio.Future[T] = asyncio.get_running_loop().create_future()
@@ -83,7 +83,7 @@ class Told(Generic[T]):
             self.result.exception()  # counts as seen: of several that fail together, only the first is waited for
 
 
-class Bodies:
+class Splitter:
     """Takes the shell's output apart: pieces of bodies, and None where one has ended."""
 
     def __init__(self, mark: bytes) -> None:
@@ -119,7 +119,7 @@ class ShellLane(Attended):
 
     def __init__(self, channel: Channel, name: str, silence_limit_s: float, mark: bytes) -> None:
         self._replies: deque[Reply] = deque()
-        self._bodies = Bodies(mark)
+        self._splitter = Splitter(mark)
         super().__init__(channel, name, silence_limit_s)
 
     @property
@@ -138,7 +138,7 @@ class ShellLane(Attended):
 
     async def _take(self, data: bytes) -> None:
         for begin in range(0, len(data), READ_BYTES):
-            for piece in self._bodies.feed(data[begin : begin + READ_BYTES]):
+            for piece in self._splitter.feed(data[begin : begin + READ_BYTES]):
                 await self._dispatch(piece)
             await asyncio.sleep(0)
 
@@ -149,10 +149,10 @@ class ShellLane(Attended):
         if piece is None:
             await reply.end()
             self._replies.popleft()
-            self._pulse.worked(reply.desk, LEAST_BYTES)
+            self._pulse.worked(reply.duty, LEAST_BYTES)
         else:
             await reply.more(piece)
-            self._pulse.worked(reply.desk, len(piece))
+            self._pulse.worked(reply.duty, len(piece))
 
     def _at_the_end(self) -> SourceError:
         self.shell_ended = True
@@ -181,7 +181,7 @@ async def open_shell(kind: Kind[LaneT], channel: Channel, name: str, silence_lim
     """
     mark = secrets.token_hex(16).encode()
     lane = kind(channel, name, silence_limit_s, mark)
-    noise: Told[bytes] = Told(bytes, Desk.START, START_PATIENCE_S, NOISE_BYTES)
+    noise: Told[bytes] = Told(bytes, Duty.START, START_PATIENCE_S, NOISE_BYTES)
     try:
         lane.ask(noise, program(mark))
         await noise.result

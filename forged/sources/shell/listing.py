@@ -22,7 +22,7 @@ import re
 from forged.model.errors import BadPath, SourceBroken, SourceError, SourceMissing
 from forged.model.files import Entry, ListingEnd, ListingPart, Problem, ProblemKind
 from forged.model.paths import MAX_PATH_BYTES, shown, source_path
-from forged.sources.agent.pulse import WALK_PATIENCE_S, Desk
+from forged.sources.agent.pulse import WALK_PATIENCE_S, Duty
 from forged.sources.shell import answers
 from forged.sources.shell.answers import LOOK, look_of, time_ns
 
@@ -50,7 +50,7 @@ DIED = "a tool of the box ended before it had listed everything"
 class ListingReply:
     """One listing on its way. Its lane is nobody else's meanwhile."""
 
-    desk, patience_s = Desk.LIST, WALK_PATIENCE_S
+    duty, patience_s = Duty.LIST, WALK_PATIENCE_S
 
     def __init__(self, root: bytes) -> None:
         self._root = root

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 from forged.model.errors import SourceBroken, SourceError
 from forged.model.files import Problem, ProblemKind
-from forged.sources.agent.pulse import PATIENCE_S, Desk
+from forged.sources.agent.pulse import PATIENCE_S, Duty
 from forged.sources.agent.slices import Slice, WholeHash
 from forged.sources.agent.wire import Done
 from forged.sources.shell import answers
@@ -25,7 +25,7 @@ HashApart = Callable[[WholeHash], None]
 class Part:
     """A slice on its way through a shell; what its replies have in common."""
 
-    expecting, desk, patience_s = True, Desk.FETCH, PATIENCE_S
+    expecting, duty, patience_s = True, Duty.FETCH, PATIENCE_S
 
     def __init__(self, part: Slice) -> None:
         self.slice = part

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from forged.model.errors import SourceError, SourceLost
-from forged.sources.agent.pulse import START_PATIENCE_S, Desk
+from forged.sources.agent.pulse import START_PATIENCE_S, Duty
 from forged.sources.shell.answers import Tools, tools
 from forged.sources.shell.lane import Kind, LaneT, ShellLane, Told, open_shell
 from forged.sources.shell.opening import Line, OpenShell
@@ -40,7 +40,7 @@ class Shells:
     async def open(self) -> None:
         """Begins the shell for questions. Raises SourceMissing, NotSupported, and what opening a channel raises."""
         lane = await self.begin(ShellLane, Line.SHARED)
-        asked: Told[Tools] = Told(lambda body: tools(self._root, body), Desk.START, START_PATIENCE_S)
+        asked: Told[Tools] = Told(lambda body: tools(self._root, body), Duty.START, START_PATIENCE_S)
         lane.ask(asked, Script.open(self._root))
         self.tools = await asked.result
         self.script = Script(self.tools.root)

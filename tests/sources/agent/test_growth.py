@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forged.sources.agent.growth import TRY_AGAIN_S, Growth, Stretch
+from forged.sources.agent.growth import TRY_AGAIN_S, Growth, Measurement
 
 Rate = Callable[[int], float]
 """Bytes a second of a line with so many lanes."""
@@ -22,18 +22,18 @@ def stock(rtt_s: float, link: float = 125 * MB) -> Rate:
     return lambda lanes: min(link, lanes * 2.5 * MB / rtt_s)
 
 
-def worked(growth: Growth, rate: Rate, stretches: int = 40, *, busy: float = 0.1, held_back: float = 0.0) -> list[int]:
-    """Lets it steer for a while; answers how many lanes were in use in each stretch. TCP needs two of them to come up to speed."""
+def worked(growth: Growth, rate: Rate, measurements: int = 40, *, busy: float = 0.1, held_back: float = 0.0) -> list[int]:
+    """Lets it steer for a while; answers how many lanes were in use in each measurement. TCP needs two to come up to speed."""
     seen: list[int] = []
     since = 0
-    for _ in range(stretches):
+    for _ in range(measurements):
         lanes = growth.wanted(MUCH)
         if lanes > growth.lanes:
             growth.stepped(lanes, lanes)
             since = 0
         seen.append(growth.lanes)
         ramp = min(1.0, (0.2, 0.8, 1.0)[min(since, 2)])
-        growth.measured(Stretch(growth.stretch_s, round(rate(growth.lanes) * ramp * growth.stretch_s), busy, held_back))
+        growth.measured(Measurement(growth.measure_s, round(rate(growth.lanes) * ramp * growth.measure_s), busy, held_back))
         since += 1
     return seen
 
@@ -102,7 +102,7 @@ def test_a_stumble_right_after_a_step_is_no_verdict() -> None:
 
     def measured(*rates: float) -> None:
         for rate in rates:
-            growth.measured(Stretch(growth.stretch_s, round(rate * growth.stretch_s), 0.1, 0.0))
+            growth.measured(Measurement(growth.measure_s, round(rate * growth.measure_s), 0.1, 0.0))
 
     measured(48 * MB, 50 * MB)
     growth.stepped(growth.wanted(MUCH), growth.wanted(MUCH))
@@ -138,7 +138,7 @@ def test_for_a_little_work_no_lane_is_opened() -> None:
 def test_on_a_slow_line_less_work_is_worth_a_lane() -> None:
     growth = far(0.05)
     assert growth.wanted(20 * MB) == 1
-    growth.measured(Stretch(growth.stretch_s, round(5 * MB * growth.stretch_s), 0.1, 0.0))
+    growth.measured(Measurement(growth.measure_s, round(5 * MB * growth.measure_s), 0.1, 0.0))
     assert growth.wanted(20 * MB) == 3
 
 
@@ -158,8 +158,8 @@ def test_a_source_that_allows_no_more_is_not_asked_again_soon_but_later() -> Non
     assert growth.lanes == 2
     seconds = 0.0
     while growth.wanted(MUCH) == 2:
-        growth.measured(Stretch(growth.stretch_s, round(100 * MB * growth.stretch_s), 0.1, 0.0))
-        seconds += growth.stretch_s
+        growth.measured(Measurement(growth.measure_s, round(100 * MB * growth.measure_s), 0.1, 0.0))
+        seconds += growth.measure_s
     assert TRY_AGAIN_S <= seconds <= TRY_AGAIN_S + 5
 
 
@@ -167,7 +167,7 @@ def test_a_limit_that_was_lifted_is_noticed_after_a_while_of_work() -> None:
     growth = far(0.005)
     worked(growth, lambda lanes: 5 * MB)
     assert growth.lanes == 1
-    worked(growth, lambda lanes: lanes * 10 * MB, round(TRY_AGAIN_S / growth.stretch_s) + 40)
+    worked(growth, lambda lanes: lanes * 10 * MB, round(TRY_AGAIN_S / growth.measure_s) + 40)
     assert growth.lanes == 8
 
 
@@ -179,16 +179,18 @@ def test_the_shortest_answer_counts() -> None:
     assert growth.rtt_s == 0.05
 
 
-stretches = st.builds(Stretch, st.floats(0.01, 10), st.integers(0, 1 << 40), st.floats(0, 2), st.floats(0, 1.5))
+measurements = st.builds(Measurement, st.floats(0.01, 10), st.integers(0, 1 << 40), st.floats(0, 2), st.floats(0, 1.5))
 
 
-@given(st.integers(1, 32), st.floats(0.0001, 2), st.lists(st.tuples(st.integers(0, 1 << 40), st.integers(0, 9), stretches)))
-def test_whatever_is_measured_it_stays_within_its_bounds(most: int, rtt_s: float, story: list[tuple[int, int, Stretch]]) -> None:
+@given(st.integers(1, 32), st.floats(0.0001, 2), st.lists(st.tuples(st.integers(0, 1 << 40), st.integers(0, 9), measurements)))
+def test_whatever_is_measured_it_stays_within_its_bounds(
+    most: int, rtt_s: float, story: list[tuple[int, int, Measurement]]
+) -> None:
     growth = far(rtt_s, most)
-    for waiting_bytes, refused, stretch in story:
+    for waiting_bytes, refused, measurement in story:
         wanted = growth.wanted(waiting_bytes)
         assert growth.lanes <= wanted <= most
         if wanted > growth.lanes:
             growth.stepped(max(growth.lanes, wanted - refused), wanted)
-        growth.measured(stretch)
+        growth.measured(measurement)
         assert 1 <= growth.lanes <= most

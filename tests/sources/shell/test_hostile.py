@@ -10,7 +10,7 @@ from forged.model.errors import Lacking, SourceBroken, SourceError, SourceMissin
 from forged.model.files import Entry, ListingEnd, ListingPart, Stat
 from forged.sources.shell import answers
 from forged.sources.shell.answers import LOOK, Look
-from forged.sources.shell.lane import Bodies
+from forged.sources.shell.lane import Splitter
 from forged.sources.shell.listing import MOST_RECORD_BYTES, ListingReply
 from forged.sources.shell.script import quoted
 
@@ -103,7 +103,7 @@ def test_a_look_is_read_as_it_was_told(size: int, second: int, part: int) -> Non
 @given(st.lists(st.binary(max_size=80)), st.integers(1, 40))
 def test_bodies_come_apart_wherever_the_pieces_are_cut(bodies: list[bytes], piece_bytes: int) -> None:
     sent = b"".join(body + MARK + b"\n" for body in bodies)
-    taken, seen = Bodies(MARK), [b""]
+    taken, seen = Splitter(MARK), [b""]
     for begin in range(0, len(sent), piece_bytes):
         for piece in taken.feed(sent[begin : begin + piece_bytes]):
             if piece is None:

@@ -61,7 +61,7 @@ class Agent:
         self._line, self._tree, self._credit = line, tree, Credit()
         self._reading = Reading(line, tree, self._credit)
         fetching, hashing, small = self._worker(), self._worker(), self._worker()
-        self._desks = {
+        self._duties = {
             say.LIST: (self._spawn, self.list),
             say.FETCH: (fetching, self._reading.fetch),
             say.HASH: (hashing, self._reading.hash),
@@ -84,7 +84,7 @@ class Agent:
             elif kind == say.CANCEL:
                 self._credit.cancel(call)
             else:
-                hand_over, work = self._desks[kind]
+                hand_over, work = self._duties[kind]
                 self._credit.open(call)
                 hand_over(work, call, payload)
             frame = self._line.receive()
