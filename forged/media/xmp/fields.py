@@ -115,7 +115,7 @@ def wanted(subject: Subject) -> Values:
     if made is None:
         return {}
     tags = [one for one in dict.fromkeys(clean(tag).strip() for tag in subject.tags) if one and len(one) <= LONGEST_TAG_CHARS]
-    flat = [tag for tag in tags if "/" not in tag and "|" not in tag]  # to digiKam and Lightroom these are levels of a tree
+    flat = [tag for tag in tags if is_flat(tag)]
     date = _date(subject.made_ns)
     texts: dict[Property, Sequence[str]] = {
         DESCRIPTION: _text(made.prompt or "\n".join(made.prompts)),
@@ -135,6 +135,11 @@ def wanted(subject: Subject) -> Values:
     texts |= {prop: _text(_told(getattr(made, name))) for name, prop in _ONE_VALUE}
     told = {prop: [value for value in values if value.strip()] for prop, values in texts.items()}  # exiftool drops blank ones
     return {prop: values for prop, values in told.items() if values}
+
+
+def is_flat(tag: str) -> bool:
+    """Whether it can stand in lists of hierarchies: to digiKam and Lightroom `/` and `|` are levels of a tree."""
+    return "/" not in tag and "|" not in tag
 
 
 def _text(text: str | None) -> list[str]:

@@ -13,7 +13,18 @@ import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from forged.media.xmp.fields import METADATA_DATE, OWN_TAGS, PROPERTIES, SUBJECT, TAG_LISTS, WRITTEN, Property, Values, as_in_xml
+from forged.media.xmp.fields import (
+    METADATA_DATE,
+    OWN_TAGS,
+    PROPERTIES,
+    SUBJECT,
+    TAG_LISTS,
+    WRITTEN,
+    Property,
+    Values,
+    as_in_xml,
+    is_flat,
+)
 from forged.media.xmp.reading import Packet
 
 HASH_DIGITS = 16
@@ -47,11 +58,14 @@ def changes(wanted: Values, there: Packet) -> dict[Property, Sequence[str]]:
         return {}
     before = remembered(there)
     tags = _tags_seen(before, wanted, there)
-    found = _tags_changed(tags, wanted, there) | _own_changed(wanted, there) | _shared_changed(before, wanted, there)
+    lists = _tag_lists(tags, wanted, there)
+    found = {prop: then for prop, then in lists.items() if then != list(there.values.get(prop.name, ()))}
+    found |= _own_changed(wanted, there) | _shared_changed(before, wanted, there)
     shared = {prop: values for prop, values in found.items() if _is_shared(prop)}
     marks = {**before.marks, **{prop.tag: hashed(_as_there(prop, values)) for prop, values in shared.items()}}
     gone = {prop.tag for prop, values in shared.items() if not values}
-    after = Memory({tag: mark for tag, mark in marks.items() if tag not in gone}, tags.theirs, tags.out, ())
+    out = tags.out | {_place(prop, tag) for prop, then in lists.items() for tag in wanted.get(prop, ()) if tag not in then}
+    after = Memory({tag: mark for tag, mark in marks.items() if tag not in gone}, tags.theirs, out, ())
     if after.entries() != sorted(there.values.get(WRITTEN.name, ())) and WRITTEN.name not in there.opaque:
         found[WRITTEN] = after.entries()
     return found
@@ -93,37 +107,38 @@ def _own_changed(wanted: Values, there: Packet) -> dict[Property, Sequence[str]]
 def _tags_seen(before: Memory, wanted: Values, there: Packet) -> Memory:
     """Which tags are somebody else's, and which a person has taken out, after another look.
 
-    One that was taken out and is there again is theirs. One that is missing in a list where we put it has been taken out: programs
-    do not write all three lists.
+    One that was taken out of a list and is there again is theirs. One that is missing in a list where we put it has been taken out,
+    and comes to no list again: programs do not write all three.
     """
-    readable = [prop for prop in TAG_LISTS if prop.name not in there.opaque]
-    present = {tag for prop in readable for tag in there.values.get(prop.name, ())}
+    lists = {prop: set(there.values.get(prop.name, ())) for prop in TAG_LISTS if prop.name not in there.opaque}
+    present = set().union(*lists.values())
     new = {hashed([tag]) for tag in wanted.get(SUBJECT, ()) if tag in present and tag not in before.tags}
-    back = {hashed([tag]) for tag in present} & before.out
+    back = {(prop, tag) for prop, tags in lists.items() for tag in tags if _place(prop, tag) in before.out}
     out = {
-        hashed([tag])
-        for prop in readable
+        _place(prop, tag)
+        for prop, tags in lists.items()
         for tag in before.tags
-        if (prop is SUBJECT or tag in wanted.get(prop, ())) and tag not in there.values.get(prop.name, ())
+        if tag not in tags and (prop is SUBJECT or is_flat(tag))
     }
-    return Memory(before.marks, before.theirs | new | (back - out), (before.out - back) | out, before.tags)
+    theirs = before.theirs | new | {hashed([tag]) for _, tag in back}
+    return Memory(before.marks, theirs, before.out - {_place(*one) for one in back} | out, before.tags)
 
 
-def _tags_changed(tags: Memory, wanted: Values, there: Packet) -> dict[Property, Sequence[str]]:
-    """The three lists. In one of a form that is not ours nothing changes."""
-    found: dict[Property, Sequence[str]] = {}
-    for prop in TAG_LISTS:
-        now = there.values.get(prop.name, ())
-        then = _united(now, wanted.get(prop, ()), tags)
-        if prop.name not in there.opaque and list(now) != then:
-            found[prop] = then
-    return found
+def _place(prop: Property, tag: str) -> str:
+    return hashed([prop.tag, tag])
+
+
+def _tag_lists(tags: Memory, wanted: Values, there: Packet) -> dict[Property, Sequence[str]]:
+    """The lists as they should be. In one of a form that is not ours nothing changes."""
+    readable = [prop for prop in TAG_LISTS if prop.name not in there.opaque]
+    return {prop: _united(there.values.get(prop.name, ()), wanted.get(prop, ()), tags) for prop in readable}
 
 
 def _united(now: Sequence[str], wanted: Sequence[str], tags: Memory) -> list[str]:
     former, here, mine = set(tags.tags), set(now), set(wanted)
     kept = [tag for tag in now if tag in mine or tag not in former or hashed([tag]) in tags.theirs]
-    return kept + [tag for tag in wanted if tag not in here and tag not in former and hashed([tag]) not in tags.out]
+    new = [tag for tag in wanted if tag not in here and tag not in former]
+    return kept + [tag for tag in new if not any(_place(prop, tag) in tags.out for prop in TAG_LISTS)]
 
 
 def _is_shared(prop: Property) -> bool:

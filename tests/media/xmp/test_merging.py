@@ -66,3 +66,31 @@ def test_their_tags_stay_and_what_they_took_out_stays_out(
 
 def test_nothing_is_wanted_nothing_changes() -> None:
     assert changes({}, packet({DESCRIPTION.name: ["x"], OWN_TAGS.name: ["y"]})) == {}
+
+
+EDITS = st.dictionaries(
+    st.sampled_from([one.name for one in (*fields.TAG_LISTS, DESCRIPTION, fields.CREATOR_TOOL)]), st.lists(WORDS, unique=True)
+)
+
+
+@given(st.lists(st.tuples(EDITS, WANTED), min_size=1, max_size=5))
+def test_whatever_others_do_between_our_visits_the_second_of_two_changes_nothing(visits: list[tuple[dict, dict]]) -> None:  # type: ignore[type-arg]
+    there: dict[str, list[str]] = {}
+    for edits, wanted in visits:
+        there = applied({**there, **edits}, changes(wanted, packet({**there, **edits})))
+        assert changes(wanted, packet(there)) == {}
+
+
+@given(WANTED, st.lists(WANTED, min_size=1, max_size=4), st.lists(WORDS, unique=True))
+def test_a_tag_that_was_there_before_us_is_there_in_the_end(
+    first: dict[Property, list[str]], more: list[dict[Property, list[str]]], theirs: list[str]
+) -> None:
+    there = {SUBJECT.name: theirs} if theirs else {}
+    for wanted in (first, *more):
+        there = applied(there, changes(wanted, packet(there)))
+    assert set(theirs) <= set(there.get(SUBJECT.name, ()))
+
+
+@given(WANTED, st.sampled_from([one for one in PROPERTIES if one is not fields.METADATA_DATE]))
+def test_what_has_a_form_that_is_not_ours_is_not_touched(wanted: dict[Property, list[str]], prop: Property) -> None:
+    assert prop not in changes(wanted, packet({}, prop.name))
