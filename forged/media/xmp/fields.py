@@ -4,6 +4,10 @@ Who reads what was looked up in their sources (2026-11): Immich takes its tags f
 not from dc:subject, its date from exif:DateTimeOriginal; PhotoPrism its date from photoshop:DateCreated; digiKam and darktable read
 dc:description and dc:subject. Iptc4xmpExt:DigitalSourceType and the four AI properties are those of IPTC Photo Metadata 2025.1.
 Generation parameters have no namespace that programs share, so they get one of ours.
+
+Not written: exif:UserComment (programs that know A1111's text look for it in the picture, never in a sidecar), a workflow (up to
+megabytes; the database has it), AIPromptWriterName (we do not know who it was). A file whose generation is not known, a photo or a
+log, gets no sidecar: a date and a hash alone are no reason for one.
 """
 
 from __future__ import annotations
@@ -110,7 +114,7 @@ def wanted(info: MediaInfo, facts: SidecarFacts) -> Values:
     if made is None:
         return {}
     words = [one for one in dict.fromkeys(clean(tag).strip() for tag in tags(made)) if one]
-    flat = [tag for tag in words if "/" not in tag and "|" not in tag]  # to digiKam and Lightroom these are levels of a tree
+    flat = [tag for tag in words if is_flat(tag)]
     date = _date(facts.made_ns)
     texts: dict[Property, Sequence[str]] = {
         DESCRIPTION: _text(made.prompt or "\n".join(made.prompts)),
@@ -128,7 +132,13 @@ def wanted(info: MediaInfo, facts: SidecarFacts) -> Values:
         SOURCE_SHA256: [facts.sha256.hex()],
     }
     texts |= {prop: _text(_told(getattr(made, name))) for name, prop in _ONE_VALUE}
-    return {prop: list(values) for prop, values in texts.items() if values}
+    told = {prop: [value for value in values if value.strip()] for prop, values in texts.items()}  # exiftool drops blank ones
+    return {prop: values for prop, values in told.items() if values}
+
+
+def is_flat(tag: str) -> bool:
+    """Whether it can stand in lists of hierarchies: to digiKam and Lightroom `/` and `|` are levels of a tree."""
+    return "/" not in tag and "|" not in tag
 
 
 def _text(text: str | None) -> list[str]:

@@ -12,10 +12,12 @@ from __future__ import annotations
 import ctypes
 import itertools
 import os
+import secrets
 import selectors
 import signal
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from subprocess import PIPE, Popen
 from typing import cast
@@ -52,20 +54,30 @@ class Tool(ExifTool):  # type: ignore[misc]  # untyped
     def __init__(self, executable: str, deadline_s: float, config: Path = CONFIG) -> None:
         super().__init__(executable, common_args=[], config_file=str(config), encoding="utf-8")
         self._deadline_s = deadline_s
-        self._numbers = itertools.count(1)
+        self._numbers = itertools.count(secrets.randbelow(10**9))  # no text of a file can know what ends an answer
 
     def run(self) -> None:
         """Starts the process. Raises OSError. pyexiftool's own leaves its pipes open when exiftool ends at once."""
         env = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"}  # nothing else of ours is its business
         command = [self._executable, "-config", self._config_file, "-stay_open", "True", "-@", "-"]
-        self._process = Popen(command, env=env, stdin=PIPE, stdout=PIPE, stderr=PIPE, preexec_fn=_ends_with_us)  # see there
+        self._process = Popen(
+            command,
+            env=env,
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=PIPE,
+            process_group=0,
+            preexec_fn=_ends_with_us,  # see there
+        )
         self._running = True
 
     @property
     def is_alive(self) -> bool:
-        """Whether the process runs."""
+        """Whether the process runs. It is not reaped here: until `end` its number, and that of its group, stays its own."""
         process = self._child()
-        return process is not None and process.poll() is None
+        if process is None:
+            return False
+        return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
 
     def execute(self, *params: str | bytes, raw_bytes: bool = False) -> str | bytes:
         """One command; answers its standard output. Raises UnsafeArgument before anything is sent, ToolFailed afterwards."""
@@ -75,11 +87,21 @@ class Tool(ExifTool):  # type: ignore[misc]  # untyped
         self._last_stdout, self._last_stderr = out.decode("utf-8", "replace"), err.decode("utf-8", "replace")
         return out if raw_bytes else self._last_stdout
 
+    def kill(self) -> None:
+        """Kills the process and what it started (`exiftool` may be a script); whoever waits for its answer gets ToolFailed.
+
+        From any thread, while `run` and `end` are not called.
+        """
+        process = self._child()
+        if process is not None and process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
     def end(self) -> None:
         """Ends the process at once. Nothing of a command that has been answered is lost."""
         process = self._child()
         if process is not None:
-            process.kill()
+            self.kill()
             process.wait()
             for stream in (process.stdin, process.stdout, process.stderr):
                 if stream is not None:
@@ -126,7 +148,7 @@ class Tool(ExifTool):  # type: ignore[misc]  # untyped
                         if not left:
                             selector.unregister(ins)
                     else:
-                        _hear(key.fd, outs[key.fd][0], process)
+                        _hear(key.fd, outs[key.fd][0])
         out, err = (bytes(heard).rstrip().removesuffix(end) for heard, end in outs.values())
         return out, err
 
@@ -153,10 +175,10 @@ def _events(selector: selectors.BaseSelector, ends_s: float, deadline_s: float) 
     return events
 
 
-def _hear(fd: int, heard: bytearray, process: Popen[bytes]) -> None:
+def _hear(fd: int, heard: bytearray) -> None:
     piece = os.read(fd, PIECE_BYTES)
     if not piece:
-        raise ToolFailed(f"exiftool has ended (status {process.poll()})")
+        raise ToolFailed("exiftool has ended")
     heard += piece
     if len(heard) > MOST_OUTPUT_BYTES:
         raise ToolFailed("exiftool says more than it may")

@@ -49,8 +49,39 @@ def test_the_same_facts_in_another_form_are_the_same(one: str, other: str) -> No
     assert read(packet(one)).facts == read(packet(other)).facts
 
 
-def test_another_fact_is_another() -> None:
-    assert read(packet('a:p="x">')).facts != read(packet('a:p="y">')).facts
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ('a:p="x">', 'a:p="y">'),
+        # the order of a history, and whose face is where
+        (
+            "><a:p><rdf:Seq><rdf:li>x</rdf:li><rdf:li>y</rdf:li></rdf:Seq></a:p>",
+            "><a:p><rdf:Seq><rdf:li>y</rdf:li><rdf:li>x</rdf:li></rdf:Seq></a:p>",
+        ),
+        (
+            '><a:p><rdf:Bag><rdf:li a:n="A" a:x="1"/><rdf:li a:n="B" a:x="2"/></rdf:Bag></a:p>',
+            '><a:p><rdf:Bag><rdf:li a:n="A" a:x="2"/><rdf:li a:n="B" a:x="1"/></rdf:Bag></a:p>',
+        ),
+    ],
+)
+def test_another_fact_is_another(one: str, other: str) -> None:
+    assert read(packet(one)).facts != read(packet(other)).facts
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        '><a:p rdf:resource="http://x/y"/>',
+        '><a:p rdf:parseType="Resource"><rdf:value>x</rdf:value></a:p>',
+        '><a:p><rdf:Bag><rdf:li>x</rdf:li><rdf:li rdf:resource="http://x/y"/></rdf:Bag></a:p>',
+        "><a:p>x</a:p><a:p>y</a:p>",
+        'a:p="x"><a:p>y</a:p>',
+    ],
+)
+def test_what_is_neither_a_text_nor_a_list_of_texts_is_there_all_the_same(inside: str) -> None:
+    found = read(packet(inside))
+    assert found.opaque == {"urn:a/ p"}
+    assert found.values == {}
 
 
 @pytest.mark.parametrize(
@@ -65,6 +96,12 @@ def test_another_fact_is_another() -> None:
         packet(">" + "<a:p>" * 80 + "</a:p>" * 80),
         packet(">" + "<a:p/>" * 200_001),
         b"<?xml version='1.0' encoding='x-unheard-of'?><a/>",
+        b"\xff\xfe" + packet("><a:p>x</a:p>").decode().encode("utf-16le"),  # exiftool 12.57 makes something else of it
+        b"<?xml version='1.0' encoding='iso-8859-1'?>" + packet("><a:p>\u00e4</a:p>").decode().encode("latin-1"),
+        packet("><a:p>x</a:p>")
+        .replace(b"x:xmpmeta", b"svg")
+        .replace(b'xmlns:x="adobe:ns:meta/"', b'xmlns="http://www.w3.org/2000/svg"'),
+        packet(">between<a:p>x</a:p>"),
         b"\xff\xfe<\x00",
     ],
 )
