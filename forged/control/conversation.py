@@ -1,6 +1,6 @@
 """One connection from its first byte to its last: reads lines, runs the calls, sends the answers.
 
-What a peer can cost is bounded: one line in the reader, 32 calls at work, and an outbox that stops the reading while it is full.
+What a peer can cost is bounded: one line in the reader, 32 calls at work, and a queue that stops the reading while it is full.
 After each line everybody else has a turn.
 """
 
@@ -13,12 +13,12 @@ from functools import partial
 
 from forged.control.errors import InternalError, InvalidRequest, Stopping
 from forged.control.hangups import Hangups
-from forged.control.outbox import Backlog, Outbox
 from forged.control.peers import Peer
 from forged.control.protocol import Call, Refusal, error_line, parse, result_line
 from forged.control.publisher import Connection, Publisher
 from forged.control.registry import Method, Registry
 from forged.control.replies import Reply
+from forged.control.sending import Backlog, SendQueue
 from forged.model.errors import Cancelled, ForgedError
 
 CALLS_MOST = 32
@@ -48,8 +48,8 @@ class Conversation:
         self._hangups = hangups
         self._fd: int = writer.get_extra_info("socket").fileno()
         self._news = asyncio.Event()
-        self._outbox = Outbox(backlog, on_taken=self._news.set, on_overflow=self._cut_off)
-        self._connection = Connection(peer, self._outbox, publisher, on_unsubscribed=self._news.set)
+        self._queue = SendQueue(backlog, on_taken=self._news.set, on_overflow=self._cut_off)
+        self._connection = Connection(peer, self._queue, publisher, on_unsubscribed=self._news.set)
         self._slots = asyncio.Semaphore(CALLS_MOST)
         self._calls: dict[asyncio.Task[bytes], bool] = {}
         """The calls at work, and whether each goes on without its caller."""
@@ -95,7 +95,7 @@ class Conversation:
         while not self._is_stopping and (line := await self._line()):
             await self._take(line)
             await asyncio.sleep(0)  # a peer with many lines in the buffer would otherwise be the only one
-            await self._outbox.room()
+            await self._queue.room()
 
     async def _line(self) -> bytes:
         """The next line, blank ones included; empty at the end."""
@@ -105,7 +105,7 @@ class Conversation:
         except asyncio.IncompleteReadError as e:
             return e.partial  # without a newline at the end, as `printf` sends it, it is a line nevertheless
         except asyncio.LimitOverrunError:
-            self._outbox.put_answer(error_line(None, InvalidRequest(hint="a line holds at most 1 MiB; the connection ends here")))
+            self._queue.put_answer(error_line(None, InvalidRequest(hint="a line holds at most 1 MiB; the connection ends here")))
             self._connection.close()
         except OSError:
             self._hang_up()
@@ -117,7 +117,7 @@ class Conversation:
         if line.isspace():
             return
         message = parse(line)
-        reply = Reply(len(message.parts), is_batch=message.is_batch, send=self._outbox.put_answer)
+        reply = Reply(len(message.parts), is_batch=message.is_batch, send=self._queue.put_answer)
         for part in message.parts:
             if isinstance(part, Refusal):
                 reply.add(part.id, error_line(part.id, part.error))
@@ -169,7 +169,7 @@ class Conversation:
 
     async def _send(self) -> None:
         try:
-            await self._outbox.send_to(self._writer)
+            await self._queue.send_to(self._writer)
         except OSError:
             self._hang_up()
 
@@ -179,7 +179,7 @@ class Conversation:
         What it sent before it went is still read: `socat -u` leaves as soon as it has sent its line.
         """
         self._is_gone = True
-        self._outbox.close()
+        self._queue.close()
         self._connection.close()
         for task, goes_on in self._calls.items():
             if not goes_on:
@@ -200,14 +200,14 @@ class Conversation:
             await self._news.wait()
 
     def _has_all(self) -> bool:
-        return self._outbox.is_empty and (self._is_stopping or not self._connection.is_subscribed)
+        return self._queue.is_empty and (self._is_stopping or not self._connection.is_subscribed)
 
     async def _close(self) -> None:
         self._hangups.forget(self._fd, self._hang_up)
         self._connection.close()
-        if self._is_gone or not self._outbox.is_empty:
+        if self._is_gone or not self._queue.is_empty:
             self._writer.transport.abort()
-        self._outbox.close()
+        self._queue.close()
         self._writer.close()
         with suppress(OSError):
             await self._writer.wait_closed()

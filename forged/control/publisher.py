@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from forged.control.errors import TooBusy
-from forged.control.outbox import Outbox
 from forged.control.peers import Peer
 from forged.control.protocol import notification_line
+from forged.control.sending import SendQueue
 
 SUBSCRIPTIONS_MOST = 100
 """On one connection. Who follows more jobs than that subscribes to all of them, without a key."""
@@ -53,9 +53,9 @@ class Connection:
     A method gets it by naming a parameter of this type.
     """
 
-    def __init__(self, peer: Peer, outbox: Outbox, publisher: Publisher, on_unsubscribed: Callable[[], None]) -> None:
+    def __init__(self, peer: Peer, queue: SendQueue, publisher: Publisher, on_unsubscribed: Callable[[], None]) -> None:
         self.peer = peer
-        self._outbox, self._publisher, self._on_unsubscribed = outbox, publisher, on_unsubscribed
+        self._queue, self._publisher, self._on_unsubscribed = queue, publisher, on_unsubscribed
         self._subscriptions: set[tuple[str, str | None]] = set()
 
     def subscribe(self, method: str, key: str | None = None) -> None:
@@ -82,8 +82,8 @@ class Connection:
         return (method, None) in self._subscriptions or (method, key) in self._subscriptions
 
     def tell(self, line: bytes, slot: tuple[str, str | None] | None) -> None:
-        """Puts a finished notification into the outbox, which forgets it when the connection has ended."""
-        self._outbox.put_note(line, slot)
+        """Puts a finished notification into the send queue, which forgets it when the connection has ended."""
+        self._queue.put_note(line, slot)
 
     def end_of(self, key: str) -> None:
         """There is nothing more to tell about this key."""

@@ -13,11 +13,11 @@ from forged.control.conversation import Conversation, Report
 from forged.control.errors import TooBusy
 from forged.control.hangups import Hangups
 from forged.control.listening import Listening
-from forged.control.outbox import Backlog
 from forged.control.peers import Admission, Peer
 from forged.control.protocol import LINE_MOST_BYTES, error_line
 from forged.control.publisher import Publisher
 from forged.control.registry import Registry
+from forged.control.sending import Backlog
 
 CONNECTIONS_MOST = 256
 """Each may hold 2 MiB of a line that does not end, and some memory for its buffers."""

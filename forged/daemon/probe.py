@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 from forged.config.presets import preset
 from forged.daemon.bodies import Bodies, placed_source
@@ -22,20 +21,13 @@ from forged.model.paths import source_path
 from forged.model.target import HomePolicy, Selection, SourceAddress, SshOptions, Target, TargetName, TargetType
 from forged.rules.selection import Selector, folder_path
 from forged.sources.base import Capabilities, Source
-from forged.sources.ways import Roomy
+from forged.sources.ways import PerhapsTimeless, Roomy
 
 MOST_FILES = 200_000
 """Counted in one place. Enough to tell a busy box from a quiet one; a tree of millions is no reason to wait."""
 
 COUNT_S = 20.0
 """Spent on counting one place, for the same reason."""
-
-
-@runtime_checkable
-class PerhapsTimeless(Protocol):
-    """A source that may have no clock of its own: SFTP."""
-
-    async def tells_time(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)

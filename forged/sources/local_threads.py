@@ -35,7 +35,7 @@ LEAVE_S = 5.0
 """How long closing waits for what runs: half of what `forged run` has for its whole stop."""
 
 
-class Outbox(Generic[T]):
+class Feed(Generic[T]):
     """Where the thread of a stream puts what it makes. `put`, `check` and `hang_up` are the thread's, all else is the loop's."""
 
     def __init__(self) -> None:
@@ -129,33 +129,33 @@ class Threads:
             raise _silent()
         return result.result()
 
-    async def stream(self, work: Callable[[Outbox[T]], None], *, may_be_silent: bool = False) -> AsyncGenerator[T, None]:
-        """What `work` puts into its outbox, as it comes. Closed early, it stops the thread.
+    async def stream(self, work: Callable[[Feed[T]], None], *, may_be_silent: bool = False) -> AsyncGenerator[T, None]:
+        """What `work` puts into its feed, as it comes. Closed early, it stops the thread.
 
         Raises what `work` raises, and SourceLost when the source is closed or the disk hangs. What `may_be_silent` may be so
         after its first item.
         """
         self.check()
-        outbox: Outbox[T] = Outbox()
-        job = self._start(work, outbox)
+        feed: Feed[T] = Feed()
+        job = self._start(work, feed)
         limit_s: float | None = self._silence_limit_s
         try:
-            while (item := await outbox.next(limit_s)) is not None:
+            while (item := await feed.next(limit_s)) is not None:
                 self.check()
                 limit_s = None if may_be_silent else limit_s
                 yield item
             self.check()
             job.result()
         finally:
-            outbox.stop()
+            feed.stop()
 
-    def _start(self, work: Callable[[Outbox[T]], None], outbox: Outbox[T]) -> Future[None]:
+    def _start(self, work: Callable[[Feed[T]], None], feed: Feed[T]) -> Future[None]:
         thread = ThreadPoolExecutor(1, f"{self._name} stream")
-        job = self._counted(thread.submit(work, outbox))
+        job = self._counted(thread.submit(work, feed))
         thread.shutdown(wait=False)
-        self._streams[job] = outbox.stop
+        self._streams[job] = feed.stop
         job.add_done_callback(self._streams.pop)
-        job.add_done_callback(outbox.end)
+        job.add_done_callback(feed.end)
         return job
 
     async def close(self) -> bool:

@@ -12,38 +12,38 @@ from forged.sources.agent.listing import askable, outermost
 from forged.sources.agent.program.blocks import Blocks
 from forged.sources.agent.program.line import Trouble
 from forged.sources.agent.program.listing import Walk
-from forged.sources.local_threads import Outbox
+from forged.sources.local_threads import Feed
 from forged.sources.local_tree import AtHome, LocalTree
 
-LocalOutbox = Outbox[ListingPart | SamePart | ListingEnd]
+LocalFeed = Feed[ListingPart | SamePart | ListingEnd]
 
 
 class LocalBlocks(Blocks):
     """Puts out the parts that an agent's client would answer. What lies at home is left out without a word: it is no problem."""
 
-    def __init__(self, outbox: LocalOutbox, folders: Sequence[SourcePath], known: Sequence[bytes]) -> None:
+    def __init__(self, feed: LocalFeed, folders: Sequence[SourcePath], known: Sequence[bytes]) -> None:
         super().__init__(self._put, self._put_same, {digest: place for place, digest in enumerate(known)})
-        self._outbox, self._reader = outbox, BlockReader(folders, known)
+        self._feed, self._reader = feed, BlockReader(folders, known)
 
     def _put(self, block: bytes) -> None:
-        self._outbox.put(self._reader.part(block))
+        self._feed.put(self._reader.part(block))
 
     def _put_same(self, places: bytes) -> None:
         for part in self._reader.same(places):
-            self._outbox.put(part)
+            self._feed.put(part)
 
     def problem(self, path: bytes, trouble: Trouble) -> None:
         if not isinstance(trouble, AtHome):
             super().problem(path, trouble)
 
 
-def walk(tree: LocalTree, folders: Sequence[SourcePath], known: Collection[bytes], outbox: LocalOutbox) -> None:
-    """Lists into the outbox, the end included. Raises SourceMissing when the root is not there, or not there any more."""
+def walk(tree: LocalTree, folders: Sequence[SourcePath], known: Collection[bytes], feed: LocalFeed) -> None:
+    """Lists into the feed, the end included. Raises SourceMissing when the root is not there, or not there any more."""
     began_ns = time.time_ns()
     tree.refresh()
     wanted = outermost(folders)
-    blocks = LocalBlocks(outbox, wanted, askable(known))
-    Walk(tree, blocks, outbox.check).below(wanted or (b"",))
+    blocks = LocalBlocks(feed, wanted, askable(known))
+    Walk(tree, blocks, feed.check).below(wanted or (b"",))
     blocks.flush()
     tree.must_be_there()
-    outbox.put(ListingEnd(blocks.entries, began_ns))
+    feed.put(ListingEnd(blocks.entries, began_ns))

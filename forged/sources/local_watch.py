@@ -32,7 +32,7 @@ from forged.sources.agent.program.tree import Facts, usable
 from forged.sources.agent.program.watching import Scope, Watch
 from forged.sources.agent.watching import NewsReader
 from forged.sources.base import Notices
-from forged.sources.local_threads import Outbox
+from forged.sources.local_threads import Feed
 from forged.sources.local_tree import LocalTree, stat_of
 
 SHARES = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "virtiofs", "ceph", "afs", "lustre", "vboxsf", "prl_fs"}) | {
@@ -95,25 +95,25 @@ def _type_of_mount(path: bytes) -> str:
     return ""
 
 
-def watch(tree: LocalTree, sight: Sight, folders: Sequence[SourcePath], outbox: Outbox[Notices]) -> None:
-    """Tells into the outbox what happens, until it is stopped. Raises SourceMissing when the root goes."""
+def watch(tree: LocalTree, sight: Sight, folders: Sequence[SourcePath], feed: Feed[Notices]) -> None:
+    """Tells into the feed what happens, until it is stopped. Raises SourceMissing when the root goes."""
     if sight.eyes is Eyes.INOTIFY:
         try:
-            return _watch_closings(tree, folders, outbox)
+            return _watch_closings(tree, folders, feed)
         except OSError:
             pass  # no instance left (max_user_instances): the other way is slower, but open
-    return _watch_by_looking(tree, sight, folders, outbox)
+    return _watch_by_looking(tree, sight, folders, feed)
 
 
 # --- inotify --------------------------------------------------------------------------------------------------------------
 
 
-def _watch_closings(tree: LocalTree, folders: Sequence[SourcePath], outbox: Outbox[Notices]) -> None:
+def _watch_closings(tree: LocalTree, folders: Sequence[SourcePath], feed: Feed[Notices]) -> None:
     """Raises OSError where inotify cannot be had."""
     reader = NewsReader(folders)
-    with outbox.hang_up() as hang_up:
+    with feed.hang_up() as hang_up:
         try:
-            Watch(tree, Scope(outermost(folders)), lambda block: outbox.put(reader.notices(block)), outbox.check, hang_up).run()
+            Watch(tree, Scope(outermost(folders)), lambda block: feed.put(reader.notices(block)), feed.check, hang_up).run()
         except Trouble as trouble:
             raise SourceMissing(f"{shown(tree.path)}: {trouble}") from trouble
 
@@ -121,17 +121,17 @@ def _watch_closings(tree: LocalTree, folders: Sequence[SourcePath], outbox: Outb
 # --- watchfiles -----------------------------------------------------------------------------------------------------------
 
 
-def _watch_by_looking(tree: LocalTree, sight: Sight, folders: Sequence[SourcePath], outbox: Outbox[Notices]) -> None:
+def _watch_by_looking(tree: LocalTree, sight: Sight, folders: Sequence[SourcePath], feed: Feed[Notices]) -> None:
     """One RustNotify after the other: after a name that it cannot decode, or a loop of links, it answers nothing else any more."""
     missed = sight.eyes is Eyes.INOTIFY  # what the other way may have begun to tell
     while True:
         tree.refresh()
         root = tree.path
         with _looking(root, sight.look_every_s) as looker:
-            outbox.put(Notices(overflow=missed))
-            _tell_looks(looker, Changes(tree, root, folders), outbox)
+            feed.put(Notices(overflow=missed))
+            _tell_looks(looker, Changes(tree, root, folders), feed)
         missed = True
-        outbox.stopped.wait(sight.look_every_s)
+        feed.stopped.wait(sight.look_every_s)
 
 
 @contextmanager
@@ -144,18 +144,18 @@ def _looking(root: bytes, every_s: float) -> Iterator[RustNotify]:
         yield looker
 
 
-def _tell_looks(looker: RustNotify, changes: Changes, outbox: Outbox[Notices]) -> None:
+def _tell_looks(looker: RustNotify, changes: Changes, feed: Feed[Notices]) -> None:
     """Returns when it has to be begun anew."""
     while True:
         try:
-            seen = looker.watch(GATHER_MS, STEP_MS, changes.patience_ms, outbox.stopped)
+            seen = looker.watch(GATHER_MS, STEP_MS, changes.patience_ms, feed.stopped)
         except WatchfilesRustInternalError:
             return
-        outbox.check()
+        feed.check()
         changes.tree.must_be_there()
         notices = changes.notices(seen if isinstance(seen, set) else set())
         if notices is not None:
-            outbox.put(notices)
+            feed.put(notices)
 
 
 class Changes:

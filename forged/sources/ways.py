@@ -34,6 +34,13 @@ class Roomy(Protocol):
     async def space(self) -> Space: ...
 
 
+@runtime_checkable
+class PerhapsTimeless(Protocol):
+    """A body that may have no clock of its own to tell of: SFTP."""
+
+    async def tells_time(self) -> bool: ...
+
+
 Way = Callable[[], Source]
 """Makes one body, still closed. Opening it raises Lacking where the box has not what it takes."""
 
@@ -133,6 +140,10 @@ class BestWay(Coat):
         if isinstance(self._open, Roomy):
             return await self._open.space()
         raise NotSupported("how full its disk is, only an agent tells")
+
+    async def tells_time(self) -> bool:
+        """Whether `clock_ns` is the box's own word, and not ours with a doubt."""
+        return not isinstance(self._open, PerhapsTimeless) or await self._open.tells_time()
 
 
 def _all(lacking: Sequence[str]) -> str:

@@ -39,7 +39,7 @@ MOST_LOOKS = 5
 
 LANDING_BATCH = 1_000
 """Files that share one fsync of their folder, one transaction and one fact, when that many wait. Who follows the events of the
-daemon is told of them in one go, and that may be a thousand at most (control/outbox)."""
+daemon is told of them in one go, and that may be a thousand at most (control/sending)."""
 
 LANDING_GAP_S = 0.025
 """Between two landings: under load those of a while land together, and what comes alone lands at once. Each landing costs both ways

@@ -235,7 +235,8 @@ async def test_a_box_cannot_lead_forged_to_what_is_no_output(owner: Owner) -> No
     assert set(owner.home()) == {f"box/Fooocus/outputs/{path}" for path in FOOOCUS.wanted}
 
 
-async def test_a_box_of_sftp_alone_is_probed_and_synced(box: tuple[Sshd, Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("scheme", ["sftp", "ssh"])
+async def test_a_box_of_sftp_alone_is_probed_and_synced(box: tuple[Sshd, Path], tmp_path: Path, scheme: str) -> None:
     """In a chroot, where nothing tells the time. One program of one tree, one of two, and a linked one."""
     jail = Path("/run") / f"forged-probed-{os.getpid()}"  # sshd wants every folder above it to be root's alone
     jail.mkdir(mode=0o755)
@@ -245,7 +246,7 @@ async def test_a_box_of_sftp_alone_is_probed_and_synced(box: tuple[Sshd, Path], 
             tree.build(jail)
         with sshd(f"ForceCommand internal-sftp\nChrootDirectory {jail}") as server:
             owner = Owner(server, jail, tmp_path)
-            told = await owner.probed(server.url("").replace("ssh://", "sftp://"))
+            told = await owner.probed(server.url("").replace("ssh://", f"{scheme}://"))
             owner.paste(told[told.index("[[target]]") :])
             for _ in range(2):
                 await owner.synced()

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from forged.control import conversation
-from forged.control.outbox import NOTES_MOST_BYTES, ROOM_BYTES
+from forged.control.sending import NOTES_MOST_BYTES, ROOM_BYTES
 from forged.control.server import CONNECTIONS_MOST_OF_ONE
 from tests.control.serving import Line, Served, serving, until
 
@@ -185,7 +185,7 @@ async def test_connections_that_break_at_any_byte_leave_nothing_behind() -> None
                 await asyncio.sleep(0)
         await until(lambda: served.server.connections == 0)
         assert not served.publisher.is_wanted("fact")
-        assert (served.server._backlog.unsent_bytes, served.server._backlog._outboxes, served.publisher._connections) == (
+        assert (served.server._backlog.unsent_bytes, served.server._backlog._queues, served.publisher._connections) == (
             0,
             set(),
             {},

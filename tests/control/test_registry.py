@@ -13,11 +13,11 @@ from pydantic import Field
 from pydantic_core import to_json
 
 from forged.control.errors import InvalidParams, MethodNotFound, NotPermitted
-from forged.control.outbox import Backlog, Outbox
 from forged.control.peers import Level, Peer
 from forged.control.protocol import Params
 from forged.control.publisher import Connection, Publisher
 from forged.control.registry import Handler, Registry
+from forged.control.sending import Backlog, SendQueue
 
 
 class Kind(enum.Enum):
@@ -52,8 +52,8 @@ async def find(
 
 
 def connection_of(level: Level) -> Connection:
-    outbox = Outbox(Backlog(), lambda: None, lambda: None)
-    return Connection(Peer(1000, 1000, 1, frozenset(), level), outbox, Publisher(), lambda: None)
+    queue = SendQueue(Backlog(), lambda: None, lambda: None)
+    return Connection(Peer(1000, 1000, 1, frozenset(), level), queue, Publisher(), lambda: None)
 
 
 def registry_with(handler: Handler = find, level: Level = Level.LOOK) -> Registry:

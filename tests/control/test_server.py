@@ -11,9 +11,9 @@ import time
 import pytest
 
 from forged.control.conversation import CALLS_MOST
-from forged.control.outbox import NOTES_MOST
 from forged.control.peers import Admission, Level, Peer
 from forged.control.publisher import SUBSCRIPTIONS_MOST
+from forged.control.sending import NOTES_MOST
 from forged.control.server import CONNECTIONS_MOST, CONNECTIONS_MOST_OF_ONE, Seats
 from tests.control.serving import serving, until
 

@@ -11,10 +11,10 @@ import pytest
 from pydantic_core import to_json
 
 from forged.control.errors import InvalidParams
-from forged.control.outbox import Backlog, Outbox
 from forged.control.peers import Level, Peer
 from forged.control.protocol import LINE_MOST_BYTES
 from forged.control.publisher import Connection, Publisher
+from forged.control.sending import Backlog, SendQueue
 from forged.daemon import answers
 from forged.daemon.methods_files import FileMethods
 from forged.daemon.methods_service import RECENT_EVENTS, LiveEvents
@@ -176,7 +176,7 @@ def test_an_event_of_a_landed_file_has_a_readable_name_and_the_exact_one() -> No
     assert event["body"]["latency_seconds"] == 0.5
 
 
-class Heard(Outbox):
+class Heard(SendQueue):
     """Counts what a peer is told."""
 
     def __init__(self) -> None:
@@ -189,8 +189,8 @@ class Heard(Outbox):
 
 @pytest.mark.parametrize("listening", [True, False])
 def test_of_many_files_at_once_the_last_are_kept_and_who_listens_hears_of_all(listening: bool) -> None:
-    publisher, outbox = Publisher(), Heard()
-    connection = Connection(Peer(0, 0, 1, frozenset(), Level.LOOK), outbox, publisher, lambda: None)
+    publisher, queue = Publisher(), Heard()
+    connection = Connection(Peer(0, 0, 1, frozenset(), Level.LOOK), queue, publisher, lambda: None)
     if listening:
         connection.subscribe("event", "box")
     events = LiveEvents(publisher, HandClock())
@@ -198,7 +198,7 @@ def test_of_many_files_at_once_the_last_are_kept_and_who_listens_hears_of_all(li
     events.notice(FilesLanded("box", many, source_now_ns=1))
     assert [event["key"] for event in events.recent] == [str(n) for n in range(999 - RECENT_EVENTS, 999)]
     assert [event["id"] for event in events.recent] == list(range(1_000 - RECENT_EVENTS, 1_000))
-    assert outbox.lines == (999 if listening else 0)
+    assert queue.lines == (999 if listening else 0)
 
 
 @virtual

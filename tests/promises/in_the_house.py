@@ -213,10 +213,10 @@ BOUNDED = (
     Breach(
         10,
         "notifications wait for ever for a slow reader",
-        "forged/control/outbox.py",
+        "forged/control/sending.py",
         "        while len(self._notes) > NOTES_MOST or self._notes_bytes > NOTES_MOST_BYTES:",
         "        while self._notes_bytes < 0:",
-        ("tests/control/test_outbox.py",),
+        ("tests/control/test_sending.py",),
     ),
     Breach(
         10,

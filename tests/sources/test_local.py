@@ -17,7 +17,7 @@ from forged.model.files import ListingEnd, ProblemKind
 from forged.model.paths import source_path
 from forged.sources.agent.program.removal import STALE_S
 from forged.sources.local import LocalSource
-from forged.sources.local_threads import ITEMS_AHEAD, Outbox, Threads
+from forged.sources.local_threads import ITEMS_AHEAD, Feed, Threads
 from tests.sources.agent.agents import IN_MEMORY
 from tests.sources.agent.test_removal import CASES, CONTENT
 from tests.sources.asking import fetched, kind_of, listed, removable, requests_of
@@ -191,11 +191,11 @@ def _make_many(root: Path, folders: int, files: int) -> None:
 async def test_a_listing_runs_only_little_ahead_of_its_reader() -> None:
     made = 0
 
-    def work(outbox: Outbox[int]) -> None:
+    def work(feed: Feed[int]) -> None:
         nonlocal made
         while True:
             made += 1
-            outbox.put(made)
+            feed.put(made)
 
     threads = Threads("test")
     async with aclosing(threads.stream(work)) as numbers:
@@ -235,7 +235,7 @@ def _descriptors(root: Path) -> list[str]:
 async def test_a_disk_that_hangs_loses_the_source_and_holds_up_nobody() -> None:
     threads, thaws = Threads("test", silence_limit_s=0.05), threading.Event()
 
-    def hang(outbox: Outbox[int]) -> None:
+    def hang(feed: Feed[int]) -> None:
         thaws.wait()
 
     with pytest.raises(SourceLost, match="does not answer"):
@@ -249,11 +249,11 @@ async def test_a_disk_that_hangs_loses_the_source_and_holds_up_nobody() -> None:
 async def test_a_slow_walk_that_moves_on_is_not_lost() -> None:
     threads = Threads("test", silence_limit_s=0.2)
 
-    def slow(outbox: Outbox[int]) -> None:
+    def slow(feed: Feed[int]) -> None:
         for _ in range(30):
-            outbox.check()
+            feed.check()
             time.sleep(0.02)
-        outbox.put(1)
+        feed.put(1)
 
     assert [item async for item in threads.stream(slow)] == [1]
     assert await threads.close()

@@ -42,7 +42,7 @@ class Attended(ABC):
         self.ended: SourceError | None = None
         self.on_end: OnEnd = lambda error: None
         self._channel, self._pulse = channel, Pulse(silence_limit_s)
-        self._outbox: list[bytes] = []
+        self._unsent: list[bytes] = []
         self._posted = asyncio.Event()
         works = {"read": self._read(), "send": self._send(), "listen": self._listen()}
         self._tasks = [asyncio.create_task(work, name=f"{name} {what}") for what, work in works.items()]
@@ -71,15 +71,15 @@ class Attended(ABC):
     # --- the three tasks ----------------------------------------------------------------------------------------------------
 
     def post(self, data: bytes) -> None:
-        """Puts bytes into the outbox."""
-        self._outbox.append(data)
+        """Puts bytes behind what is unsent."""
+        self._unsent.append(data)
         self._posted.set()
 
     async def _send(self) -> None:
         while True:
             await self._posted.wait()
             self._posted.clear()
-            data, self._outbox = b"".join(self._outbox), []
+            data, self._unsent = b"".join(self._unsent), []
             try:
                 await self._channel.write(data)
             except SourceError as error:

@@ -40,25 +40,25 @@ class Backlog:
 
     def __init__(self, most_bytes: int = BACKLOG_MOST_BYTES) -> None:
         self._most_bytes = most_bytes
-        self._outboxes: set[Outbox] = set()
+        self._queues: set[SendQueue] = set()
         self.unsent_bytes = 0
         self.dropped = 0
         """Notifications that slow peers have lost, since the start."""
 
-    def join(self, outbox: Outbox) -> None:
-        self._outboxes.add(outbox)
+    def join(self, queue: SendQueue) -> None:
+        self._queues.add(queue)
 
-    def leave(self, outbox: Outbox) -> None:
-        self._outboxes.discard(outbox)
+    def leave(self, queue: SendQueue) -> None:
+        self._queues.discard(queue)
 
     def grow(self, size_bytes: int) -> None:
         """`size_bytes` more (or fewer) wait."""
         self.unsent_bytes += size_bytes
         if self.unsent_bytes > self._most_bytes:
-            max(self._outboxes, key=lambda outbox: outbox.unsent_bytes).overflow()
+            max(self._queues, key=lambda queue: queue.unsent_bytes).overflow()
 
 
-class Outbox:
+class SendQueue:
     """The lines for one peer, in the order they were put in. After `close` it takes nothing and holds nothing.
 
     `on_taken` is called each time the peer has taken all, `on_overflow` when it must be cut off.

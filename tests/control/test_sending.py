@@ -1,4 +1,4 @@
-"""The outbox: answers are never lost, notifications lose the oldest, nobody waits to put something in."""
+"""The queue: answers are never lost, notifications lose the oldest, nobody waits to put something in."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forged.control.outbox import NOTES_MOST, NOTES_MOST_BYTES, ROOM_BYTES, Backlog, Outbox
+from forged.control.sending import NOTES_MOST, NOTES_MOST_BYTES, ROOM_BYTES, Backlog, SendQueue
 
 
 @dataclass
@@ -30,19 +30,19 @@ class Hand:
         return bytes(self.taken).split(b"\n")[:-1]
 
 
-def outbox_of(backlog: Backlog) -> Outbox:
+def queue_of(backlog: Backlog) -> SendQueue:
     def overflow() -> None:
-        outbox.close()
+        queue.close()
 
-    outbox = Outbox(backlog, on_taken=lambda: None, on_overflow=overflow)
-    return outbox
+    queue = SendQueue(backlog, on_taken=lambda: None, on_overflow=overflow)
+    return queue
 
 
-async def all_of(outbox: Outbox) -> list[bytes]:
+async def all_of(queue: SendQueue) -> list[bytes]:
     """Lets a quick peer take everything."""
     hand = Hand(asyncio.Semaphore(1_000_000))
-    sending = asyncio.create_task(outbox.send_to(hand))
-    while not outbox.is_empty:
+    sending = asyncio.create_task(queue.send_to(hand))
+    while not queue.is_empty:
         await asyncio.sleep(0)
     sending.cancel()
     return hand.lines
@@ -59,15 +59,15 @@ PUTS = st.lists(
 @given(PUTS)
 async def test_answers_all_come_in_order_and_notifications_are_the_newest(puts: list[tuple[str, int]]) -> None:
     backlog = Backlog(most_bytes=1 << 40)
-    outbox = outbox_of(backlog)
+    queue = queue_of(backlog)
     for number, (what, size) in enumerate(puts):
         line = f"{what} {number} ".encode() + b"x" * size
         if what == "answer":
-            outbox.put_answer(line)
+            queue.put_answer(line)
         else:
-            outbox.put_note(line, None if what == "note" else (what, ""))
-        assert backlog.unsent_bytes == outbox.unsent_bytes
-    got = [line.split(b" ", 2)[:2] for line in await all_of(outbox) if not line.startswith(b"{")]
+            queue.put_note(line, None if what == "note" else (what, ""))
+        assert backlog.unsent_bytes == queue.unsent_bytes
+    got = [line.split(b" ", 2)[:2] for line in await all_of(queue) if not line.startswith(b"{")]
     assert [number for what, number in got if what == b"answer"] == [
         b"%d" % n for n, (what, _) in enumerate(puts) if what == "answer"
     ]
@@ -76,7 +76,7 @@ async def test_answers_all_come_in_order_and_notifications_are_the_newest(puts: 
         came = [int(number) for each, number in got if each == what.encode()]
         assert came == numbers[len(numbers) - len(came) :], "the newest of each, in order"
         assert what == "note" or len(came) <= 1
-    assert backlog.unsent_bytes == outbox.unsent_bytes == 0
+    assert backlog.unsent_bytes == queue.unsent_bytes == 0
     assert backlog.dropped + len(got) + replaced(puts) >= len(puts)
 
 
@@ -85,68 +85,68 @@ def replaced(puts: list[tuple[str, int]]) -> int:
 
 
 async def test_notifications_that_wait_are_bounded_in_number_and_bytes() -> None:
-    outbox = outbox_of(Backlog())
+    queue = queue_of(Backlog())
     for number in range(5 * NOTES_MOST):
-        outbox.put_note(b"%d" % number)
-    assert outbox.unsent_bytes < 6 * NOTES_MOST
+        queue.put_note(b"%d" % number)
+    assert queue.unsent_bytes < 6 * NOTES_MOST
     for _ in range(100):
-        outbox.put_note(b"x" * (NOTES_MOST_BYTES // 3))
-    assert outbox.unsent_bytes <= NOTES_MOST_BYTES
-    outbox.put_note(b"x" * (2 * NOTES_MOST_BYTES))
-    assert outbox.unsent_bytes == 0
+        queue.put_note(b"x" * (NOTES_MOST_BYTES // 3))
+    assert queue.unsent_bytes <= NOTES_MOST_BYTES
+    queue.put_note(b"x" * (2 * NOTES_MOST_BYTES))
+    assert queue.unsent_bytes == 0
 
 
 async def test_lost_notifications_are_told_before_the_next_one() -> None:
-    outbox = outbox_of(Backlog())
+    queue = queue_of(Backlog())
     for number in range(NOTES_MOST + 3):
-        outbox.put_note(b"%d" % number)
-    lines = await all_of(outbox)
+        queue.put_note(b"%d" % number)
+    lines = await all_of(queue)
     assert json.loads(lines[0]) == {"jsonrpc": "2.0", "method": "rpc.dropped", "params": {"count": 3}}
     assert lines[1] == b"3"
-    outbox.put_note(b"again")
-    assert await all_of(outbox) == [b"again"]
+    queue.put_note(b"again")
+    assert await all_of(queue) == [b"again"]
 
 
 async def test_a_newer_one_of_the_same_slot_takes_the_place_of_the_older() -> None:
-    outbox = outbox_of(Backlog())
-    outbox.put_note(b"10 %", "job")
-    outbox.put_note(b"other")
-    outbox.put_answer(b"answer")
-    outbox.put_note(b"20 %", "job")
-    outbox.put_note(b"done")
-    assert await all_of(outbox) == [b"20 %", b"other", b"answer", b"done"]
+    queue = queue_of(Backlog())
+    queue.put_note(b"10 %", "job")
+    queue.put_note(b"other")
+    queue.put_answer(b"answer")
+    queue.put_note(b"20 %", "job")
+    queue.put_note(b"done")
+    assert await all_of(queue) == [b"20 %", b"other", b"answer", b"done"]
 
 
 async def test_what_the_peer_has_not_taken_counts_until_it_has() -> None:
-    outbox, hand = outbox_of(Backlog()), Hand()
-    sending = asyncio.create_task(outbox.send_to(hand))
-    outbox.put_answer(b"x" * 100)
+    queue, hand = queue_of(Backlog()), Hand()
+    sending = asyncio.create_task(queue.send_to(hand))
+    queue.put_answer(b"x" * 100)
     await asyncio.sleep(0.001)
     assert hand.lines == [b"x" * 100]
-    assert outbox.unsent_bytes == 101
+    assert queue.unsent_bytes == 101
     hand.allowed.release()
     await asyncio.sleep(0.001)
-    assert outbox.is_empty
+    assert queue.is_empty
     sending.cancel()
 
 
 async def test_there_is_room_again_when_the_peer_has_taken_or_is_gone() -> None:
     for end in ("taken", "gone"):
-        outbox = outbox_of(Backlog())
-        outbox.put_answer(b"x" * ROOM_BYTES)
-        waiting = asyncio.create_task(outbox.room())
+        queue = queue_of(Backlog())
+        queue.put_answer(b"x" * ROOM_BYTES)
+        waiting = asyncio.create_task(queue.room())
         await asyncio.sleep(0)
         assert not waiting.done()
         if end == "taken":
-            await all_of(outbox)
+            await all_of(queue)
         else:
-            outbox.close()
+            queue.close()
         await waiting
 
 
 async def test_beyond_the_bound_for_all_the_greediest_is_cut_off_alone() -> None:
     backlog = Backlog(most_bytes=1000)
-    greedy, modest = outbox_of(backlog), outbox_of(backlog)
+    greedy, modest = queue_of(backlog), queue_of(backlog)
     greedy.put_answer(b"x" * 600)
     modest.put_answer(b"x" * 300)
     modest.put_answer(b"x" * 200)
@@ -156,10 +156,10 @@ async def test_beyond_the_bound_for_all_the_greediest_is_cut_off_alone() -> None
 
 async def test_a_closed_outbox_takes_nothing() -> None:
     backlog = Backlog()
-    outbox = outbox_of(backlog)
-    outbox.put_answer(b"before")
-    outbox.close()
-    outbox.put_answer(b"after")
-    outbox.put_note(b"after")
-    assert outbox.is_empty
+    queue = queue_of(backlog)
+    queue.put_answer(b"before")
+    queue.close()
+    queue.put_answer(b"after")
+    queue.put_note(b"after")
+    assert queue.is_empty
     assert backlog.unsent_bytes == 0
