@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -37,6 +38,9 @@ async def make() -> AsyncIterator[Make]:
     yield examiner
     for each in made:
         await each.aclose()
+    ends_s = time.monotonic() + 20  # a killed process may take its time on a busy machine; aclose does not wait for ever
+    while children() and time.monotonic() < ends_s:
+        await asyncio.sleep(0.05)
     assert children() == []
     assert descriptors() <= before + 1  # the loop's own, the first time
 
