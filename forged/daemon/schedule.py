@@ -50,8 +50,8 @@ class Errand(enum.Enum):
     CLEANUP = "cleanup"
 
 
-Ask = Callable[[TargetName, Errand], bool]
-"""Takes an errand to where the work is done, at once. False: such an errand is under way or waiting, so this one is left out."""
+Ask = Callable[[TargetName, Errand], object]
+"""Takes an errand to where the work is done, at once, or leaves it out: such a one is under way, or nobody wants it now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,19 +135,13 @@ class Timetable:
         self,
         ask: Ask,
         *,
-        skipped: Callable[[TargetName, Errand], None] = lambda name, errand: None,
         chance: Callable[[], float] = random.random,
         zone: tzinfo | None = None,
     ) -> None:
-        """`skipped` is told of each run that `ask` left out; `chance` answers numbers in [0, 1), as `random.random` does.
-
-        `zone` is that of cron lines, None = the machine's.
-        """
+        """`chance` answers numbers in [0, 1), as `random.random` does; `zone` is that of cron lines, None = the machine's."""
         self._ask = ask
-        self._skipped = skipped
         self._chance = chance
         self._zone = zone or LocalTime()
-        self._paused: set[TargetName] = set()
         self._names: set[TargetName] = set()
         self._next_look: asyncio.TimerHandle | None = None
         self._scheduler = AsyncIOScheduler(
@@ -183,27 +177,13 @@ class Timetable:
         self._set(target.name, Errand.CLEANUP, _Every(target.cleanup.every_s) if target.cleanup else None)
 
     def remove(self, name: TargetName) -> None:
-        """The target is due no more, and its pause is forgotten. Nothing happens where it is not known."""
+        """The target is due no more. Nothing happens where it is not known."""
         for errand in Errand:
             self._set(name, errand, None)
         self._names.discard(name)
-        self._paused.discard(name)
-
-    def pause(self, name: TargetName) -> None:
-        """Nothing of this target is due until `resume`, whatever is set meanwhile. The target may be set later."""
-        self._paused.add(name)
-        for job in self._jobs(name):
-            self._scheduler.modify_job(job.id, next_run_time=None)
-
-    def resume(self, name: TargetName) -> None:
-        """Ends a pause: due as if the target were new. Nothing happens where there was no pause."""
-        if name in self._paused:
-            self._paused.discard(name)
-            for job in self._jobs(name):
-                self._scheduler.modify_job(job.id, next_run_time=self._first_run(job.args[1], job.trigger.rhythm))
 
     def next_run(self, name: TargetName, errand: Errand) -> datetime | None:
-        """When this is due next (UTC). None: never, or paused."""
+        """When this is due next (UTC). None: never."""
         job = self._scheduler.get_job(_job_id(name, errand))
         return job.next_run_time if job else None
 
@@ -214,7 +194,7 @@ class Timetable:
         """
         now = _now()
         for job in self._scheduler.get_jobs():
-            if job.next_run_time is not None and job.next_run_time > job.trigger.latest(now):
+            if job.next_run_time > job.trigger.latest(now):
                 self._scheduler.modify_job(job.id, next_run_time=job.trigger.get_next_fire_time(None, now))
         if self._next_look is not None:
             self._scheduler.wakeup()
@@ -242,13 +222,12 @@ class Timetable:
             _Trigger(rhythm, self._chance),
             args=(name, errand),
             id=_job_id(name, errand),
-            next_run_time=None if name in self._paused else self._first_run(errand, rhythm),
+            next_run_time=self._first_run(errand, rhythm),
         )
 
     def _change(self, job: Job, rhythm: _Rhythm) -> None:
-        """Never APScheduler's reschedule_job, which counts the interval anew and ends a pause."""
-        was = job.next_run_time
-        next_run = None if was is None else rhythm.after_change(was, _now())
+        """Never APScheduler's reschedule_job, which counts the interval anew."""
+        next_run = rhythm.after_change(job.next_run_time, _now())
         self._scheduler.modify_job(job.id, trigger=_Trigger(rhythm, self._chance), next_run_time=next_run)
 
     def _first_run(self, errand: Errand, rhythm: _Rhythm) -> datetime:
@@ -259,15 +238,10 @@ class Timetable:
         first_s = min(rhythm.seconds, FIRST_CLEANUP_S) if errand is Errand.CLEANUP else 0.0
         return now + timedelta(seconds=first_s) + spread
 
-    def _jobs(self, name: TargetName) -> list[Job]:
-        return [job for job in self._scheduler.get_jobs() if job.args[0] == name]
-
     def _fall_due(self, name: TargetName, errand: Errand) -> None:
-        # The target may have been stopped, paused or removed since the loop was asked to call this.
-        if self._next_look is None or self.next_run(name, errand) is None:
-            return
-        if not self._ask(name, errand):
-            self._skipped(name, errand)
+        # All may have been stopped, or the target removed, since the loop was asked to call this.
+        if self._next_look is not None and self.next_run(name, errand) is not None:
+            self._ask(name, errand)
 
 
 def _job_id(name: TargetName, errand: Errand) -> str:

@@ -40,21 +40,18 @@ class Wall:
         self.now = MONDAY
         self.asked: list[tuple[datetime, str, Errand]] = []
         self.busy: set[str] = set()
-        self.skipped = Counter[str]()
+        self.left_out = Counter[str]()
         self.chance = 0.0
         self.table = self.new_table()
 
     def new_table(self) -> Timetable:
-        return Timetable(self._ask, skipped=self._skip, chance=lambda: self.chance, zone=BERLIN)
+        return Timetable(self._ask, chance=lambda: self.chance, zone=BERLIN)
 
-    def _ask(self, name: TargetName, errand: Errand) -> bool:
+    def _ask(self, name: TargetName, errand: Errand) -> None:
         if name in self.busy:
-            return False
-        self.asked.append((self.now, name, errand))
-        return True
-
-    def _skip(self, name: TargetName, errand: Errand) -> None:
-        self.skipped[name] += 1
+            self.left_out[name] += 1
+        else:
+            self.asked.append((self.now, name, errand))
 
     async def leap(self, moment: datetime) -> None:
         """The clock shows another time, all at once."""
@@ -222,36 +219,6 @@ async def test_a_target_that_lost_its_cleanup_policy_is_polled_still(wall: Wall)
     assert len(wall.times()) == 120
 
 
-async def test_a_paused_target_stays_paused_over_reloads_and_is_due_when_resumed(wall: Wall) -> None:
-    wall.table.set(target(poll_s=HOUR_S))
-    await wall.leap(MONDAY)
-    wall.table.pause(TargetName("box"))
-    wall.asked.clear()
-    for poll_s in (HOUR_S, 60.0):
-        wall.table.set(target(poll_s=poll_s, cleanup_every_s=60.0))
-        await wall.pass_time(step_s=600, for_s=5 * HOUR_S)
-    assert wall.asked == []
-    wall.table.resume(TargetName("box"))
-    await wall.leap(wall.now)
-    assert wall.times() == [wall.now]
-
-
-async def test_a_target_may_be_paused_before_it_is_known(wall: Wall) -> None:
-    wall.table.pause(TargetName("box"))
-    wall.table.set(target())
-    await wall.leap(MONDAY)
-    assert wall.asked == []
-    assert wall.table.next_run(TargetName("box"), Errand.POLL) is None
-
-
-async def test_resuming_what_was_not_paused_asks_for_nothing(wall: Wall) -> None:
-    wall.table.set(target(poll_s=HOUR_S))
-    await wall.leap(MONDAY)
-    wall.table.resume(TargetName("box"))
-    await wall.leap(MONDAY)
-    assert wall.times() == [MONDAY]
-
-
 async def test_errands_that_take_long_do_not_pile_up(wall: Wall) -> None:
     wall.table.set(target(poll_s=60.0))
     await wall.leap(MONDAY)
@@ -259,7 +226,7 @@ async def test_errands_that_take_long_do_not_pile_up(wall: Wall) -> None:
     await wall.pass_time(step_s=60, for_s=HOUR_S)
     wall.busy.clear()
     await wall.leap(wall.now)
-    assert (len(wall.times()), wall.skipped["box"]) == (1, 60)
+    assert (len(wall.times()), wall.left_out["box"]) == (1, 60)
     await wall.pass_time(step_s=60, for_s=60)
     assert len(wall.times()) == 2
 
@@ -289,8 +256,6 @@ async def test_targets_set_before_the_start_are_due_at_the_start(wall: Wall) -> 
     table = wall.new_table()
     table.set(target("early"))
     table.set(target("early", poll_s=60.0))
-    table.pause(TargetName("early"))
-    table.resume(TargetName("early"))
     await wall.leap(MONDAY)
     assert wall.asked == []
     table.start()
