@@ -1,4 +1,4 @@
-"""The configuration in force: vetoes, subscribers, one proposal at a time."""
+"""The configuration in force: subscribers, one proposal at a time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from forged.config.store import ConfigStore
-from forged.model.errors import ConfigError
 from forged.model.settings import Config
 from tests.config.loading import TARGET, loaded
 
@@ -34,10 +33,6 @@ class Applied:
         self.configs.append(config)
 
 
-def refuse(old: Config, new: Config) -> None:
-    raise ConfigError(("state_dir cannot change while running",))
-
-
 async def test_a_subscriber_starts_with_the_current_one_and_hears_of_each_change(old: Config, new: Config) -> None:
     store, applied = ConfigStore(old), Applied()
     await store.subscribe(applied)
@@ -45,37 +40,6 @@ async def test_a_subscriber_starts_with_the_current_one_and_hears_of_each_change
     await store.propose(new)
     assert applied.configs == [old, new]
     assert store.current is new
-
-
-async def test_a_veto_changes_nothing(old: Config, new: Config) -> None:
-    store, applied = ConfigStore(old), Applied()
-    await store.subscribe(applied)
-    store.verify_with(refuse)
-    with pytest.raises(ConfigError, match="cannot change"):
-        await store.propose(new)
-    assert store.current is old
-    assert applied.configs == [old]
-
-
-async def test_every_verifier_is_heard_before_anyone_applies(old: Config, new: Config) -> None:
-    store, heard = ConfigStore(old), []
-
-    async def apply(config: Config) -> None:
-        heard.append("apply")
-
-    await store.subscribe(apply)
-    store.verify_with(lambda _old, _new: heard.append("first"))
-    store.verify_with(lambda _old, _new: heard.append("second"))
-    await store.propose(new)
-    assert heard == ["apply", "first", "second", "apply"]
-
-
-async def test_a_verifier_sees_what_is_in_force_and_what_is_proposed(old: Config, new: Config) -> None:
-    store, seen = ConfigStore(old), []
-    store.verify_with(lambda before, after: seen.append((before, after)))
-    await store.propose(new)
-    await store.propose(old)
-    assert seen == [(old, new), (new, old)]
 
 
 async def test_two_proposals_do_not_interleave(old: Config, new: Config) -> None:

@@ -58,12 +58,11 @@ CONFIGURED = (
     ),
     Breach(
         8,
-        "a veto comes too late",
-        "forged/config/store.py",
-        "                verifier(self._current, new)\n            self._current = new\n",
-        "                was, self._current = self._current, new\n"
-        "                verifier(was, new)\n            self._current = new\n",
-        ("tests/config/test_store.py",),
+        "a key that needs a restart is put in force at once",
+        "forged/daemon/reload.py",
+        "        await self._store.propose(kept)\n",
+        "        await self._store.propose(new)\n",
+        (f"{_RELOAD}::test_keys_that_need_a_restart_are_kept_and_named_each_time_and_the_rest_is_applied",),
     ),
     Breach(
         8,
