@@ -15,10 +15,8 @@ from forged import __version__
 from forged.cli.places import here, user_home
 from forged.cli.telling import Line, Manner, Tone, line, manner, print_json, say, trouble
 from forged.model.errors import Cancelled, ConfigError, ForgedError
+from forged.model.exits import Exit
 from forged.model.settings import Config
-
-FAILED, WRONG_USE = 1, 2
-"""Exit statuses, fixed for scripts; 0 is well. 130 and 143 (128 + the signal) after Ctrl-C and SIGTERM, as shells count."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -66,7 +64,7 @@ def check(file: Path | None, connect: bool) -> None:
 
             lines, well = try_all(config)
             say(lines)
-            sys.exit(0 if well else FAILED)
+            sys.exit(Exit.WELL if well else Exit.FAILED)
 
 
 @cli.command()
@@ -87,7 +85,7 @@ def once(file: Path | None, targets: Sequence[str], dry_run: bool, as_json: bool
     with told(spoken):
         config = configuration(file)
         done = preview(config, targets, spoken) if dry_run else sync(config, targets, spoken)
-    sys.exit(0 if done else FAILED)
+    sys.exit(Exit.WELL if done else Exit.FAILED)
 
 
 @cli.command()
@@ -103,7 +101,7 @@ def probe(url: str, identity_file: Path | None) -> None:
 
     with told(Manner.LINES):
         found = look(url, identity_file)
-    sys.exit(0 if found else FAILED)
+    sys.exit(Exit.WELL if found else Exit.FAILED)
 
 
 @cli.command()
@@ -119,7 +117,7 @@ def demo(seconds: float, folder: Path | None) -> None:
     spoken = manner()
     with told(spoken):
         done = give(folder, seconds, spoken)
-    sys.exit(0 if done else FAILED)
+    sys.exit(Exit.WELL if done else Exit.FAILED)
 
 
 def configuration(file: Path | None) -> Config:
@@ -143,7 +141,7 @@ def told(spoken: Manner) -> Iterator[None]:
 
             print_json(refusal_json(error))
         say(refusal(error), to_stderr=True)
-        sys.exit(WRONG_USE if isinstance(error, ConfigError) else FAILED)
+        sys.exit(Exit.WRONG_USE if isinstance(error, ConfigError) else Exit.FAILED)
     except Interrupted as interrupted:
         if spoken is Manner.JSON:
             from forged.cli.results import refusal_json

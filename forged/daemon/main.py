@@ -27,6 +27,7 @@ from forged.kit.tasks import Eternal
 from forged.metrics.metrics import Metrics
 from forged.metrics.page import MetricsPage
 from forged.model.errors import ConfigError, ForgedError
+from forged.model.exits import Exit
 from forged.model.observer import Everyone
 from forged.model.settings import Config
 
@@ -36,8 +37,6 @@ ANSWER_LIMIT_S = 5.0
 STOP_LIMIT_S = 8.5
 """For all of the stop. Whoever stops a service waits 10 s patiently; a disk or a line that hangs must not take longer. What is on
 disk is safe at any moment, so after that forged just leaves."""
-
-EXIT_OK, EXIT_FAILED, EXIT_CONFIG = 0, 1, 2
 
 
 def run_daemon(config_path: Path, env: Mapping[str, str], home: Path) -> int:
@@ -52,10 +51,10 @@ def run_daemon(config_path: Path, env: Mapping[str, str], home: Path) -> int:
         return uvloop.run(_Daemon(read, env, home).run())
     except ConfigError as error:
         sys.stderr.write("".join(f"{problem}\n" for problem in error.problems))
-        return EXIT_CONFIG
+        return Exit.WRONG_USE
     except ForgedError as error:
         sys.stderr.write(f"forged: {error.message}\n" + (f"        {error.hint}\n" if error.hint else ""))
-        return EXIT_FAILED
+        return Exit.FAILED
 
 
 class _Daemon:
@@ -85,7 +84,7 @@ class _Daemon:
             log.info("forged runs", version=forged.__version__, targets=len(config.targets), socket=str(config.daemon.socket))
             await self._stopping.wait()
             await self._end(house, log)
-        return EXIT_OK
+        return Exit.WELL
 
     # --- the start --------------------------------------------------------------------------------------------------------
 
@@ -160,7 +159,7 @@ class _Daemon:
     def _stop(self) -> None:
         """The first asks for an orderly end; the second ends at once: what is on disk is safe at any moment."""
         if self._stopping.is_set():
-            os._exit(EXIT_FAILED)
+            os._exit(Exit.FAILED)
         self._stopping.set()
 
     def _leave_it(self, log: Log) -> None:
@@ -168,7 +167,7 @@ class _Daemon:
         hanging = sorted({task.get_name() for task in asyncio.all_tasks() if task is not asyncio.current_task()})
         log.warning("forged leaves without waiting any longer: what has landed is safe", still_at_work=hanging[:10])
         self._logs.close()
-        os._exit(EXIT_OK)
+        os._exit(Exit.WELL)
 
     async def _keep_reloading(self, reloader: Reloader, log: Log) -> None:
         """SIGHUPs that come while a reload is at work are one: it reads the file as it is then."""

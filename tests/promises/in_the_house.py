@@ -68,8 +68,8 @@ CONFIGURED = (
         8,
         "a bad configuration starts the daemon's end with success",
         "forged/daemon/main.py",
-        "        return EXIT_CONFIG\n",
-        "        return EXIT_OK\n",
+        "        return Exit.WRONG_USE\n",
+        "        return Exit.WELL\n",
         ("tests/daemon/test_life.py::test_a_bad_configuration_ends_the_start_with_every_mistake",),
     ),
 )

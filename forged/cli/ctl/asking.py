@@ -15,12 +15,7 @@ import click
 from forged.cli.telling import Line, Manner, manner, print_json, say, trouble
 from forged.control.client import TIMEOUT_S, CallFailed, Client, NoAnswer, NoDaemon, NoPermission, find_socket
 from forged.model.errors import ForgedError
-
-WELL, FAILED, WRONG_USE, NO_DAEMON = 0, 1, 2, 3
-"""Exit statuses, fixed for scripts."""
-
-INTERRUPTED = 130
-"""128 + SIGINT, as shells count."""
+from forged.model.exits import Exit
 
 P = ParamSpec("P")
 
@@ -121,7 +116,7 @@ def told(asking: Asking) -> Iterator[None]:
         say(trouble("forgectl", error), to_stderr=True)
         sys.exit(status_of(error))
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        sys.exit(Exit.INTERRUPTED)
     finally:
         asking.close()
 
@@ -129,8 +124,8 @@ def told(asking: Asking) -> Iterator[None]:
 def status_of(error: ForgedError) -> int:
     """The exit status for an error."""
     if isinstance(error, CallFailed):
-        return NO_DAEMON if error.type == "not_permitted" else FAILED
-    return NO_DAEMON if isinstance(error, NoDaemon | NoPermission | NoAnswer) else FAILED
+        return Exit.NO_DAEMON if error.type == "not_permitted" else Exit.FAILED
+    return Exit.NO_DAEMON if isinstance(error, NoDaemon | NoPermission | NoAnswer) else Exit.FAILED
 
 
 def refusal(error: ForgedError) -> dict[str, object]:

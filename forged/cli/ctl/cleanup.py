@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from forged.cli.ctl import completing
-from forged.cli.ctl.asking import FAILED, WELL, Asking, command
+from forged.cli.ctl.asking import Asking, command
 from forged.cli.ctl.words import MOST_SHOWN, counted, more, why
 from forged.cli.telling import Line, Tone, columns, line
 from forged.kit.units import human_size
+from forged.model.exits import Exit
 
 if TYPE_CHECKING:
     from forged.model import rpc
@@ -32,7 +33,7 @@ def cleanup(asking: Asking, target: str, dry_run: bool, everything: bool) -> int
     """Remove at TARGET what is old enough and proven safe at home; say why the rest stays."""
     done: rpc.Cleanup = asking.call_patiently("cleanup.run", target=target, dry_run=dry_run)
     asking.show(done, [*gone(target, done, everything), *stayed(done, everything), *wrong(done)])
-    return WELL if done["success"] else FAILED
+    return Exit.WELL if done["success"] else Exit.FAILED
 
 
 def gone(target: str, done: rpc.Cleanup, everything: bool) -> Iterator[Line]:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from forged.cli.ctl import completing
-from forged.cli.ctl.asking import FAILED, WELL, Asking, command
+from forged.cli.ctl.asking import Asking, command
 from forged.cli.ctl.words import MOST_SHOWN, counted, more, why
 from forged.cli.telling import Line, Manner, Tone, line
 from forged.kit.units import human_size, parse_duration
+from forged.model.exits import Exit
 
 if TYPE_CHECKING:
     from forged.model import rpc
@@ -40,7 +41,7 @@ def drain(asking: Asking, target: str, timeout: str | None) -> int:
     with progress_shown(asking, target):
         done: rpc.Drained = asking.call_patiently("target.drain", target=target, timeout=timeout)
     asking.show(done, told(target, done))
-    return WELL if done["success"] and done["safe_to_destroy"] else FAILED
+    return Exit.WELL if done["success"] and done["safe_to_destroy"] else Exit.FAILED
 
 
 @contextmanager

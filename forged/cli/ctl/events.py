@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from forged.cli.ctl import completing
-from forged.cli.ctl.asking import WELL, Asking, command
+from forged.cli.ctl.asking import Asking, command
 from forged.cli.ctl.words import clock
 from forged.cli.telling import Tone, line, say
+from forged.model.exits import Exit
 
 if TYPE_CHECKING:
     from forged.model import rpc
@@ -31,7 +32,7 @@ def events(asking: Asking, follow: bool, target: str | None) -> int:
     subscribed: rpc.EventsSubscribed = asking.call("events.subscribe", target=target)
     if not follow:
         asking.show(subscribed, [line(text(event), tone(event)) for event in subscribed["recent"]])
-        return WELL
+        return Exit.WELL
     try:
         for event in subscribed["recent"]:
             tell(asking, event)
@@ -42,7 +43,7 @@ def events(asking: Asking, follow: bool, target: str | None) -> int:
                 say([line(f"{note.params['count']:,} events were lost on the way to here", Tone.WARN)], to_stderr=True)
     except KeyboardInterrupt:
         pass
-    return WELL
+    return Exit.WELL
 
 
 def tell(asking: Asking, event: rpc.Event) -> None:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from forged.cli.ctl import completing
-from forged.cli.ctl.asking import FAILED, WELL, Asking, command
+from forged.cli.ctl.asking import Asking, command
 from forged.cli.ctl.words import table
 from forged.cli.telling import line
 from forged.kit.units import human_rate
+from forged.model.exits import Exit
 
 if TYPE_CHECKING:
     from forged.model import rpc
@@ -35,7 +36,7 @@ def resume(asking: Asking, target: str) -> int:
 def _done(asking: Asking, method: str, target: str) -> int:
     done: rpc.Done = asking.call(method, target=target)
     asking.show(done, [line(done["message"])])
-    return WELL if done["success"] else FAILED
+    return Exit.WELL if done["success"] else Exit.FAILED
 
 
 @click.command()
@@ -57,4 +58,4 @@ def limit(asking: Asking, limit: tuple[str, ...], target: str | None, keep: bool
     ]
     said = [line(limits["message"])] if limits["message"] else []
     asking.show(limits, [*said, *table([("TARGET", "NOW", "AS SET", "FROM"), *rows], frozenset({1}))])
-    return WELL if limits["success"] else FAILED
+    return Exit.WELL if limits["success"] else Exit.FAILED

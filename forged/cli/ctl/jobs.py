@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from forged.cli.ctl import completing
-from forged.cli.ctl.asking import FAILED, WELL, Asking, command
+from forged.cli.ctl.asking import Asking, command
 from forged.cli.ctl.words import NOTHING, age_s, ago, brief, clock, counted, now, table
 from forged.cli.telling import Line, Tone, line
 from forged.kit.units import human_duration, human_rate, human_size
+from forged.model.exits import Exit
 
 if TYPE_CHECKING:
     from forged.model import rpc
@@ -37,7 +38,7 @@ def jobs(asking: Asking, limit: int) -> int:
     both = [*active["jobs"], *(job for job in recent["jobs"] if job["id"] not in ids)][:limit]
     lines = table([HEAD, *(row(job, now()) for job in both)], RIGHT) if both else [line("no jobs yet")]
     asking.show({**recent, "jobs": both}, lines)
-    return WELL
+    return Exit.WELL
 
 
 HEAD = ("ID", "TARGET", "STATUS", "STARTED", "TOOK", "FILES", "SIZE", "")
@@ -61,10 +62,10 @@ def job(asking: Asking, id: str) -> int:
     found: rpc.SyncStatus = asking.call("sync.status", job_id=id)
     if found["job"]["end_time"] is not None:
         asking.show(found, ended(found["job"]))
-        return WELL
+        return Exit.WELL
     progress: rpc.SyncProgress = asking.call("sync.progress", job_id=id)
     asking.show({**found, **progress}, [*title(found["job"]), line(f"  {standing(progress['progress'])}")])
-    return WELL
+    return Exit.WELL
 
 
 @click.command()
@@ -74,7 +75,7 @@ def cancel(asking: Asking, id: str) -> int:
     """Stop one job. What has landed stays; the next sync brings the rest."""
     done: rpc.Done = asking.call("sync.cancel", job_id=id)
     asking.show(done, [line(done["message"])])
-    return WELL if done["success"] else FAILED
+    return Exit.WELL if done["success"] else Exit.FAILED
 
 
 def title(job: rpc.Job) -> list[Line]:

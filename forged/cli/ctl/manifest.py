@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import click
 
 from forged.cli.ctl import completing
-from forged.cli.ctl.asking import FAILED, WELL, Asking, command
+from forged.cli.ctl.asking import Asking, command
 from forged.cli.ctl.confirming import confirmed, yes_option
 from forged.cli.ctl.words import clock, counted, safe
 from forged.cli.telling import Line, Tone, columns, line, say
 from forged.kit.units import human_size
+from forged.model.exits import Exit
 
 if TYPE_CHECKING:
     from forged.model import rpc
@@ -32,14 +33,14 @@ def show(asking: Asking, target: str) -> int:
     """List every file that TARGET has brought home."""
     if asking.as_json:
         asking.show(asking.whole("manifest.list", "files", target=target), [])
-        return WELL
+        return Exit.WELL
     page: rpc.ManifestPage | None = None
     for page in asking.pages("manifest.list", target=target):
         say(listed(page["files"]))
     if page is not None:
         total = f"{counted(page['total_files'], 'file')}, {human_size(page['total_bytes'])}"
         say([line(f"{target}: {total}", Tone.TITLE)])
-    return WELL
+    return Exit.WELL
 
 
 def listed(files: Sequence[rpc.ManifestFile]) -> list[Line]:
@@ -65,7 +66,7 @@ def forget(asking: Asking, target: str, paths: tuple[str, ...]) -> int:
     """
     done: rpc.Forgotten = asking.call("manifest.forget", target=target, **exact(paths))
     asking.show(done, [line(done["message"])])
-    return WELL if done["success"] else FAILED
+    return Exit.WELL if done["success"] else Exit.FAILED
 
 
 def exact(paths: Sequence[str]) -> dict[str, list[str]]:
@@ -85,7 +86,7 @@ def reset(asking: Asking, target: str, yes: bool) -> int:
     Files that you deleted at home, and that are still at the source, come back.
     """
     if not confirmed(asking, f"Forget everything that {target} has brought home?", yes):
-        return FAILED
+        return Exit.FAILED
     done: rpc.Forgotten = asking.call_patiently("manifest.reset", target=target)
     asking.show(done, [line(done["message"])])
-    return WELL if done["success"] else FAILED
+    return Exit.WELL if done["success"] else Exit.FAILED

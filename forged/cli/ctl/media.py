@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from forged.cli.ctl import completing
-from forged.cli.ctl.asking import FAILED, WELL, Asking, command
+from forged.cli.ctl.asking import Asking, command
 from forged.cli.ctl.words import counted
 from forged.cli.telling import Line, Tone, line, say
 from forged.kit.units import human_size
+from forged.model.exits import Exit
 
 if TYPE_CHECKING:
     from forged.model import rpc
@@ -29,7 +30,7 @@ def rerun(asking: Asking, target: str | None) -> int:
     """Look again into everything that is home (of TARGET, or of all): after an update, or with other settings."""
     done: rpc.MediaRerun = asking.call_patiently("media.rerun", target=target)
     asking.show(done, [line(done["message"])])
-    return WELL if done["success"] else FAILED
+    return Exit.WELL if done["success"] else Exit.FAILED
 
 
 @click.command()
@@ -42,7 +43,7 @@ def duplicates(asking: Asking, target: str | None) -> int:
     """
     if asking.as_json:
         asking.show(asking.whole("media.duplicates", "groups", target=target), [])
-        return WELL
+        return Exit.WELL
     groups = files = spare_bytes = 0
     for page in asking.pages("media.duplicates", target=target):
         for group in page["groups"]:
@@ -52,7 +53,7 @@ def duplicates(asking: Asking, target: str | None) -> int:
     spared = f"; {human_size(spare_bytes)} would be free without the copies" if spare_bytes else ""
     found = f"{counted(groups, 'group')}, {counted(files, 'file')}{spared}" if groups else "no two files are equal"
     say([line(found, Tone.TITLE)])
-    return WELL
+    return Exit.WELL
 
 
 def grouped(group: rpc.Duplicates) -> Iterator[Line]:

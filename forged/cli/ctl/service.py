@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from forged.cli.ctl.asking import FAILED, WELL, WRONG_USE, Asking, command
+from forged.cli.ctl.asking import Asking, command
 from forged.cli.ctl.words import safe
 from forged.cli.telling import Line, Tone, columns, line, print_json
+from forged.model.exits import Exit
 
 if TYPE_CHECKING:
     from forged.model import rpc
@@ -23,7 +24,7 @@ def reload(asking: Asking, wait: bool) -> int:
     """Read the configuration file again. One that does not validate changes nothing (exit status 2)."""
     done: rpc.Reloaded = asking.call_patiently("daemon.reload", wait=wait)
     asking.show(done, reloaded(done))
-    return WELL if done["success"] else WRONG_USE
+    return Exit.WELL if done["success"] else Exit.WRONG_USE
 
 
 def reloaded(done: rpc.Reloaded) -> Iterator[Line]:
@@ -44,7 +45,7 @@ def config(asking: Asking, keys: tuple[str, ...]) -> int:
     effective: rpc.EffectiveConfig = asking.whole("daemon.config", "values")
     values = [value for value in effective["values"] if not keys or value["key"].startswith(keys)]
     asking.show({**effective, "values": values}, [line(effective["path"], Tone.TITLE), *valued(values)])
-    return WELL if values else FAILED
+    return Exit.WELL if values else Exit.FAILED
 
 
 def valued(values: Sequence[rpc.ConfigValue]) -> list[Line]:
@@ -65,7 +66,7 @@ def call(asking: Asking, method: str, params: str) -> int:
     """
     result = asking.client.call(method, **_object(params))
     print_json(result)
-    return FAILED if isinstance(result, dict) and result.get("success") is False else WELL
+    return Exit.FAILED if isinstance(result, dict) and result.get("success") is False else Exit.WELL
 
 
 def _object(text: str) -> dict[str, object]:

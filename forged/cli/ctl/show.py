@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from forged.cli.ctl.asking import WELL, Asking, command
+from forged.cli.ctl.asking import Asking, command
 from forged.cli.ctl.words import clock, counted
 from forged.cli.telling import Line, Tone, line
 from forged.kit.units import human_duration, human_size
+from forged.model.exits import Exit
 
 if TYPE_CHECKING:
     from forged.model import rpc
@@ -36,7 +37,7 @@ def show(asking: Asking, path: str, target: str | None, raw: bool) -> int:
     """
     answer: rpc.MediaShown = asking.call("media.show", target=target, raw=raw or None, **named(path))
     asking.show(answer, told(answer, width()))
-    return WELL
+    return Exit.WELL
 
 
 def named(path: str) -> dict[str, str]:

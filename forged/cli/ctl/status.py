@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from forged.cli.ctl.asking import WELL, Asking, command
+from forged.cli.ctl.asking import Asking, command
 from forged.cli.ctl.words import NOTHING, UNKNOWN, age_s, ago, brief, counted, now, problems, safe, since_s
 from forged.cli.telling import Line, Tone, columns, line
 from forged.kit.units import human_duration, human_rate, human_size
+from forged.model.exits import Exit
 
 if TYPE_CHECKING:
     from forged.model import rpc
@@ -50,7 +51,7 @@ def status(asking: Asking) -> int:
     progress = [(job["target"], asking.call("sync.progress", job_id=job["id"])["progress"]) for job in active["jobs"]]
     document = {**listed, "progress": [{"target": name, **one} for name, one in progress], "daemon": daemon}
     asking.show(document, board(listed["targets"], rates(progress), daemon, now()))
-    return WELL
+    return Exit.WELL
 
 
 def rates(progress: Sequence[tuple[str, rpc.Progress]]) -> Rates:

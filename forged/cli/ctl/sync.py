@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import click
 
 from forged.cli.ctl import completing
-from forged.cli.ctl.asking import FAILED, INTERRUPTED, WELL, Asking, command
+from forged.cli.ctl.asking import Asking, command
 from forged.cli.ctl.jobs import TONES, outcome, standing
 from forged.cli.telling import Line, Manner, Tone, line, say
+from forged.model.exits import Exit
 
 if TYPE_CHECKING:
     from forged.model import rpc
@@ -33,14 +34,14 @@ def sync(asking: Asking, target: str, folders: tuple[str, ...], wait: bool) -> i
     started: rpc.SyncStarted = asking.call("sync.start", target=target, folders=list(folders) or None)
     if not (wait and started["success"]):
         asking.show(started, [line(started["message"]), line(f"  forgectl job {started['sync_id']}", Tone.QUIET)])
-        return WELL if started["success"] else FAILED
+        return Exit.WELL if started["success"] else Exit.FAILED
     try:
         job = followed(asking, started["sync_id"], target)
     except KeyboardInterrupt:
         say([line(f"It goes on without you. To stop it: forgectl cancel {started['sync_id']}", Tone.WARN)], to_stderr=True)
-        return INTERRUPTED
+        return Exit.INTERRUPTED
     asking.show({"success": succeeded(job), "job": job}, ending(job))
-    return WELL if succeeded(job) else FAILED
+    return Exit.WELL if succeeded(job) else Exit.FAILED
 
 
 def succeeded(job: rpc.Job) -> bool:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from forged.cli.ctl import completing
-from forged.cli.ctl.asking import FAILED, WELL, Asking, command
+from forged.cli.ctl.asking import Asking, command
 from forged.cli.ctl.confirming import confirmed, yes_option
 from forged.cli.ctl.words import now, problems
 from forged.cli.telling import Line, Tone, line, say
+from forged.model.exits import Exit
 
 if TYPE_CHECKING:
     from forged.model import rpc
@@ -31,10 +32,10 @@ def release(asking: Asking, target: str, yes: bool) -> int:
         if not asking.as_json:
             say(reason(found["target"], now()))
         if not confirmed(asking, "Release it?", yes):
-            return FAILED
+            return Exit.FAILED
     done: rpc.Released = asking.call("target.release", target=target)
     asking.show(done, [line(done["message"], Tone.GOOD)])
-    return WELL if done["success"] else FAILED
+    return Exit.WELL if done["success"] else Exit.FAILED
 
 
 def reason(target: rpc.Target, at: datetime) -> list[Line]:
@@ -52,4 +53,4 @@ def trust(asking: Asking, target: str, fingerprint: str) -> int:
         raise click.BadParameter("a fingerprint begins with SHA256:", param_hint="FINGERPRINT")
     done: rpc.Done = asking.call("target.trust", target=target, fingerprint=fingerprint)
     asking.show(done, [line(done["message"])])
-    return WELL if done["success"] else FAILED
+    return Exit.WELL if done["success"] else Exit.FAILED

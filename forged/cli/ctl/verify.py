@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from forged.cli.ctl import completing
-from forged.cli.ctl.asking import FAILED, WELL, Asking, command
+from forged.cli.ctl.asking import Asking, command
 from forged.cli.ctl.words import why
 from forged.cli.telling import Line, Tone, line, print_json, say
+from forged.model.exits import Exit
 
 if TYPE_CHECKING:
     from forged.model import rpc
@@ -45,7 +46,7 @@ def verify(asking: Asking, target: str, rehash: bool, same: bool) -> int:
         print_json({"success": success, "rows": rows, "counts": dict(counts), "next_cursor": None})
     else:
         say([summary(target, counts, well)])
-    return WELL if well else FAILED
+    return Exit.WELL if well else Exit.FAILED
 
 
 def row(compared: rpc.Compared) -> str:

@@ -10,9 +10,10 @@ import sys
 
 import click
 
-from forged.cli.ctl.asking import WELL, Asking, command
+from forged.cli.ctl.asking import Asking, command
 from forged.cli.ctl.view import View
 from forged.cli.telling import Manner
+from forged.model.exits import Exit
 
 LOOK_EVERY_S = 1.0
 """How often everything is asked anew; what happens in between comes as a notification."""
@@ -36,7 +37,7 @@ def watch(asking: Asking) -> int:
             drawn(asking, view)
     except KeyboardInterrupt:
         pass
-    return WELL
+    return Exit.WELL
 
 
 def written(asking: Asking, view: View) -> None:
