@@ -8,7 +8,8 @@
             return True
 
 `[[ingest]]` with `type = "python"` and `handler = "archive:Archive"` runs it in a process of its own. Every method may be missing,
-and may be a plain `def`; a class need not inherit. What is not taken comes again, whole batches of it: `event.id` tells a repetition.
+and may be a plain `def`; a class need not inherit. What is not taken comes again, whole batches of it: `event.id` tells a
+repetition.
 """
 
 from __future__ import annotations

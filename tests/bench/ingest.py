@@ -22,7 +22,7 @@ from forged.model.media import Generation, Lora, MediaInfo, MediaKind, RawBlock
 from forged.model.settings import PostgresIngest, Secret
 from tests.support.postgres import postgres_server
 
-EVENTS = 20_000
+EVENTS = 10_000
 GOAL = 3_000
 
 
@@ -79,9 +79,8 @@ def main() -> int:
         [[fsync]] = server.sql("show fsync")
     assert (rows, fsync) == (str(EVENTS), "on")
     size = sum(len(event.body) for event in events) / EVENTS
-    print(
-        f"events to PostgreSQL   {rate:,.0f} a second, fsync on ({size:,.0f} bytes each, load {os.getloadavg()[0]:.0f})   (goal: >= {GOAL:,})"
-    )
+    told = f"{rate:,.0f} a second, fsync on ({size:,.0f} bytes each, load {os.getloadavg()[0]:.0f})"
+    print(f"{'events to PostgreSQL':22} {told}   (goal: >= {GOAL:,})", flush=True)
     return 0
 
 

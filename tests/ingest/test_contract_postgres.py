@@ -12,8 +12,10 @@ from forged.ingest import postgres_sql
 from forged.ingest.postgres import Postgres
 from forged.model.errors import IngestError, IngestRefused
 from forged.model.events import EventKind
+from forged.model.media import MediaInfo, MediaKind, RawBlock
 from forged.model.settings import PostgresIngest, Secret
 from tests.ingest.contract import HandlerContract, homes, media, synced
+from tests.ingest.test_postgres_rows import STRANGE
 from tests.support.postgres import WRITTEN, PostgresServer, postgres_server
 
 
@@ -104,6 +106,15 @@ async def test_the_tables_say_what_the_file_says(handler: Postgres, server: Post
         "png/tEXt/parameters": "a \ufffdcat 1",
         "png/tEXt/workflow": {"a": None, "b": [None, "\ufffd", "\ufffd"]},
     }
+
+
+async def test_jsonb_takes_the_strangest_texts(handler: Postgres, server: PostgresServer, database: str) -> None:
+    blocks = tuple(RawBlock(f"x/{number}", text) for number, text in enumerate(STRANGE))
+    await handler.deliver([synced(1, media=MediaInfo(MediaKind.OTHER, "", raw=blocks))])
+    [[raw]] = server.sql("select encode(convert_to(raw, 'UTF8'), 'hex') from forged.media", database)
+    assert [block["text"] for block in json.loads(bytes.fromhex(raw))] == list(STRANGE)
+    [[count]] = server.sql("select count(*) from forged.media, jsonb_object_keys(raw_json)", database)
+    assert count == str(len(STRANGE))
 
 
 async def test_prompts_are_found_by_their_words_through_the_index(handler: Postgres, server: PostgresServer, database: str) -> None:

