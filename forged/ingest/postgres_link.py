@@ -51,9 +51,9 @@ class Link:
         with _translated(self._hidden):
             async with self._connection.transaction():
                 await self._connection.execute(sql.DURABLE)
+                await self._put(sql.FILES, rows.files.values())
                 await self._connection.execute(sql.ANEW, list(rows.files), list(rows.contents.values()), rows.anew)
                 await self._connection.execute(sql.BACK, rows.back)
-                await self._put(sql.FILES, rows.files.values())
                 await self._put(sql.MEDIA, rows.media.values())
                 await self._put(sql.GENERATIONS, rows.generations.values())
                 await self._put(sql.LORAS, rows.loras)

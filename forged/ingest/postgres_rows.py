@@ -114,15 +114,15 @@ def _add(rows: Rows, id: FileId, file: _File) -> None:
     if file.media is None:
         return
     rows.anew.append(id)
-    rows.media[id] = _media(id, file.media)
+    rows.media[id] = _media(id, body, file.media)
     if (made := file.media.generation) is not None:
         rows.generations[id] = _generation(id, made)
         rows.loras += [(id, n, clean(one.name), one.weight, _or_none(one.hash)) for n, one in enumerate(made.loras)]
 
 
-def _media(id: FileId, info: MediaInfo) -> Row:
+def _media(id: FileId, body: FileBody, info: MediaInfo) -> Row:
     return (
-        *(id, info.kind.value, clean(info.format), _whole(info.width), _whole(info.height)),
+        *(id, clean(body.sha256), info.kind.value, clean(info.format), _whole(info.width), _whole(info.height)),
         *(info.duration_s, info.fps, _whole(info.frames), _json(info.problems)),
         *(msgspec.json.encode(info.raw).decode(), raw_json(info.raw)),
     )

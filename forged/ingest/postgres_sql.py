@@ -65,10 +65,11 @@ DURABLE = "select set_config('synchronous_commit', 'on', true) where current_set
 
 ANEW = """
 delete from forged.media m
-using unnest($1::bytea[], $2::text[]) as t (id, sha256) join forged.files f on f.id = t.id
-where m.file_id = t.id and (t.id = any ($3::bytea[]) or f.sha256 <> t.sha256)
+using unnest($1::bytea[], $2::text[]) as t (id, sha256)
+where m.file_id = t.id and (t.id = any ($3::bytea[]) or m.sha256 <> t.sha256)
 """
-"""The inside of files that is said anew by this batch, or was that of another content."""
+"""The inside of files that is said anew by this batch, or was that of another content. After the files: their rows are then locked
+against another of us that writes the same ones."""
 
 BACK = "update forged.files set removed_at = null where id = any ($1::bytea[]) and removed_at is not null"
 """Files that landed again."""
@@ -89,10 +90,10 @@ on conflict (id) do update set
 """
 
 MEDIA = """
-insert into forged.media (file_id, kind, format, width, height, duration_s, fps, frames, problems, raw, raw_json)
+insert into forged.media (file_id, sha256, kind, format, width, height, duration_s, fps, frames, problems, raw, raw_json)
 select * from unnest(
-    $1::bytea[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::float8[], $7::float8[], $8::bigint[],
-    $9::jsonb[], $10::text[], $11::jsonb[]
+    $1::bytea[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::float8[], $8::float8[], $9::bigint[],
+    $10::jsonb[], $11::text[], $12::jsonb[]
 )
 """
 

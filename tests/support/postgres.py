@@ -103,7 +103,8 @@ class PostgresServer:
     def freeze(self, frozen: bool = True) -> None:
         """It hangs, or goes on."""
         for pid in self.pids:
-            os.kill(pid, signal.SIGSTOP if frozen else signal.SIGCONT)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP if frozen else signal.SIGCONT)
 
     def sql(self, text: str, database: str = "postgres") -> list[list[str]]:
         """What psql says, line by line, cut at tabs."""

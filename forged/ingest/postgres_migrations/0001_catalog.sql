@@ -24,6 +24,7 @@ create index files_home on forged.files using hash (home);
 
 create table forged.media (
     file_id bytea primary key references forged.files on delete cascade,
+    sha256 text not null,
     kind text not null,
     format text not null,
     width bigint,
@@ -98,6 +99,7 @@ comment on column forged.files.path_raw is 'The path at the source as it is, whe
 comment on column forged.files.home_raw is 'The path at home as it is, where it is not UTF-8.';
 comment on column forged.files.removed_at is 'When it was removed at its source; at home it stays.';
 comment on table forged.media is 'What is known of a file''s inside.';
+comment on column forged.media.sha256 is 'Of the content that was looked into.';
 comment on column forged.media.raw is 'The raw blocks as JSON, untouched: [{"place", "text"}, ...].';
 comment on column forged.media.raw_json is
     'The same by place, parsed where it is JSON; NaN and Infinity are null, NUL and half surrogates are U+FFFD.';
