@@ -13,7 +13,7 @@ pytest := $(python) -m pytest
 # The real programs that the tests run against: package=program.
 packages := openssh-server=sshd openssh-client=ssh rsync=rsync busybox-static=busybox dropbear-bin=dropbear prometheus=promtool \
 	socat=socat netcat-openbsd=nc.openbsd zsh=zsh fish=fish mksh=mksh tcsh=tcsh xfsprogs=mkfs.xfs btrfs-progs=mkfs.btrfs \
-	podman=podman crun=crun libimage-exiftool-perl=exiftool
+	podman=podman crun=crun libimage-exiftool-perl=exiftool postgresql=initdb
 
 # What forged is raced against, and what the links need.
 rivals := rclone=rclone lftp=lftp iproute2=ip procps=sysctl
@@ -41,6 +41,7 @@ lint: .venv/.dev checkers ## ruff, mypy, the import contracts, the house rules
 bench: packages .venv/.dev ## how fast, against rsync, rclone, lftp: an hour, as root (ARGS='--sets tiny --links 50ms' for less)
 	@.ci/debian $(rivals)
 	@$(python) -m tests.bench.media
+	@$(python) -m tests.bench.ingest
 	@$(python) -m tests.bench --json build/bench-$$(date +%Y%m%d-%H%M%S).json $(ARGS)
 
 paces: packages .venv/.dev ## how soon a new file is home, what idling costs, how well limits are kept (ARGS='-k name' for some)

@@ -178,7 +178,7 @@ def _ingest_handler(table: IngestTable, state_dir: Path) -> settings.Handler:
         case CommandTable():
             return settings.CommandIngest(table.command, table.timeout)
         case PythonTable():
-            return settings.PythonIngest(table.handler)
+            return settings.PythonIngest(table.handler, table.timeout)
     raise AssertionError(f"no such type: {table.type}")
 
 

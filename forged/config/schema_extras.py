@@ -58,7 +58,10 @@ class CommandTable(IngestTable):
 class PythonTable(IngestTable):
     """[[ingest]] type="python": a handler class of your own."""
 
-    handler: PythonClass = required('"package.module:Class", importable where forged runs')
+    handler: PythonClass = required(
+        '"package.module:Class", importable where forged runs; or an entry point in the group forged.ingest'
+    )
+    timeout: Annotated[float, between("100ms", "1h")] = key("60s", "how long it may take for one event")
 
 
 class DiscoveryTable(Table):

@@ -29,7 +29,7 @@ from forged.rules.selection import check_patterns, folder_path
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")  # 32 bytes in base64 without padding, as ssh-keygen -l prints it
 _DSN = re.compile(r"postgres(ql)?://\S+")
-_HANDLER = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
+_HANDLER = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*|[\w-]+")
 
 
 class WatchMode(enum.Enum):
@@ -188,7 +188,7 @@ def _state_url(text: str) -> str:
 
 def _handler(text: str) -> str:
     if not _HANDLER.fullmatch(text):
-        raise ValueError('a module and a class are needed: "package.module:Class"')
+        raise ValueError('a module and a class are needed: "package.module:Class"; or the name of an entry point')
     return text
 
 

@@ -25,6 +25,9 @@ from forged.destination.posix import PosixDestination
 from forged.discovery.base import Discovery
 from forged.discovery.command import Command
 from forged.ingest.base import Handler
+from forged.ingest.command import Command as IngestCommand
+from forged.ingest.postgres import Postgres
+from forged.ingest.python import Python
 from forged.kit.clock import Clock, SystemClock
 from forged.kit.lock import LockHeld, hold_lock
 from forged.media.base import Examiner
@@ -47,9 +50,12 @@ from forged.model.observer import Nobody, Observer
 from forged.model.paths import SourcePath, source_path
 from forged.model.settings import (
     CommandDiscovery,
+    CommandIngest,
     Config,
     DiscoverySettings,
     IngestSettings,
+    PostgresIngest,
+    PythonIngest,
     RunpodDiscovery,
     VastaiDiscovery,
     WebhookIngest,
@@ -278,11 +284,19 @@ class App:
 
     def handler(self, settings: IngestSettings) -> Handler | None:
         """The ingest handler of these settings; None for those that this version does not have yet."""
-        if not isinstance(settings.handler, WebhookIngest):
-            return None
-        from forged.ingest.webhook import Webhook
+        match settings.handler:
+            case WebhookIngest():
+                from forged.ingest.webhook import Webhook  # here, since loading an HTTP client takes 0.2 s
 
-        return Webhook(settings.name, settings.handler)
+                return Webhook(settings.name, settings.handler)
+            case PostgresIngest():
+                return Postgres(settings.name, settings.handler)
+            case CommandIngest():
+                return IngestCommand(settings.name, settings.handler)
+            case PythonIngest():
+                return Python(settings.name, settings.handler)
+            case _:
+                return None
 
     def _source(
         self, target: Target, make: Callable[[], Source], destination: Destination, observer: Observer, patient_opening: bool

@@ -1,4 +1,4 @@
-"""What a webhook sends: the bodies of its three formats. Pure.
+"""What a webhook sends: the bodies of its three formats; and what a command reads. Pure.
 
 `json`, for programs: {"events": [{"id", "kind", "target", "at", "key", "data"}, ...]}, in order. `id` is a number that ascends,
 and is the same when an event comes again; `at` is RFC 3339; events of one `key` are in order; `data` is the event's own body.
@@ -104,6 +104,16 @@ class Words(msgspec.Struct):
 
 def json_body(events: Sequence[Event]) -> bytes:
     return msgspec.json.encode(EventsOut([_out(event) for event in events]))
+
+
+def json_lines(events: Sequence[Event]) -> bytes:
+    """One event a line, as in the list of `json`; for programs that read lines."""
+    return b"".join(_line_end(msgspec.json.encode(_out(event))) for event in events)
+
+
+def _line_end(line: bytes) -> bytes:
+    """A line end within JSON stands only where a space may: in texts it is an escape."""
+    return line.replace(b"\r", b" ").replace(b"\n", b" ") + b"\n"
 
 
 def ntfy_body(topic: str, events: Sequence[Event]) -> bytes:

@@ -121,9 +121,10 @@ class CommandIngest:
 
 @dataclass(frozen=True, slots=True)
 class PythonIngest:
-    """Events to a class of the owner's, named `module:Class`."""
+    """Events to a class of the owner's: `module:Class`, or the name of an entry point of the group `forged.ingest`."""
 
     handler: str
+    timeout_s: float = 60.0
 
 
 Handler = SqliteIngest | PostgresIngest | WebhookIngest | CommandIngest | PythonIngest

@@ -1,0 +1,212 @@
+"""What becomes of events in the catalog's tables. Pure.
+
+PostgreSQL's `text` holds no NUL and its `jsonb` no NaN, no Infinity, no NUL and no half surrogate pair; both come from boxes. The
+raw blocks stay untouched as the text of a JSON list, in which a NUL is written as an escape.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import msgspec
+
+from forged.model.errors import IngestRefused
+from forged.model.events import Event, EventKind
+from forged.model.ingest import FileBody, read
+from forged.model.media import Generation, MediaInfo, RawBlock
+
+Value = str | int | float | bool | bytes | datetime | None
+Row = tuple[Value, ...]
+FileId = bytes
+"""sha256 of the bytes of the path at home: long enough for paths that an index would refuse."""
+
+SEARCHED_CHARS = 100_000
+"""Of prompts, for the full-text index: a tsvector holds 1 MiB at most (postgresql.org/docs/15/textsearch-limitations.html)."""
+
+BIGINT = 2**63
+
+STAND_IN = "\ufffd"
+
+NUL_ESCAPED = "\\u0000"
+
+_NEVER_TEXT = re.compile("[\0\ud800-\udfff]")
+
+
+@dataclass(slots=True)
+class Rows:
+    """What a batch changes, each file once: the last event of a file holds."""
+
+    files: dict[FileId, Row] = field(default_factory=dict)
+    contents: dict[FileId, str] = field(default_factory=dict)
+    """Of each of these files: its sha256."""
+    back: list[FileId] = field(default_factory=list)
+    """Files that landed: if they had been removed at their source, they are not any more."""
+    anew: list[FileId] = field(default_factory=list)
+    """Whose inside is said by this batch: what was known of it before goes."""
+    media: dict[FileId, Row] = field(default_factory=dict)
+    generations: dict[FileId, Row] = field(default_factory=dict)
+    loras: list[Row] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """What the batch says of one file at home, its events taken together in their order."""
+
+    body: FileBody
+    target: str
+    media: MediaInfo | None
+    synced: bool
+    """It landed with one of these events."""
+    removed_at: datetime | None
+
+
+def rows_of(events: Sequence[Event]) -> Rows:
+    """Events of other kinds than of files leave nothing. Raises IngestRefused for a file's event that is none."""
+    files: dict[FileId, _File] = {}
+    for event in events:
+        if event.kind in (EventKind.FILE_SYNCED, EventKind.FILE_REMOVED):
+            body = _body(event)
+            id = hashlib.sha256(_raw(body.home, body.home_b64)).digest()
+            files[id] = _after(files.get(id), event, body)
+    rows = Rows()
+    for id in sorted(files):  # the same order everywhere: two of us cannot wait for each other
+        _add(rows, id, files[id])
+    return rows
+
+
+def _body(event: Event) -> FileBody:
+    try:
+        return read(event.body)
+    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError) as e:
+        raise IngestRefused(f"event {event.id} ({event.kind.value}) has no body of a file", hint="this is a fault of ours") from e
+
+
+def _after(before: _File | None, event: Event, body: FileBody) -> _File:
+    """What is known of a file after one more event. The inside is kept while the content is."""
+    same = before is not None and before.body.sha256 == body.sha256
+    media = body.media or (before.media if before and same else None)
+    if event.kind is EventKind.FILE_REMOVED:
+        at = datetime.fromtimestamp(event.at_ns // 1_000_000_000, UTC)
+        return _File(body, event.target, media, False, at)
+    synced = not body.again or (before.synced if before else False)
+    return _File(body, event.target, media, synced, before.removed_at if before and body.again else None)
+
+
+def _add(rows: Rows, id: FileId, file: _File) -> None:
+    body = file.body
+    rows.files[id] = (
+        *(id, clean(body.manifest), clean(file.target)),
+        *(clean(body.path), _decoded(body.path_b64), clean(body.home), _decoded(body.home_b64)),
+        *(_whole(body.size) or 0, clean(body.sha256), _whole(body.mtime_ns) or 0, _whole(body.landed_at_ns) or 0),
+        *(body.incomplete, file.removed_at),
+    )
+    rows.contents[id] = clean(body.sha256)
+    if file.synced:
+        rows.back.append(id)
+    if file.media is None:
+        return
+    rows.anew.append(id)
+    rows.media[id] = _media(id, body, file.media)
+    if (made := file.media.generation) is not None:
+        rows.generations[id] = _generation(id, made)
+        rows.loras += [(id, n, clean(one.name), one.weight, _or_none(one.hash)) for n, one in enumerate(made.loras)]
+
+
+def _media(id: FileId, body: FileBody, info: MediaInfo) -> Row:
+    return (
+        *(id, clean(body.sha256), info.kind.value, clean(info.format), _whole(info.width), _whole(info.height)),
+        *(info.duration_s, info.fps, _whole(info.frames), _json(info.problems)),
+        *(msgspec.json.encode(info.raw).decode(), raw_json(info.raw)),
+    )
+
+
+def _generation(id: FileId, made: Generation) -> Row:
+    searched = "\n".join(filter(None, (made.prompt, *made.prompts)))[:SEARCHED_CHARS]
+    return (
+        *(id, clean(made.generator), *map(_or_none, (made.version, made.prompt, made.negative_prompt, made.seed))),
+        *(_whole(made.steps), made.cfg, *map(_or_none, (made.sampler, made.scheduler, made.model, made.model_hash))),
+        *(_whole(made.width), _whole(made.height), made.denoise, _whole(made.clip_skip), _or_none(made.vae)),
+        *(_json(made.prompts), _json(made.samplings), _json(made.settings), _json(made.origins)),
+        *(_or_none(made.graph), _or_none(made.workflow), clean(searched)),
+    )
+
+
+# --- what PostgreSQL does not hold ----------------------------------------------------------------------------------------
+
+
+def clean(text: str) -> str:
+    """Text as `text` takes it."""
+    return text if "\0" not in text else text.replace("\0", STAND_IN)
+
+
+def _or_none(text: str | None) -> str | None:
+    return None if text is None else clean(text)
+
+
+def raw_json(blocks: Iterable[RawBlock]) -> str:
+    """The blocks by place as `jsonb` takes them: parsed where they are JSON objects or lists, else as text."""
+    parts = {clean(block.place): json_for_jsonb(block.text) for block in blocks}
+    return "{" + ",".join(f"{_json(place)}:{part}" for place, part in parts.items()) + "}"
+
+
+def json_for_jsonb(text: str) -> str:
+    """A text as a JSON value that `jsonb` takes."""
+    if not text.lstrip(" \t\r\n").startswith(("{", "[")):
+        return _json(text)
+    try:
+        msgspec.json.decode(text)
+        if NUL_ESCAPED not in text:
+            return text  # as most are; nothing is written anew
+    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
+        pass
+    try:  # Python's own reads what Python's own wrote: NaN and Infinity, also as large as 1e999
+        return _plain(_harmless(json.loads(text, strict=False)))
+    except (ValueError, RecursionError):  # ValueError: no JSON, or a number of too many digits
+        return _json(text)
+
+
+def _json(value: object) -> str:
+    text = msgspec.json.encode(value).decode()
+    return _plain(_harmless(json.loads(text))) if NUL_ESCAPED in text else text
+
+
+def _plain(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _harmless(value: object) -> object:
+    match value:
+        case str():
+            return _NEVER_TEXT.sub(STAND_IN, value)
+        case float():
+            return value if math.isfinite(value) else None
+        case list():
+            return [_harmless(one) for one in value]
+        case dict():
+            return {_harmless(name): _harmless(one) for name, one in value.items()}
+        case _:
+            return value
+
+
+def _whole(number: int | None) -> int | None:
+    """None where it is no `bigint`: nothing of ours, and nothing that a picture can have."""
+    return number if number is not None and -BIGINT <= number < BIGINT else None
+
+
+def _raw(text: str, b64: str | None) -> bytes:
+    return _decoded(b64) or text.encode("utf-8", "replace")
+
+
+def _decoded(b64: str | None) -> bytes | None:
+    try:
+        return None if b64 is None else base64.b64decode(b64)
+    except binascii.Error:
+        return None
