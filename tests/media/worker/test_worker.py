@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -49,9 +49,11 @@ _OTHERS: frozenset[int] = frozenset()
 
 
 @pytest.fixture(autouse=True)
-def _nobody_elses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests of other rooms in this process may have children that live on."""
-    monkeypatch.setattr(f"{__name__}._OTHERS", frozenset(child.pid for child in psutil.Process().children()))
+def _nobody_elses() -> Iterator[None]:
+    """Tests of other rooms in this process may have children that live on. (A patch of its own: a test may undo its own ones.)"""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(f"{__name__}._OTHERS", frozenset(child.pid for child in psutil.Process().children()))
+        yield
 
 
 def children() -> list[int]:
