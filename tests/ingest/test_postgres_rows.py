@@ -30,6 +30,7 @@ STRANGE = (
         '["\x1b\t"]',
         "[0." + "1" * 20_000 + "]",
         "[1e-20000, 1e-0020000]",
+        "[0e20000, 0.0E99999]",
     ),
 )
 
@@ -67,7 +68,7 @@ def test_whatever_python_writes_is_taken(value: object) -> None:
 
 
 def test_of_a_file_the_last_event_holds_and_other_kinds_leave_nothing() -> None:
-    one = "/home/one.png"
+    one = "/media/one.png"
     rows = rows_of([synced(1, one), event(2, EventKind.TARGET_LOST), synced(3, one), synced(4)])
     assert len(rows.files) == len(rows.generations) == len(rows.loras) == 2
     assert sorted(rows.contents.values()) == [f"{3:064x}", f"{4:064x}"]
