@@ -37,6 +37,10 @@ STAND_IN = "\ufffd"
 
 NUL_ESCAPED = "\\u0000"
 
+_LONG_EXPONENT, _LONG_DIGITS, _DIGITS_EVERY_50 = re.compile(r"[eE][+-]?\d{4}"), re.compile(r"\d{300}"), re.compile(r"\d{6}")
+"""What may be a number that `numeric` does not hold, so neither does `jsonb`: 131,072 digits before the point, 16,383 after it
+(postgresql.org/docs/15/datatype-numeric.html). What merely looks so is written anew, and stays what it is."""
+
 _NEVER_TEXT = re.compile("[\0\ud800-\udfff]")
 
 
@@ -163,7 +167,7 @@ def json_for_jsonb(text: str) -> str:
         return _json(text)
     try:
         msgspec.json.decode(text)
-        if NUL_ESCAPED not in text:
+        if NUL_ESCAPED not in text and not _long_number(text):
             return text  # as most are; nothing is written anew
     except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
         pass
@@ -171,6 +175,13 @@ def json_for_jsonb(text: str) -> str:
         return _plain(_harmless(json.loads(text, strict=False)))
     except (ValueError, RecursionError):  # ValueError: no JSON, or a number of too many digits
         return _json(text)
+
+
+def _long_number(text: str) -> bool:
+    """Whether there may be one. Looking at every character costs more than all the rest, so a glance goes before it."""
+    if any(sign in text for sign in ("e-", "E-", "0e", "0E")) and _LONG_EXPONENT.search(text):
+        return True
+    return _DIGITS_EVERY_50.search(text[::50]) is not None and _LONG_DIGITS.search(text) is not None
 
 
 def _json(value: object) -> str:

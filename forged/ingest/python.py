@@ -27,7 +27,7 @@ from forged.model.settings import PythonIngest
 WORKER = "forged.ingest.python_worker"
 
 START_S = 60.0
-"""For starting, and importing what the class imports: torch takes 10 s of a slow disk."""
+"""For starting, and importing what the class imports; chosen, not measured."""
 
 CLOSE_S = 5.0
 """For `close()` of the class."""

@@ -60,7 +60,7 @@ def media(number: int, text: str = "a cat") -> MediaInfo:
 
 
 def file_body(number: int, home: str | None = None, **more: object) -> FileBody:
-    home = home or f"/home/studio/{number:05}.png"
+    home = home or f"/media/studio/{number:05}.png"
     facts = {"size": number, "sha256": f"{number:064x}", "mtime_ns": AT_NS, "landed_at_ns": AT_NS, "manifest": "studio"}
     return FileBody(f"{number:05}.png", home, **{**facts, "media": media(number), **more})  # type: ignore[arg-type]
 
@@ -102,7 +102,7 @@ class HandlerContract:
         assert not receiver.idempotent or len(taken) == len(events)
 
     async def test_of_one_file_the_order_is_kept(self, receiver: Receiver) -> None:
-        one = "/home/studio/one.png"
+        one = "/media/studio/one.png"
         await receiver.handler.deliver([synced(1, one), synced(2), synced(3, one, kind=EventKind.FILE_REMOVED)])
         taken = await receiver.taken()
         assert set(taken) == {one, homes([synced(2)])[0]}
@@ -114,8 +114,8 @@ class HandlerContract:
             for number, kind in enumerate(EventKind, 1)
             if kind not in (EventKind.FILE_SYNCED, EventKind.FILE_REMOVED)
         ]
-        strange = synced(50, "/home/studio/\u202e\x1b[2J\n' \U0001f600.png", media=media(50, NASTY))
-        not_text = synced(51, "/home/\ufffd.png", home_b64="L2hvbWUv/y5wbmc=", path_b64="/y5wbmc=", media=None)
+        strange = synced(50, "/media/studio/\u202e\x1b[2J\n' \U0001f600.png", media=media(50, NASTY))
+        not_text = synced(51, "/media/\ufffd.png", home_b64="L21lZGlhL/8ucG5n", path_b64="/y5wbmc=", media=None)
         large = synced(52, media=media(52, "many words " * 200_000))
         await receiver.handler.deliver([*others, strange, not_text, large])
         assert set(homes([strange, large])) <= set(await receiver.taken())

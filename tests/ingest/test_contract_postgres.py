@@ -126,7 +126,7 @@ async def test_prompts_are_found_by_their_words_through_the_index(handler: Postg
 
 
 async def test_what_is_said_of_a_file_later_holds(handler: Postgres, server: PostgresServer, database: str) -> None:
-    home = "/home/one.png"
+    home = "/media/one.png"
 
     def now() -> list[str]:
         what = "size_bytes, removed_at is null, prompt, (select count(*) from forged.loras)"

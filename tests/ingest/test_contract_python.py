@@ -133,7 +133,7 @@ async def test_a_plain_class_with_plain_methods_will_do(tmp_path: Path) -> None:
     lost = Event(EventId(3), EventKind.TARGET_LOST, "studio", AT_NS, "studio", "{}")
     await receiver.handler.deliver([synced(1), complete, lost, synced(4, kind=EventKind.FILE_REMOVED)])
     await receiver.handler.aclose()
-    assert await receiver.taken() == ["/home/studio/00001.png 1 0000 a cat 1", "sync_1 2", "target_lost", "closed"]
+    assert await receiver.taken() == ["/media/studio/00001.png 1 0000 a cat 1", "sync_1 2", "target_lost", "closed"]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,19 @@ STRANGE = (
     *("", "{", "no json", "null", "NaN", '"x"', "[NaN, Infinity, -Infinity]", "[1e999, -1e999, 1e200000]", "[1e-999, 1E308]"),
     *('["\\ud800"]', '["\\u0000", "\\\\u0000"]', '{"\\u0000": 1, "\\ud83d\\ude00": 2}', '["a\0b"]', '{"a": 1, "a": 2}', "\ufeff{}"),
     *("[" * 300 + "]" * 300, "[" * 100_000, "[" + "9" * 5000 + "]", "[" + "9" * 200_000 + "]", "[123456789012345678901234567890]"),
-    *("[1,]", "{'a': 1}", "[01]", "[.5]", "[1] x", "{} {}", "\t [1]\n", '["\x1b\t"]', "[0." + "1" * 20_000 + "]"),
+    *(
+        "[1,]",
+        "{'a': 1}",
+        "[01]",
+        "[.5]",
+        "[1] x",
+        "{} {}",
+        "\t [1]\n",
+        '["\x1b\t"]',
+        "[0." + "1" * 20_000 + "]",
+        "[1e-20000, 1e-0020000]",
+        "[0e20000, 0.0E99999]",
+    ),
 )
 
 
@@ -56,7 +68,7 @@ def test_whatever_python_writes_is_taken(value: object) -> None:
 
 
 def test_of_a_file_the_last_event_holds_and_other_kinds_leave_nothing() -> None:
-    one = "/home/one.png"
+    one = "/media/one.png"
     rows = rows_of([synced(1, one), event(2, EventKind.TARGET_LOST), synced(3, one), synced(4)])
     assert len(rows.files) == len(rows.generations) == len(rows.loras) == 2
     assert sorted(rows.contents.values()) == [f"{3:064x}", f"{4:064x}"]
