@@ -27,8 +27,9 @@ from forged.model.target import CleanupPolicy, Target
 from forged.rules.selection import folders_to_list
 from forged.sync.cleanup import run_cleanup
 from forged.sync.cycle import sync_once
-from forged.sync.doors import Doors, Looks
+from forged.sync.doors import Doors
 from forged.sync.homecheck import check_home
+from forged.sync.looks import Looks
 
 MOST_AT_ONCE = 4
 """Each has connections, an agent and a share of the memory of its own; who needs more of them needs targets in forged.toml."""

@@ -72,9 +72,10 @@ from forged.sources.ways import Memory
 from forged.store.base import Store
 from forged.store.sqlite import begin_anew, open_store
 from forged.sync.cycle import RoundResult, never_began, sync_once
-from forged.sync.doors import Doors, Looks
+from forged.sync.doors import Doors
 from forged.sync.enrich import Rooms
 from forged.sync.enrichment import Enrichment
+from forged.sync.looks import Looks
 from forged.sync.preview import Preview, preview_once
 
 MOST_EXAMINED = 64

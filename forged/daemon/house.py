@@ -101,9 +101,7 @@ def furnished(
         discoveries=discoveries,
         reloader=Reloader(read, configs, difference, metrics, notifier, clock, log),
         adhoc=AdHoc(app, fleet, jobs, events, env, log),
-        server=Server(
-            registry, publisher, report=lambda where, fault: log.error("a fault in a method", where=where, exc_info=fault)
-        ),
+        server=Server(registry, publisher, report=report),
         registry=registry,
         gauges=Gauges(fleet, app.pool, metrics),
     )

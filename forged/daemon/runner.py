@@ -16,7 +16,8 @@ from forged.daemon.standing import WAITED_FOR, Standing
 from forged.daemon.watching import Watching
 from forged.kit.backoff import backoff
 from forged.model.errors import Cancelled, ForgedError, NotSupported, SourceError, SourceLost
-from forged.sync.doors import Doors, Looks
+from forged.sync.doors import Doors
+from forged.sync.looks import Looks
 
 FIRST_PAUSE_S = 2.0
 LONGEST_PAUSE_S = 300.0

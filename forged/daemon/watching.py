@@ -12,8 +12,9 @@ from forged.model.files import Entry, Stat
 from forged.model.paths import SourcePath
 from forged.sources.base import Notices
 from forged.sync.cycle import bring_noticed
-from forged.sync.doors import Doors, Looks
+from forged.sync.doors import Doors
 from forged.sync.home import note_trouble, ready
+from forged.sync.looks import Looks
 from forged.sync.tally import Tally
 
 MOST_NOTICED = 4_096

@@ -16,8 +16,9 @@ from forged.model.transfer import Landed, LandedAs, Wholeness
 from forged.rules import resume
 from forged.rules.names import VersionNames
 from forged.sources.base import Hashed
-from forged.sync.doors import Doors, Looks
+from forged.sync.doors import Doors
 from forged.sync.home import placement
+from forged.sync.looks import Looks
 from forged.sync.remember import remember
 
 BATCH_FILES = 500

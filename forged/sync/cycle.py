@@ -18,9 +18,10 @@ from forged.model.paths import SourcePath
 from forged.model.plan import Change
 from forged.rules import safety
 from forged.sync.adopt import Adoption
-from forged.sync.doors import Doors, Looks
+from forged.sync.doors import Doors
 from forged.sync.home import note_trouble, ready
 from forged.sync.land import Land
+from forged.sync.looks import Looks
 from forged.sync.remember import remembered
 from forged.sync.scan import Scan, noticed
 from forged.sync.sift import Sift

@@ -8,7 +8,8 @@ from forged.model.manifest import ManifestRow
 from forged.model.observer import FilesLanded
 from forged.model.transfer import Landed
 from forged.rules import media
-from forged.sync.doors import Doors, Looks
+from forged.sync.doors import Doors
+from forged.sync.looks import Looks
 
 
 async def remember(doors: Doors, looks: Looks, landed: Sequence[Landed], *, wanted: bool = True) -> None:

@@ -12,7 +12,8 @@ from forged.model.observer import FileTrouble
 from forged.model.paths import SourcePath
 from forged.model.plan import Change, ChangeKind
 from forged.rules import settle
-from forged.sync.doors import Doors, Looks
+from forged.sync.doors import Doors
+from forged.sync.looks import Looks
 
 OTHER_LINE_S = 0.25
 """A noticed file that another line brings is asked for again so much later: what comes home there may be the version before."""

@@ -12,8 +12,9 @@ from forged.model.paths import SourcePath
 from forged.model.transfer import Fetched, Landed, Receipt, Request, Wholeness
 from forged.rules import proof, resume, settle
 from forged.sync.counted import Counted
-from forged.sync.doors import Doors, Looks
+from forged.sync.doors import Doors
 from forged.sync.empty import fetched_empty
+from forged.sync.looks import Looks
 
 MOST_BEGINNINGS = 16_384
 """Of files that failed, so many staged beginnings are kept for the next round. Of a listing whose files all fail, there may be

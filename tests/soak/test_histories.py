@@ -36,8 +36,9 @@ from forged.store.memory import MemoryStore
 from forged.store.sqlite import begin_anew, open_store
 from forged.sync.cleanup import run_cleanup
 from forged.sync.cycle import RoundResult, bring_noticed, run_round
-from forged.sync.doors import Doors, Looks
+from forged.sync.doors import Doors
 from forged.sync.homecheck import check_home
+from forged.sync.looks import Looks
 from forged.sync.tally import Tally
 from forged.sync.verify import verdict
 from tests.soak.chronicle import MUTABLE, PATHS, SIZES, Box, Chronicle, Home, sha256

@@ -20,7 +20,8 @@ from forged.sources.memory_faults import Fault
 from forged.sources.retrying import Retrying, RetryPolicy
 from forged.store.memory import MemoryStore
 from forged.sync.cycle import RoundResult, ended, run_round
-from forged.sync.doors import Doors, Looks
+from forged.sync.doors import Doors
+from forged.sync.looks import Looks
 from forged.sync.tally import Tally
 
 TARGET = Target(

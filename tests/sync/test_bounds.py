@@ -13,8 +13,8 @@ from forged.model.transfer import Request
 from forged.rules import settle
 from forged.sources.memory_box import MemoryBox
 from forged.sources.memory_faults import CutListing, Fault
-from forged.sync import doors, known, listing, transfer
-from forged.sync.doors import LOOK_BYTES, Looks
+from forged.sync import known, listing, transfer
+from forged.sync.looks import LOOK_BYTES, MOST_LOOKS_BYTES, Looks
 from tests.support.world import Facts, World, brought_home
 
 MOMENT = settle.Moment(0, 0.0)
@@ -44,11 +44,11 @@ def test_a_box_whose_files_never_settle_costs_a_few_megabytes(name_bytes: int, c
             looks.remember(Entry(path, Stat(1, FUTURE_NS)), MOMENT)
         looks.turn(complete)
     size_bytes = kept(looks, paths) * (len(paths[0]) + LOOK_BYTES)
-    assert 0 < size_bytes <= doors.MOST_LOOKS_BYTES
+    assert 0 < size_bytes <= MOST_LOOKS_BYTES
 
 
 async def test_more_files_from_the_future_than_are_kept_in_mind_all_come_home_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doors, "MOST_LOOKS_BYTES", 3 * (LOOK_BYTES + 1))
+    monkeypatch.setattr("forged.sync.looks.MOST_LOOKS_BYTES", 3 * (LOOK_BYTES + 1))
     world, names = World(), [b"%d" % n for n in range(10)]
     from_the_future(world, *names)
     waiting = []

@@ -17,7 +17,7 @@ from forged.model.target import Selection
 from forged.model.transfer import Wholeness
 from forged.sources.memory_faults import CutListing, DuringFetch, LoseAfterBytes, RefuseConnections
 from forged.sync import listing
-from forged.sync.doors import Looks
+from forged.sync.looks import Looks
 from forged.sync.scan import Scan
 from tests.support.world import TARGET, World, brought_home
 
