@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from forged.cli.forgectl import COMMANDS, cli
+from forged.daemon.methods_sync import UnknownJob
 from forged.model import rpc
 from tests.cli.canned import AT, EVENT, EVIL, FORBIDDEN, PROGRESS, SYNC_ID, UNREACHABLE, Canned, daemon, job, problem, target
 
@@ -91,6 +92,14 @@ def test_status_in_json_is_that_of_the_methods(ctl: Ctl) -> None:
     assert document["targets"] == [target()]
     assert document["progress"] == [{"target": "forge", **PROGRESS}]
     assert document["daemon"]["version"] == "9.9.9"
+
+
+def test_a_job_that_ends_while_status_asks_is_left_out(ctl: Ctl) -> None:
+    """A look that found nothing is kept nowhere: a moment later nobody knows it any more."""
+    ctl.canned.answers["sync.active"] = {"success": True, "jobs": [job("scanning")], "next_cursor": None}
+    ctl.canned.answers["sync.progress"] = UnknownJob("no job has that id")
+    document = ctl.json("status")
+    assert document["progress"] == [] and document["targets"] == [target()]
 
 
 def test_status_reads_all_pages(ctl: Ctl) -> None:

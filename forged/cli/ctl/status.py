@@ -15,6 +15,7 @@ import click
 from forged.cli.ctl.asking import WELL, Asking, command
 from forged.cli.ctl.words import NOTHING, UNKNOWN, age_s, ago, brief, counted, now, problems, safe, since_s
 from forged.cli.telling import Line, Tone, columns, line
+from forged.control.client import CallFailed
 from forged.kit.units import human_duration, human_rate, human_size
 
 if TYPE_CHECKING:
@@ -47,10 +48,21 @@ def status(asking: Asking) -> int:
     listed: rpc.Targets = asking.whole("target.list", "targets")
     daemon: rpc.DaemonStatus = asking.call("daemon.status")
     active: rpc.Jobs = asking.call("sync.active")
-    progress = [(job["target"], asking.call("sync.progress", job_id=job["id"])["progress"]) for job in active["jobs"]]
+    progress = [(job["target"], one) for job in active["jobs"] if (one := _progress(asking, job["id"])) is not None]
     document = {**listed, "progress": [{"target": name, **one} for name, one in progress], "daemon": daemon}
     asking.show(document, board(listed["targets"], rates(progress), daemon, now()))
     return WELL
+
+
+def _progress(asking: Asking, job_id: str) -> rpc.Progress | None:
+    """None where it has ended meanwhile: a look that found nothing is not kept."""
+    try:
+        found: rpc.SyncProgress = asking.call("sync.progress", job_id=job_id)
+    except CallFailed as e:
+        if e.type != "unknown_job":
+            raise
+        return None
+    return found["progress"]
 
 
 def rates(progress: Sequence[tuple[str, rpc.Progress]]) -> Rates:
