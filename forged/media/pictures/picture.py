@@ -21,6 +21,9 @@ MOST_STEALTH_PIXELS = 1 << 24
 NO_PICTURE = ("svg", "")
 """Formats of MediaKind.IMAGE that have no pixels, or that are none of ours."""
 
+BROKEN = (OSError, SyntaxError, ValueError, EOFError, RuntimeError)
+"""What Pillow says of broken files; the last is libavif's (`AvifImagePlugin`)."""
+
 
 @dataclass(slots=True)
 class Seen:
@@ -46,7 +49,7 @@ def seen(file: Opened, info: MediaInfo, wanted: Wanted, stealth: Stealth) -> See
             return _of(image, wanted, stealth)
     except PictureError:
         raise
-    except (OSError, SyntaxError, ValueError, EOFError) as e:  # what Pillow says of broken files
+    except BROKEN as e:
         return _of_broken(file, wanted, e)
 
 
@@ -76,7 +79,7 @@ def _of_broken(file: Opened, wanted: Wanted, why: Exception) -> Seen:
         try:
             with still.opened(file, lenient=True) as image:
                 thumbnail = still.webp(still.shrunk(image))
-        except (PictureError, OSError, SyntaxError, ValueError, EOFError):
+        except (PictureError, *BROKEN):
             pass
     rest = "; the thumbnail shows what could be read" if thumbnail else ""
     return Seen(thumbnail, problems=[f"picture: {str(why)[:200]}{rest}"])

@@ -210,6 +210,15 @@ def test_what_is_no_picture_says_so() -> None:
         seen(b"<html>not found</html>")
 
 
+def test_an_avif_whose_pixels_are_broken_says_so_in_the_decoders_words() -> None:
+    """Pillow's decoder raises RuntimeError for it, which is no mistake of ours."""
+    whole = saved(drawn(1, (320, 240)), "AVIF")
+    at = whole.index(b"mdat") + 4
+    found = seen(whole[:at] + bytes(64) + whole[at + 64 :])
+    assert found.thumbnail is None
+    assert len(found.problems) == 1 and found.problems[0].startswith("picture: Failed to decode")
+
+
 TWENTY = [number / 20 for number in range(20)]
 
 
