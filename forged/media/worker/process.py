@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Protocol
@@ -24,6 +25,9 @@ _GONE_FIRST_S, _GONE_MOST_S = 0.005, 1.0
 
 _ENDS_S = 0.5
 """How long a process may take to be gone once its sockets have closed; what is left of it then is killed."""
+
+_CPUCLOCK_SCHED = 2
+"""With the complement of a process's number, its clock (linux/posix-timers_types.h, clock_getcpuclockid(3))."""
 
 _ENVIRONMENT = ("LD_LIBRARY_PATH", "PATH")
 """What a Python that is installed oddly needs to start at all. Nothing else goes along: variables hold secrets."""
@@ -72,6 +76,14 @@ class Worker:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def cpu_s(self) -> float:
+        """Of the processor it has had so far; 0 when it is gone."""
+        try:
+            return time.clock_gettime(~self.pid << 3 | _CPUCLOCK_SCHED)
+        except OSError:
+            return 0.0
 
     def ask(self, asked: Asked, fds: Sequence[int]) -> None:
         """Sends a request. The descriptors are the worker's own from now on. Raises OSError, of a worker that is gone as well:

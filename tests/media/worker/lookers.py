@@ -30,6 +30,16 @@ def spin() -> None:
         pass
 
 
+def crawl() -> None:
+    """As on a machine that has little time for it."""
+    end_s = time.monotonic() + 3
+    while time.monotonic() < end_s:
+        began_s = time.process_time()
+        while time.process_time() < began_s + 0.01:
+            pass
+        time.sleep(0.04)
+
+
 def bloat() -> None:
     """Beyond RLIMIT_AS; C libraries do not get a MemoryError but NULL, and many do not look."""
     held = []
@@ -73,7 +83,7 @@ def print_() -> None:
 
 
 DEEDS: dict[bytes, Callable[[], None]] = {
-    **{b"crash": crash, b"hang": hang, b"spin": spin, b"bloat": bloat, b"rubbish": rubbish, b"flood": flood},
+    **{b"crash": crash, b"hang": hang, b"spin": spin, b"crawl": crawl, b"bloat": bloat, b"rubbish": rubbish, b"flood": flood},
     **{b"leave": leave, b"stop": stop, b"print": print_},
 }
 

@@ -120,6 +120,17 @@ async def test_time_of_the_processor_is_bounded_for_each_file(make: Make, fresh:
         assert "more time of the processor" in found.info.problems[0] and found.info.generation is not None
 
 
+async def test_a_worker_that_has_little_of_the_processor_is_waited_for(make: Make, fresh: Open) -> None:
+    found = await read(make(limits=Limits(wall_s=0.5, cpu_s=20)), fresh("slow.png", b"crawl"))
+    assert found.info.problems == ()
+
+
+async def test_and_yet_not_for_ever(make: Make, fresh: Open) -> None:
+    examiner = make(limits=Limits(wall_s=0.5, busy_wall_s=1, cpu_s=20))
+    found = await read(examiner, fresh("slow.png", b"crawl"))
+    assert found.info.problems == ("the process that read it took more than 1 s and was ended",)
+
+
 @pytest.mark.parametrize("deed", [b"crash", b"stop"])
 async def test_a_picture_that_kills_its_decoder_does_not_cost_the_prompt(
     examiner: WorkerExaminer,
