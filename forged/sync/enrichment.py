@@ -19,6 +19,9 @@ from forged.sync.enrich import Rooms, enrich, follow_sidecar, share
 PAGE_FILES = 64
 """Taken from the queue in one go."""
 
+PAGE_OWED = 4
+"""With all that is known of each: a hostile file's may have 16 MiB, and become several times that in memory."""
+
 AGAIN_S = 30.0
 """After trouble with the destination or the state: as long as a round waits by default."""
 
@@ -138,7 +141,7 @@ class Enrichment:
 
     async def _each(self, what: Owed, pay: Callable[[Known], Awaitable[bool]]) -> None:
         after: Known | None = None
-        while page := await self.rooms.store.media.owing(self.rooms.target.manifest, what, after, PAGE_FILES):
+        while page := await self.rooms.store.media.owing(self.rooms.target.manifest, what, after, PAGE_OWED):
             after = page[-1]
             for known in page:
                 async with self._turns:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -248,6 +249,26 @@ async def test_without_exiftool_all_else_works_and_the_sidecars_follow() -> None
     await studio.enrichment.drain()
     assert len([name for name in studio.world.home() if name.endswith(b".xmp")]) == 200
     assert await studio.world.store.media.owing(NAME, Owed.SIDECAR, None, 1_000) == []
+
+
+async def test_few_of_those_that_are_owed_are_in_memory_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is known of each of a hostile box's files may have 16 MiB."""
+    studio, asked = Studio(), list[int]()
+    studio.sidecars.available = False
+    await studio.bring({b"%03d.png" % n: b"%d" % n for n in range(20)})
+    await studio.drain()
+    media = studio.world.store.media
+    owing = media.owing
+
+    async def counted(name: ManifestName, what: Owed, after: Known | None, limit: int) -> Sequence[Known]:
+        asked.append(limit)
+        return await owing(name, what, after, limit)
+
+    monkeypatch.setattr(media, "owing", counted)
+    studio.sidecars.available = True
+    studio.enrichment.follow()
+    await studio.enrichment.drain()
+    assert max(asked) <= 4 and await owing(NAME, Owed.SIDECAR, None, 1_000) == []
 
 
 async def test_a_sidecar_that_cannot_be_made_for_this_file_is_a_problem_of_it() -> None:
