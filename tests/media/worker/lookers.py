@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 from forged.media import memory
 from forged.media.base import Found, Opened, Wanted
-from forged.model.media import MediaInfo, MediaKind, RawBlock
+from forged.model.media import Generation, MediaInfo, MediaKind, RawBlock
 
 
 def crash() -> None:
@@ -98,6 +98,8 @@ def look(file: Opened, companions: Sequence[Opened], wanted: Wanted) -> Found:
         DEEDS[text]()
     elif word == b"large":
         return Found(MediaInfo(MediaKind.IMAGE, "toy", raw=(RawBlock("toy/text", "x" * int(rest)),)))
+    elif word == b"number":
+        return Found(MediaInfo(MediaKind.IMAGE, "toy", generation=Generation("toy", steps=1 << 64)))
     elif word == b"surrogate":
         return Found(MediaInfo(MediaKind.IMAGE, "toy", raw=(RawBlock("toy/text", "\ud800"),)))
     elif word == b"pid":

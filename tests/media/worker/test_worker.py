@@ -157,6 +157,12 @@ async def test_an_answer_that_is_no_text_says_so(examiner: WorkerExaminer, fresh
     assert (await read(examiner, fresh("a.png", b"surrogate"))).info.problems == ("what was read of it is no text",)
 
 
+async def test_an_answer_with_a_number_that_none_can_carry_says_so(examiner: WorkerExaminer, fresh: Open) -> None:
+    pid = (await read(examiner, fresh("a.png", b"pid"))).info.raw[0].text
+    assert (await read(examiner, fresh("a.png", b"number"))).info.problems == ("what was read of it is no number that can be told",)
+    assert (await read(examiner, fresh("a.png", b"pid"))).info.raw[0].text == pid
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP, signal.SIGSEGV])
 async def test_killed_at_any_moment_every_file_has_its_own_answer(make: Make, fresh: Open, number: int) -> None:
     examiner = make(2, limits=Limits(wall_s=0.5, start_s=2))
