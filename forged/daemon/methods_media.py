@@ -37,6 +37,9 @@ class UnknownFile(ForgedError):
 
 MOST_ALIKE = 20
 
+LIST_BYTES = 60_000
+"""For the equal files and for those alike, beside all that is known of one. A path of a hostile box takes 20,000 to be told."""
+
 SHARING = (DuplicatesMode.REFLINK, DuplicatesMode.HARDLINK)
 
 
@@ -140,18 +143,21 @@ class MediaMethods:
     async def _copies_of(self, found: _Found) -> list[rpc.Copy]:
         copies = await self._store.copies.copies(found.row.sha256, None, MOST_COPIES)
         mine = (found.manifest, found.row.home)
-        return [self._copy(copy) for copy in copies if (copy.manifest, copy.home) != mine]
+        return answers.fitting([self._copy(copy) for copy in copies if (copy.manifest, copy.home) != mine], LIST_BYTES)
 
     async def _alike(self, found: _Found, known: Known | None) -> list[rpc.AlikeFile]:
         """Pictures that look the same, and are not the same file."""
         dhash = known.info.likeness.dhash if known is not None else None
         alike = await self._store.copies.alike(dhash, MOST_ALIKE) if dhash is not None else ()
         others = [one for one in alike if one.copy.sha256 != found.row.sha256]
-        return [{**self._copy(one.copy), "bits": one.bits} for one in others]
+        return answers.fitting([{**self._copy(one.copy), "bits": one.bits} for one in others], LIST_BYTES)
 
     def _group(self, equal: Equals, copies: Sequence[Copy]) -> rpc.Duplicates:
         ordered = sorted(copies, key=lambda copy: (copy.landed_at_ns, copy.home, copy.path))
-        return {"sha256": equal.sha256.hex(), "files": [self._duplicate(copy, copy is ordered[0]) for copy in ordered]}
+        return {
+            "sha256": equal.sha256.hex(),
+            "files": answers.fitting([self._duplicate(copy, copy is ordered[0]) for copy in ordered]),
+        }
 
     def _duplicate(self, copy: Copy, is_first: bool) -> rpc.DuplicateFile:
         member = self._member(copy.manifest)

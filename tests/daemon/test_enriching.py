@@ -8,6 +8,8 @@ import base64
 import pytest
 
 from forged.control.errors import InvalidParams
+from forged.control.protocol import LINE_MOST_BYTES
+from forged.daemon import answers
 from forged.daemon.methods_media import MediaMethods, UnknownFile
 from forged.media.xmp.sidecars import LOOK_AGAIN_S
 from forged.model.target import DuplicatesMode, MediaPolicy
@@ -125,6 +127,21 @@ async def test_pages_of_equal_files_go_on_where_the_last_ended() -> None:
             if cursor is None:
                 break
         assert len(seen) == len(set(seen)) == 5
+
+
+@virtual
+async def test_equal_files_with_the_longest_names_fit_into_an_answer() -> None:
+    deep = b"/".join([b"\x01\xff" * 120] * 16)
+    async with grounds(target(media=ON)) as world:
+        for number in range(60):
+            await world.put(b"%s/%d.png" % (deep, number), b"a cat")
+        await world.synced()
+        await rest(world)
+        page = await methods(world).duplicates()
+        assert answers.json_bytes(page) < LINE_MOST_BYTES and len(page["groups"][0]["files"]) > 1
+        assert page["next_cursor"] is None
+        shown = await methods(world).show(path_b64=base64.b64encode(deep + b"/1.png").decode())
+        assert answers.json_bytes(shown) < 250_000 and shown["copies"]
 
 
 @virtual
