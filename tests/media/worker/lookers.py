@@ -40,6 +40,10 @@ def crawl() -> None:
         time.sleep(0.04)
 
 
+def pause() -> None:
+    time.sleep(1)
+
+
 def bloat() -> None:
     """Beyond RLIMIT_AS; C libraries do not get a MemoryError but NULL, and many do not look."""
     held = []
@@ -83,7 +87,16 @@ def print_() -> None:
 
 
 DEEDS: dict[bytes, Callable[[], None]] = {
-    **{b"crash": crash, b"hang": hang, b"spin": spin, b"crawl": crawl, b"bloat": bloat, b"rubbish": rubbish, b"flood": flood},
+    **{
+        b"crash": crash,
+        b"hang": hang,
+        b"spin": spin,
+        b"crawl": crawl,
+        b"pause": pause,
+        b"bloat": bloat,
+        b"rubbish": rubbish,
+        b"flood": flood,
+    },
     **{b"leave": leave, b"stop": stop, b"print": print_},
 }
 
