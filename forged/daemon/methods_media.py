@@ -15,10 +15,10 @@ from forged.daemon.enriching import Enriching
 from forged.daemon.fleet import Fleet, Member
 from forged.destination.sidecars import thumbnail_name
 from forged.model import rpc
-from forged.model.errors import ForgedError
+from forged.model.errors import BadPath, ForgedError
 from forged.model.manifest import ManifestName, ManifestRow
 from forged.model.media import Copy, Equals, Known
-from forged.model.paths import HomePath, b64_if_needed, shown, source_path
+from forged.model.paths import HomePath, b64_if_needed, home_path, shown, source_path
 from forged.model.target import DuplicatesMode
 from forged.store.base import Store
 
@@ -125,7 +125,8 @@ class MediaMethods:
     # --- finding ----------------------------------------------------------------------------------------------------------
 
     async def _find(self, path: bytes, target: str | None) -> _Found:
-        """Raises UnknownFile."""
+        """What nobody has looked into is found by its name at the source, and by where it lies if that is the same name. Raises
+        UnknownFile."""
         members = [self._fleet.find(target)] if target is not None else self._fleet.members
         for member in members:
             for home in _below(os.fsencode(member.standing.target.home.dest), path):
@@ -134,9 +135,9 @@ class MediaMethods:
                     if row is not None:
                         return _Found(member, row)
         for member in members:
-            if not path.startswith(b"/"):
-                (row,) = await self._store.manifest.current(member.standing.target.manifest, [source_path(path)])
-                if row is not None:
+            for name in _below(os.fsencode(member.standing.target.home.dest), path):
+                (row,) = await self._store.manifest.current(member.standing.target.manifest, [source_path(name)])
+                if row is not None and (row.home == name or not path.startswith(b"/")):
                     return _Found(member, row)
         raise UnknownFile(f"no file is known as {shown(path)}")
 
@@ -177,10 +178,11 @@ class MediaMethods:
 
 def _below(dest: bytes, path: bytes) -> list[HomePath]:
     """What a path may be called below a destination: an absolute one only if it lies there."""
-    if not path.startswith(b"/"):
-        return [HomePath(path)]
-    root = dest.rstrip(b"/") + b"/"
-    return [HomePath(path[len(root) :])] if path.startswith(root) else []
+    root = dest.rstrip(b"/") + b"/" if path.startswith(b"/") else b""
+    try:
+        return [home_path(path[len(root) :])] if path.startswith(root) else []
+    except BadPath:  # nothing has such a name
+        return []
 
 
 def _bytes(path: str | None, path_b64: str | None) -> bytes:
