@@ -22,9 +22,10 @@ from tests.media.contract import Open
 from tests.media.pictures.drawing import drawn, file_of, saved
 from tests.media.pictures.test_films import filmed
 from tests.media.pictures.test_pictures import bomb
-from tests.media.samples import FILES, SAMPLES
 
 ALL = Wanted(thumbnail=True, likeness=True)
+
+SAMPLES = Path(__file__).parents[4] / "shared" / "samples"
 
 CAMPAIGN_S = 600
 
@@ -47,7 +48,7 @@ def samples() -> dict[str, bytes]:
 
 def real() -> list[bytes]:
     """Files of the wild, where there are any."""
-    return [data for sample in FILES if (data := (SAMPLES / sample["file"]).read_bytes())]
+    return [data for path in sorted(SAMPLES.rglob("*.*")) if (data := path.read_bytes())]
 
 
 def mutated(data: bytes, dice: random.Random) -> bytes:
