@@ -72,8 +72,8 @@ async def test_what_waits_or_is_not_looked_into_is_told_by_where_it_lies() -> No
         for name in (b"slow.png", b"a.txt"):
             await world.put(name, b"a cat")
         await world.synced()
-        shown = [await methods(world).show(path=f"/home/box/{name}") for name in ("slow.png", "a.txt")]
-        assert [(one["home"], one["media"]) for one in shown] == [("/home/box/slow.png", None), ("/home/box/a.txt", None)]
+        shown = [await methods(world).show(path=f"{HOME}/{name}") for name in ("slow.png", "a.txt")]
+        assert [(one["home"], one["media"]) for one in shown] == [(f"{HOME}/slow.png", None), (f"{HOME}/a.txt", None)]
         world.examiner.hold.set()
         await rest(world)
 
@@ -90,9 +90,7 @@ async def test_a_file_that_takes_long_holds_up_no_transfer() -> None:
 
 
 @virtual
-@pytest.mark.parametrize(
-    "path", ["/elsewhere/a.png", "nobody.png", "/", "/home/box/", "/home/box/../x.png", "../x.png", "x//y", ""]
-)
+@pytest.mark.parametrize("path", ["/elsewhere/a.png", "nobody.png", "/", f"{HOME}/", f"{HOME}/../x.png", "../x.png", "x//y", ""])
 async def test_what_is_not_known_is_said(path: str) -> None:
     async with grounds(target(media=ON)) as world:
         with pytest.raises(UnknownFile):
