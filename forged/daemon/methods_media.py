@@ -15,10 +15,10 @@ from forged.daemon.enriching import Enriching
 from forged.daemon.fleet import Fleet, Member
 from forged.destination.sidecars import thumbnail_name
 from forged.model import rpc
-from forged.model.errors import ForgedError
+from forged.model.errors import BadPath, ForgedError
 from forged.model.manifest import ManifestName, ManifestRow
 from forged.model.media import Copy, Equals, Known
-from forged.model.paths import HomePath, b64_if_needed, shown, source_path
+from forged.model.paths import HomePath, b64_if_needed, home_path, shown, source_path
 from forged.model.target import DuplicatesMode
 from forged.store.base import Store
 
@@ -36,6 +36,9 @@ class UnknownFile(ForgedError):
 
 
 MOST_ALIKE = 20
+
+LIST_BYTES = 60_000
+"""For the equal files and for those alike, beside all that is known of one. A path of a hostile box takes 20,000 to be told."""
 
 SHARING = (DuplicatesMode.REFLINK, DuplicatesMode.HARDLINK)
 
@@ -122,7 +125,8 @@ class MediaMethods:
     # --- finding ----------------------------------------------------------------------------------------------------------
 
     async def _find(self, path: bytes, target: str | None) -> _Found:
-        """Raises UnknownFile."""
+        """What nobody has looked into is found by its name at the source, and by where it lies if that is the same name. Raises
+        UnknownFile."""
         members = [self._fleet.find(target)] if target is not None else self._fleet.members
         for member in members:
             for home in _below(os.fsencode(member.standing.target.home.dest), path):
@@ -131,27 +135,30 @@ class MediaMethods:
                     if row is not None:
                         return _Found(member, row)
         for member in members:
-            if not path.startswith(b"/"):
-                (row,) = await self._store.manifest.current(member.standing.target.manifest, [source_path(path)])
-                if row is not None:
+            for name in _below(os.fsencode(member.standing.target.home.dest), path):
+                (row,) = await self._store.manifest.current(member.standing.target.manifest, [source_path(name)])
+                if row is not None and (row.home == name or not path.startswith(b"/")):
                     return _Found(member, row)
         raise UnknownFile(f"no file is known as {shown(path)}")
 
     async def _copies_of(self, found: _Found) -> list[rpc.Copy]:
         copies = await self._store.copies.copies(found.row.sha256, None, MOST_COPIES)
         mine = (found.manifest, found.row.home)
-        return [self._copy(copy) for copy in copies if (copy.manifest, copy.home) != mine]
+        return answers.fitting([self._copy(copy) for copy in copies if (copy.manifest, copy.home) != mine], LIST_BYTES)
 
     async def _alike(self, found: _Found, known: Known | None) -> list[rpc.AlikeFile]:
         """Pictures that look the same, and are not the same file."""
         dhash = known.info.likeness.dhash if known is not None else None
         alike = await self._store.copies.alike(dhash, MOST_ALIKE) if dhash is not None else ()
         others = [one for one in alike if one.copy.sha256 != found.row.sha256]
-        return [{**self._copy(one.copy), "bits": one.bits} for one in others]
+        return answers.fitting([{**self._copy(one.copy), "bits": one.bits} for one in others], LIST_BYTES)
 
     def _group(self, equal: Equals, copies: Sequence[Copy]) -> rpc.Duplicates:
         ordered = sorted(copies, key=lambda copy: (copy.landed_at_ns, copy.home, copy.path))
-        return {"sha256": equal.sha256.hex(), "files": [self._duplicate(copy, copy is ordered[0]) for copy in ordered]}
+        return {
+            "sha256": equal.sha256.hex(),
+            "files": answers.fitting([self._duplicate(copy, copy is ordered[0]) for copy in ordered]),
+        }
 
     def _duplicate(self, copy: Copy, is_first: bool) -> rpc.DuplicateFile:
         member = self._member(copy.manifest)
@@ -171,10 +178,11 @@ class MediaMethods:
 
 def _below(dest: bytes, path: bytes) -> list[HomePath]:
     """What a path may be called below a destination: an absolute one only if it lies there."""
-    if not path.startswith(b"/"):
-        return [HomePath(path)]
-    root = dest.rstrip(b"/") + b"/"
-    return [HomePath(path[len(root) :])] if path.startswith(root) else []
+    root = dest.rstrip(b"/") + b"/" if path.startswith(b"/") else b""
+    try:
+        return [home_path(path[len(root) :])] if path.startswith(root) else []
+    except BadPath:  # nothing has such a name
+        return []
 
 
 def _bytes(path: str | None, path_b64: str | None) -> bytes:

@@ -8,6 +8,8 @@ import base64
 import pytest
 
 from forged.control.errors import InvalidParams
+from forged.control.protocol import LINE_MOST_BYTES
+from forged.daemon import answers
 from forged.daemon.methods_media import MediaMethods, UnknownFile
 from forged.media.xmp.sidecars import LOOK_AGAIN_S
 from forged.model.target import DuplicatesMode, MediaPolicy
@@ -64,6 +66,19 @@ async def test_what_waits_is_told_as_waiting() -> None:
 
 
 @virtual
+async def test_what_waits_or_is_not_looked_into_is_told_by_where_it_lies() -> None:
+    async with grounds(target(media=ON)) as world:
+        world.examiner.hold = asyncio.Event()
+        for name in (b"slow.png", b"a.txt"):
+            await world.put(name, b"a cat")
+        await world.synced()
+        shown = [await methods(world).show(path=f"{HOME}/{name}") for name in ("slow.png", "a.txt")]
+        assert [(one["home"], one["media"]) for one in shown] == [(f"{HOME}/slow.png", None), (f"{HOME}/a.txt", None)]
+        world.examiner.hold.set()
+        await rest(world)
+
+
+@virtual
 async def test_a_file_that_takes_long_holds_up_no_transfer() -> None:
     async with grounds(target(media=ON)) as world:
         world.examiner.hold = asyncio.Event()
@@ -75,7 +90,7 @@ async def test_a_file_that_takes_long_holds_up_no_transfer() -> None:
 
 
 @virtual
-@pytest.mark.parametrize("path", ["/elsewhere/a.png", "nobody.png", "/"])
+@pytest.mark.parametrize("path", ["/elsewhere/a.png", "nobody.png", "/", f"{HOME}/", f"{HOME}/../x.png", "../x.png", "x//y", ""])
 async def test_what_is_not_known_is_said(path: str) -> None:
     async with grounds(target(media=ON)) as world:
         with pytest.raises(UnknownFile):
@@ -125,6 +140,21 @@ async def test_pages_of_equal_files_go_on_where_the_last_ended() -> None:
             if cursor is None:
                 break
         assert len(seen) == len(set(seen)) == 5
+
+
+@virtual
+async def test_equal_files_with_the_longest_names_fit_into_an_answer() -> None:
+    deep = b"/".join([b"\x01\xff" * 120] * 16)
+    async with grounds(target(media=ON)) as world:
+        for number in range(60):
+            await world.put(b"%s/%d.png" % (deep, number), b"a cat")
+        await world.synced()
+        await rest(world)
+        page = await methods(world).duplicates()
+        assert answers.json_bytes(page) < LINE_MOST_BYTES and len(page["groups"][0]["files"]) > 1
+        assert page["next_cursor"] is None
+        shown = await methods(world).show(path_b64=base64.b64encode(deep + b"/1.png").decode())
+        assert answers.json_bytes(shown) < 250_000 and shown["copies"]
 
 
 @virtual

@@ -50,6 +50,28 @@ def test_a_prompt_of_64_kib_comes_through_whole() -> None:
     assert told["prompt"] == prompt
 
 
+def test_each_text_of_a_hostile_file_is_bounded() -> None:
+    evil = "\x01" * 500_000
+    words = ("version", "seed", "sampler", "scheduler", "model", "model_hash", "vae", "graph", "workflow")
+    made = Generation(
+        evil,
+        **dict.fromkeys(words, evil),  # type: ignore[arg-type]  # all of them texts
+        prompt=evil,
+        negative_prompt=evil,
+        prompts=(evil,),
+        settings=((evil, evil),) * 9,
+        loras=(Lora(evil, 1.0, evil),),
+        samplings=(Sampling(evil, evil, 1, 1.0, evil, evil, 1.0, evil),),
+        origins=dict.fromkeys(words, evil),
+    )
+    found = MediaInfo(MediaKind.OTHER, evil, generation=made, raw=(RawBlock(evil, evil),) * 1_000, problems=(evil,) * 9)
+    for raw in (False, True):
+        told = media_answers.media(found, raw=raw)
+        assert len(json.dumps(told, ensure_ascii=False).encode()) < 820_000
+        assert told["generation"] is not None
+        assert (told["generation"]["model"] or "").startswith("\x01") and told["generation"]["loras"]
+
+
 def test_a_hostile_file_fits_into_an_answer() -> None:
     many, evil = 10_000, "\x01" * 500_000
     made = Generation(

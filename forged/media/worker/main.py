@@ -64,6 +64,8 @@ def _bounded(number: int, found: Found, most_bytes: int) -> bytes:
         why = f"what was read of it is too much: {len(answer)} bytes"
     except UnicodeEncodeError:
         why = "what was read of it is no text"
+    except OverflowError:  # beyond 64 bits
+        why = "what was read of it is no number that can be told"
     info = found.info
     bare = MediaInfo(info.kind, info.format, info.width, info.height, likeness=info.likeness, problems=(why,))
     return packed(Answered(number, Found(bare, found.thumbnail)))

@@ -42,8 +42,9 @@ class Listener(Protocol):
     def answered(self, answer: Answered) -> None:
         """The next answer."""
 
-    def lost(self, why: str) -> None:
-        """It has ended without being asked to, or sent rubbish, and is no more. `why` goes on from "the process"."""
+    def lost(self, why: str, *, was_killed: bool = False) -> None:
+        """It has ended without being asked to, or sent rubbish, and is no more. `why` goes on from "the process". `was_killed`: by
+        somebody else, and not by what it read."""
 
 
 class Worker:
@@ -139,7 +140,7 @@ class Worker:
             self._loop.call_later(waited_s, self._find_out, waited_s * 2)
             return
         self.kill()
-        self._listener.lost(_words(status))
+        self._listener.lost(_words(status), was_killed=status == -signal.SIGKILL)
 
     def _let_go(self) -> None:
         if self._is_listening:

@@ -33,6 +33,7 @@ class Job:
     wanted: Wanted
     answer: asyncio.Future[Found]
     problems: tuple[str, ...] = ()
+    was_killed: bool = False
 
     @property
     def files(self) -> tuple[Opened, ...]:
@@ -58,9 +59,13 @@ class Job:
         self.problems += (why,) if why not in self.problems else ()
         self.finish(Found(UNREAD))
 
-    def may_go_on(self, why: str) -> bool:
+    def may_go_on(self, why: str, was_killed: bool) -> bool:
         """After the first failure it is tried once more, for the metadata alone: a picture that kills its decoder does not cost the
-        prompt. After the second one it is given up."""
+        prompt. After the second one it is given up. A worker that somebody killed (the kernel, short of memory) counts from the
+        second time on: the picture may have had no part in it."""
+        if was_killed and not self.was_killed:
+            self.was_killed = True
+            return True
         if self.problems:
             self.give_up(why)
             return False
@@ -145,14 +150,14 @@ class Slot:
         self._kill()
         self.lost("answered what nobody asked, and was ended")
 
-    def lost(self, why: str) -> None:
+    def lost(self, why: str, *, was_killed: bool = False) -> None:
         """The first job is the one that it died of, if it ever was ready; the others begin again with the next worker."""
         was_ready, jobs = bool(self.confinement), [job for _, job in self._jobs]
         self._forget()
         if not was_ready:
             for job in jobs:
                 job.fail(WorkerMissing(f"no process can be started that looks into files: a new one {why}"))
-        elif jobs and not jobs[0].may_go_on(f"the process that read it {why}"):
+        elif jobs and not jobs[0].may_go_on(f"the process that read it {why}", was_killed):
             del jobs[0]
         for job in jobs if was_ready else ():
             self.take(job)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 from forged.media import memory
 from forged.media.base import Found, Opened, Wanted
-from forged.model.media import MediaInfo, MediaKind, RawBlock
+from forged.model.media import Generation, MediaInfo, MediaKind, RawBlock
 
 
 def crash() -> None:
@@ -38,6 +38,10 @@ def crawl() -> None:
         while time.process_time() < began_s + 0.01:
             pass
         time.sleep(0.04)
+
+
+def pause() -> None:
+    time.sleep(1)
 
 
 def bloat() -> None:
@@ -83,7 +87,16 @@ def print_() -> None:
 
 
 DEEDS: dict[bytes, Callable[[], None]] = {
-    **{b"crash": crash, b"hang": hang, b"spin": spin, b"crawl": crawl, b"bloat": bloat, b"rubbish": rubbish, b"flood": flood},
+    **{
+        b"crash": crash,
+        b"hang": hang,
+        b"spin": spin,
+        b"crawl": crawl,
+        b"pause": pause,
+        b"bloat": bloat,
+        b"rubbish": rubbish,
+        b"flood": flood,
+    },
     **{b"leave": leave, b"stop": stop, b"print": print_},
 }
 
@@ -98,6 +111,8 @@ def look(file: Opened, companions: Sequence[Opened], wanted: Wanted) -> Found:
         DEEDS[text]()
     elif word == b"large":
         return Found(MediaInfo(MediaKind.IMAGE, "toy", raw=(RawBlock("toy/text", "x" * int(rest)),)))
+    elif word == b"number":
+        return Found(MediaInfo(MediaKind.IMAGE, "toy", generation=Generation("toy", steps=1 << 64)))
     elif word == b"surrogate":
         return Found(MediaInfo(MediaKind.IMAGE, "toy", raw=(RawBlock("toy/text", "\ud800"),)))
     elif word == b"pid":

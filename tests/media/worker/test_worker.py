@@ -159,6 +159,12 @@ async def test_an_answer_that_is_no_text_says_so(examiner: WorkerExaminer, fresh
     assert (await read(examiner, fresh("a.png", b"surrogate"))).info.problems == ("what was read of it is no text",)
 
 
+async def test_an_answer_with_a_number_that_none_can_carry_says_so(examiner: WorkerExaminer, fresh: Open) -> None:
+    pid = (await read(examiner, fresh("a.png", b"pid"))).info.raw[0].text
+    assert (await read(examiner, fresh("a.png", b"number"))).info.problems == ("what was read of it is no number that can be told",)
+    assert (await read(examiner, fresh("a.png", b"pid"))).info.raw[0].text == pid
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP, signal.SIGSEGV])
 async def test_killed_at_any_moment_every_file_has_its_own_answer(make: Make, fresh: Open, number: int) -> None:
     examiner = make(2, limits=Limits(wall_s=0.5, start_s=2))
@@ -171,6 +177,19 @@ async def test_killed_at_any_moment_every_file_has_its_own_answer(make: Make, fr
     found = await asyncio.gather(*tasks)
     for n, each in enumerate(found):
         assert each.info.problems or (each.info.generation is not None and each.info.generation.prompt == f"cat {n}")
+
+
+async def test_a_worker_that_somebody_kills_costs_its_file_nothing_the_first_time(make: Make, fresh: Open) -> None:
+    """As the kernel does when memory is short, whoever took it: the picture is not to blame yet."""
+    examiner = make()
+    await read(examiner, fresh("first.png", b"a dog"))
+    for kills, problems in ((1, ()), (2, ("the process that read it was ended by SIGKILL",))):
+        task = asyncio.create_task(read(examiner, fresh(f"{kills}.png", b"picture pause"), Wanted(thumbnail=True)))
+        for _ in range(kills):
+            await asyncio.sleep(0.3)
+            os.kill(examiner.pids[0], signal.SIGKILL)
+        found = await task
+        assert found.info.problems == problems and (found.thumbnail is not None) == (kills == 1)
 
 
 async def test_one_of_a_thousand_crashes(make: Make, fresh: Open) -> None:

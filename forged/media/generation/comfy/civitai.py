@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import msgspec
 
 from forged.media.generation import loose
-from forged.media.generation.comfy.values import as_float, as_int, as_name, as_seed
+from forged.media.generation.comfy.values import as_count, as_float, as_name, as_seed
 from forged.model.media import Generation
 
 
@@ -32,7 +32,7 @@ def _fields(asked: Mapping[str, object]) -> dict[str, object]:
     return {
         "prompt": prompt if isinstance(prompt, str) else None,
         "negative_prompt": negative if isinstance(negative, str) else None,
-        "steps": as_int(asked.get("steps")),
+        "steps": as_count(asked.get("steps")),
         "cfg": as_float(asked.get("cfgScale")),
         "sampler": as_name(asked.get("sampler")),
         "seed": as_seed(asked.get("seed")),

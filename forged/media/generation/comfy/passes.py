@@ -8,14 +8,14 @@ from collections.abc import Callable, Sequence
 
 from forged.media.generation.comfy import models
 from forged.media.generation.comfy.graph import Graph, Node
-from forged.media.generation.comfy.values import Wanted, as_float, as_int, as_name, as_seed, is_pipe, seek
+from forged.media.generation.comfy.values import Wanted, as_count, as_float, as_name, as_seed, is_pipe, seek
 from forged.model.media import Sampling
 
 MAX_SAMPLINGS = 64
 """So many are described. Films made of many pieces have about twenty; more are made to keep us busy."""
 
 _SEED = Wanted(("seed", "noise_seed", "rand_seed"), as_seed, ("noise",))
-_STEPS = Wanted(("steps", "num_inference_steps", "num_steps", "sampling_steps", "steps_total"), as_int, ("sigmas", "scheduler"))
+_STEPS = Wanted(("steps", "num_inference_steps", "num_steps", "sampling_steps", "steps_total"), as_count, ("sigmas", "scheduler"))
 _CFG = Wanted(("cfg", "cfg_scale", "guidance_scale", "cfg_conds"), as_float, ("guider",))
 _SAMPLER = Wanted(("sampler_name", "sampler"), as_name)
 _SCHEDULER = Wanted(("scheduler",), as_name, ("sigmas",))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from forged.media.generation.comfy.graph import MAX_HOPS, Graph, Node
+from forged.media.generation.values import LARGEST_COUNT, SEED_DIGITS
 
 T = TypeVar("T")
 
@@ -126,10 +127,21 @@ def _number_of(name: str) -> int | None:
 
 
 def as_int(value: object) -> int | None:
-    """A whole number, also where it was written as a float."""
+    """A whole number that a person may mean, also where it was written as a float."""
+    number = _whole(value)
+    return number if number is not None and abs(number) <= LARGEST_COUNT else None
+
+
+def _whole(value: object) -> int | None:
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def as_count(value: object) -> int | None:
+    """Steps."""
+    number = as_int(value)
+    return number if number is not None and number >= 0 else None
 
 
 def as_float(value: object) -> float | None:
@@ -145,8 +157,8 @@ def as_float(value: object) -> float | None:
 
 def as_seed(value: object) -> str | None:
     """Decimal digits. Negative ones ask for a random seed and say nothing of the one that was taken."""
-    text = value if isinstance(value, str) else str(as_int(value))
-    return text if text.isascii() and text.isdigit() else None
+    text = value if isinstance(value, str) else str(_whole(value))
+    return text if text.isascii() and text.isdigit() and len(text) <= SEED_DIGITS else None
 
 
 def as_size(value: object) -> int | None:

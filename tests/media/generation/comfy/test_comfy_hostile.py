@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from forged.media.generation.comfy import graph as graphs
 from forged.media.generation.comfy import read, read_graph, reading
 from forged.model.media import Generation, RawBlock
-from tests.media.generation.comfy.making import PLACE, link, node, plain, sampler
+from tests.media.generation.comfy.making import PLACE, link, node, plain, read_plain, sampler
 from tests.media.generation.comfy.making import read as read_known
 
 IDS = st.sampled_from(["1", "2", "3", "4", "5", "6", "7", "1:2"])
@@ -163,6 +163,14 @@ def test_loops_and_links_to_nowhere_end(name: str, target: str) -> None:
     loop = {"a": node("Reroute", any=link("b")), "b": node("Reroute", any=link("a"))}
     generation = read_known(plain(sampler=sampler(**{name: link(target)}), **loop))
     assert generation.scheduler == "karras"
+
+
+def test_numbers_that_nobody_means_are_unknown() -> None:
+    """One of more than 64 bits fits into no answer of a worker, and cost all that was known of its file."""
+    for absurd in (10**40, -1, 2**64):
+        assert read_plain(sampler=sampler(steps=absurd)).steps is None
+    for absurd_seed in (10**41, "1" * 41):
+        assert read_plain(sampler=sampler(seed=absurd_seed)).seed is None
 
 
 def test_seeds_keep_all_their_digits() -> None:
