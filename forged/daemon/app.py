@@ -25,6 +25,8 @@ from forged.destination.posix import PosixDestination
 from forged.discovery.base import Discovery
 from forged.discovery.command import Command
 from forged.ingest.base import Handler
+from forged.ingest.catalog.handler import Sqlite
+from forged.ingest.catalog.reading import Finder
 from forged.ingest.command import Command as IngestCommand
 from forged.ingest.postgres import Postgres
 from forged.ingest.python import Python
@@ -57,6 +59,7 @@ from forged.model.settings import (
     PostgresIngest,
     PythonIngest,
     RunpodDiscovery,
+    SqliteIngest,
     VastaiDiscovery,
     WebhookIngest,
 )
@@ -283,8 +286,8 @@ class App:
         """The body for its type. Opens nothing yet."""
         return discovery_of(settings)
 
-    def handler(self, settings: IngestSettings) -> Handler | None:
-        """The ingest handler of these settings; None for those that this version does not have yet."""
+    def handler(self, settings: IngestSettings) -> Handler:
+        """The ingest handler of these settings. Opens nothing yet."""
         match settings.handler:
             case WebhookIngest():
                 from forged.ingest.webhook import Webhook  # here, since loading an HTTP client takes 0.2 s
@@ -296,8 +299,12 @@ class App:
                 return IngestCommand(settings.name, settings.handler)
             case PythonIngest():
                 return Python(settings.name, settings.handler)
-            case _:
-                return None
+            case SqliteIngest():
+                return Sqlite(settings.name, settings.handler, self.clock)
+
+    def finder(self) -> Finder:
+        """Searches in the catalog of the configuration that holds at that moment."""
+        return Finder(lambda: self.config.catalog)
 
     def _source(
         self, target: Target, make: Callable[[], Source], destination: Destination, observer: Observer, patient_opening: bool

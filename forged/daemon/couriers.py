@@ -105,17 +105,17 @@ class Couriers:
 
     async def apply(self, config: Config) -> None:
         """Makes the handlers of `config` the ones that get events. One whose settings change misses none of them."""
-        new = {one.name: self._make(one) for one in config.ingests if self._is_new(one)}
-        staying = {one.name for one in config.ingests if not self._is_new(one)}
+        new = {one.name: self._make(one) for one in config.handlers if self._is_new(one)}
+        staying = {one.name for one in config.handlers if not self._is_new(one)}
         self._takers = frozenset(staying | {name for name, handler in new.items() if handler is not None})
         for name in set(self._running) - staying:
             await self._end(name)
             if name not in self._takers:
                 self._metrics.forget_handler(name)
-        for settings in config.ingests:
+        for settings in config.handlers:
             if (handler := new.get(settings.name)) is not None:
                 self._begin(settings, Of(handler, settings.targets))
-        self._running = {one.name: self._running[one.name] for one in config.ingests if one.name in self._running}
+        self._running = {one.name: self._running[one.name] for one in config.handlers if one.name in self._running}
         await self.count()
 
     def _is_new(self, settings: IngestSettings) -> bool:

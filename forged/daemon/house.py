@@ -22,6 +22,7 @@ from forged.daemon.gauges import Gauges
 from forged.daemon.jobbook import JobBook
 from forged.daemon.methods_config import ConfigMethods
 from forged.daemon.methods_files import FileMethods
+from forged.daemon.methods_find import FindMethods
 from forged.daemon.methods_media import MediaMethods
 from forged.daemon.methods_service import LiveEvents, ServiceFacts, ServiceMethods
 from forged.daemon.methods_sync import SyncMethods, Telling
@@ -126,6 +127,7 @@ def methods(house: House, page: str | None) -> ServiceMethods:
     TargetMethods(house.fleet, house.discoveries, house.app).register(house.registry)
     FileMethods(house.fleet, house.app.store).register(house.registry)
     MediaMethods(house.fleet, house.enriching, house.app.store).register(house.registry)
+    FindMethods(house.app.finder()).register(house.registry)
     ConfigMethods(lambda: house.configs.current).register(house.registry)
     return service
 

@@ -36,7 +36,7 @@ class FoundFile:
     sha256: str
     mtime_ns: int
     landed_at_ns: int
-    kind: str | None
+    kind: MediaKind | None
     width: int | None
     height: int | None
     generator: str | None

@@ -1,6 +1,7 @@
 """What the full-text index holds of a file: the words of its prompts, and its facts as words of their own. Pure.
 
-What is said here must not change without a migration that builds the index anew: a row is taken out of it by the words that went in.
+What is said here must not change without a migration that builds the index anew: a row is taken out of it by the words that
+went in.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What a person writes to find something, as an expression of SQLite's full-text index. Pure, and total: no text is a mistake.
 
-Words have to be in the prompt, all of them, in any order: `red fox`. `"red fox"` is a phrase, `-fox` and `-"red fox"` must not be in it,
-and `fox*` is the beginning of a word, `"red fo"*` of a phrase's last. Case and accents do not matter; nor does punctuation: `sd_xl` is
-the phrase `sd xl`. What has no letter and no digit says nothing.
+Words have to be in the prompt, all of them, in any order: `red fox`. `"red fox"` is a phrase; `-fox` and `-"red fox"` must not be
+in it; `fox*` is the beginning of a word, `"red fo"*` of a phrase's last. Case and accents do not matter; nor does punctuation:
+`sd_xl` is the phrase `sd xl`. What has no letter and no digit says nothing.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from forged.ingest.catalog.file import APPLICATION_ID, CatalogDamaged, is_damage
 from forged.ingest.catalog.tables import TICK_NS
 from forged.model.errors import IngestError
 from forged.model.finding import FoundFile, Search
+from forged.model.media import MediaKind
 
 AT_ONCE = 2
 """Searches; others wait. Each is a thread that computes."""
@@ -54,6 +55,10 @@ join files f on f.id = s.id {_JOINED} order by s.id desc
 """
 
 _ALL = f"select {_COLUMNS} from files f {_JOINED} where f.id < ? and f.id >= ? order by f.id desc limit ?"
+
+_MODELS = """
+select id from models where instr(lower(name), ?1) or substr(lower(hash), 1, length(?1)) = ?1 order by id desc limit ?2
+"""
 
 _BEYOND = 2**63 - 1
 
@@ -126,8 +131,7 @@ def _facets(connection: sqlite3.Connection, search: Search) -> list[str] | None:
     if search.seed is not None:
         facets.append(any_of([of_seed(search.seed) or "never"]))
     if search.model is not None:
-        sql = "select id from models where instr(lower(name), ?1) or substr(lower(hash), 1, length(?1)) = ?1 order by id desc limit ?2"
-        models = [of_model(id) for (id,) in connection.execute(sql, (search.model.lower(), MOST_MODELS))]
+        models = [of_model(id) for (id,) in connection.execute(_MODELS, (search.model.lower(), MOST_MODELS))]
         if not models:
             return None
         facets.append(any_of(models))
@@ -135,8 +139,10 @@ def _facets(connection: sqlite3.Connection, search: Search) -> list[str] | None:
 
 
 def _file(row: tuple[object, ...]) -> FoundFile:
-    id, target, path, home, *others = row
-    return FoundFile(id, target, _bytes(path), _bytes(home), *others)  # type: ignore[arg-type]  # as the columns are declared
+    id, target, path, home, size_bytes, sha256, mtime_ns, landed_at_ns, kind, *others = row
+    known = MediaKind(kind) if kind is not None else None
+    facts = (size_bytes, sha256, mtime_ns, landed_at_ns, known, *others)
+    return FoundFile(id, target, _bytes(path), _bytes(home), *facts)  # type: ignore[arg-type]  # as the columns are declared
 
 
 def _bytes(path: object) -> bytes:

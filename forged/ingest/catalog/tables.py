@@ -14,6 +14,7 @@ from forged.ingest.file_events import clean, clean_or_none, decoded, raw, whole
 from forged.model.events import Event, EventKind
 from forged.model.ingest import FileBody
 from forged.model.media import Generation, MediaInfo
+from forged.model.paths import shown
 
 TICK_NS = 100_000
 """Ids of files count these, so that they ascend as files land."""
@@ -56,7 +57,7 @@ class Tables:
     def take(self, event: Event, body: FileBody) -> None:
         """What is said of a file replaces what was said; the inside of a content is kept until it is said anew. Raises
         sqlite3.Error."""
-        home = raw(body.home, body.home_b64)
+        home = _home(event, body)
         key = hashlib.blake2b(home, digest_size=16).digest()
         found = self._run("select id, sha256, landed_at_ns, removed_at_ns from files where key = ?", (key,)).fetchone()
         before, sha256, landed_at_ns, removed_at_ns = found or (None, None, None, None)
@@ -70,8 +71,10 @@ class Tables:
             removed_at_ns = None
         id = before if before is not None and landed_at_ns == whole(body.landed_at_ns) else self._id_of(body.landed_at_ns)
         if before is not None:
-            self._run("insert into search (search, rowid, prompt, facets) values ('delete', ?, ?, ?)", (before, *self._words(before)))
-        self._put(before, id, _file(key, event.target, body, removed_at_ns))
+            self._run(
+                "insert into search (search, rowid, prompt, facets) values ('delete', ?, ?, ?)", (before, *self._words(before))
+            )
+        self._put(before, id, _file(key, home, event.target, body, removed_at_ns))
         if body.media is not None or not same:
             self._put_inside(id, body.media)
         self._run("insert into search (rowid, prompt, facets) values (?, ?, ?)", (id, *self._words(id)))
@@ -131,10 +134,16 @@ class Tables:
         return id
 
 
-def _file(key: bytes, target: str, body: FileBody, removed_at_ns: int | None) -> tuple[Value, ...]:
+def _home(event: Event, body: FileBody) -> bytes:
+    """The path at home as it is: the event's key has it where the body's text is escaped to be shown."""
+    exact = event.key.encode("utf-8", "surrogateescape") if "\\" in body.home else b""
+    return exact if exact and shown(exact) == body.home else raw(body.home, body.home_b64)
+
+
+def _file(key: bytes, home: bytes, target: str, body: FileBody, removed_at_ns: int | None) -> tuple[Value, ...]:
     return (
         *(key, clean(target), clean(body.manifest)),
-        *(clean(body.path), decoded(body.path_b64), clean(body.home), decoded(body.home_b64)),
+        *(clean(body.path), decoded(body.path_b64), clean(body.home), None if home == clean(body.home).encode() else home),
         *(whole(body.size) or 0, clean(body.sha256), whole(body.mtime_ns) or 0, whole(body.landed_at_ns) or 0),
         *(int(body.incomplete), removed_at_ns),
     )
