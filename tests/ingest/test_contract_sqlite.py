@@ -18,7 +18,7 @@ from forged.ingest.catalog import file
 from forged.ingest.catalog.file import CatalogDamaged
 from forged.ingest.catalog.handler import Sqlite
 from forged.ingest.catalog.reading import found
-from forged.model.errors import IngestError, IngestRefused
+from forged.model.errors import IngestRefused
 from forged.model.events import Event, EventKind
 from forged.model.finding import Search
 from forged.model.settings import SqliteIngest

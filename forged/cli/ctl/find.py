@@ -85,12 +85,13 @@ def find(asking: Asking, /, query: tuple[str, ...], limit: int, paths0: bool, **
 
 def found(asking: Asking, limit: int, **wanted: str | None) -> Iterator[list[rpc.FoundFile]]:
     """Page by page, as many files as are wanted."""
-    left, cursor = limit, None
+    had, cursor = 0, None
     while True:
-        page: rpc.FoundPage = asking.call("media.find", limit=min(left or PAGE_FILES, PAGE_FILES), cursor=cursor, **wanted)
+        most = min(limit - had, PAGE_FILES) if limit else PAGE_FILES
+        page: rpc.FoundPage = asking.call("media.find", limit=most, cursor=cursor, **wanted)
         yield page["files"]
-        left, cursor = left - len(page["files"]), page["next_cursor"]
-        if cursor is None or (limit and left <= 0):
+        had, cursor = had + len(page["files"]), page["next_cursor"]
+        if cursor is None or (limit and had >= limit):
             return
 
 
