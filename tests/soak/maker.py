@@ -9,6 +9,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.soak.versions import origin
@@ -26,6 +27,7 @@ class Maker(threading.Thread):
         """Path to sha256. A file that is not at the box although it is here was removed by forged."""
         self.ever: dict[str, set[str]] = defaultdict(set)
         """Every content that was ever there, to the eyes of others, too."""
+        self.made_at: dict[str, datetime] = {}
         self.did = Counter[str]()
         self._ended = threading.Event()
 
@@ -75,6 +77,7 @@ class Maker(threading.Thread):
 
     def _note(self, path: str, data: bytes) -> None:
         """Before it is there: forged may be quicker than a note afterwards."""
+        self.made_at[path] = datetime.now(UTC)
         self.now[path] = hashlib.sha256(data).hexdigest()
         self.ever[path].add(self.now[path])
 
@@ -89,6 +92,15 @@ class Maker(threading.Thread):
         size = 0 if kind < 0.03 else self._chance.randrange(2_000_000, 9_000_000) if kind > 0.98 else self._chance.randrange(80_000)
         return self._chance.randbytes(size)
 
+    def _about(self, path: str, home: Path, here: Mapping[str, str]) -> str:
+        """A file that is not home: when it was made, and what lies there under its name, or under another with its content."""
+        stem, sha256 = path.rsplit(".", 1)[0], self.now[path]
+        beside = [f"{name} {there[:8]} {(home / name).stat()}" for name, there in here.items() if name.startswith(stem)]
+        elsewhere = [name for name, there in here.items() if there == sha256]
+        made = f"{self.made_at[path]:%H:%M:%S}"
+        at_box = "there" if (self._box / path).exists() else "removed"
+        return f"{path} {sha256[:8]}, made {made}, {at_box} at the box; beside it {beside}, the same content in {elsewhere}"
+
     # --- the end ----------------------------------------------------------------------------------------------------------
 
     def compare(self, home: Path, owned: Mapping[str, str]) -> int:
@@ -102,8 +114,8 @@ class Maker(threading.Thread):
             if sha256 not in self.ever[path]:
                 del here[path]  # else it may have been adopted
         came = Counter((origin(path, sha256), sha256) for path, sha256 in here.items())
-        for path, sha256 in self.now.items():
-            assert came[path, sha256], f"lost: {path} is not home" + ("" if path in box else ", and was removed at the box")
+        lost = [self._about(path, home, here) for path, sha256 in self.now.items() if not came[path, sha256]]
+        assert not lost, f"not home: {lost}; at the box are {len(box)} files"
         for path, sha256 in came:
             assert sha256 in self.ever[path], f"{path} came home with a content that it never had"
         assert max(came.values(), default=1) == 1, f"twice: {[one for one, times in came.items() if times > 1]}"

@@ -14,8 +14,8 @@ class Limits:
     that has other work, too (AVIF with alpha, 2026-11)."""
 
     busy_wall_s: float = 1800
-    """For one that goes on, on a machine that leaves it little of the processor: another wall_s each time it had a hundredth of that,
-    up to this. With niceness 10 beside twenty busy processes it has 1 %, and 1 s of work takes two minutes (2026-11)."""
+    """For one that goes on, on a machine that leaves it little of the processor: another wall_s each time it had a hundredth of
+    that, up to this. With niceness 10 beside twenty busy processes it has 1 %, and 1 s of work takes two minutes (2026-11)."""
 
     cpu_s: int = 30
     """Of the processor for one try at one file: twice the worst seen."""

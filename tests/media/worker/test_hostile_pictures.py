@@ -14,7 +14,6 @@ from pathlib import Path
 import psutil
 import pytest
 from PIL import Image
-from tests.media.samples import FILES, SAMPLES
 
 from forged.media.base import Wanted
 from forged.media.looker import LOOKER
@@ -23,6 +22,7 @@ from tests.media.contract import Open
 from tests.media.pictures.drawing import drawn, file_of, saved
 from tests.media.pictures.test_films import filmed
 from tests.media.pictures.test_pictures import bomb
+from tests.media.test_samples import FILES, SAMPLES
 
 ALL = Wanted(thumbnail=True, likeness=True)
 
