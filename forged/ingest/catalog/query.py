@@ -25,7 +25,7 @@ _TERM = re.compile(r'(-?)(?:"([^"]*)(?:"(\*?)|$)|([^\s"]+))')
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A word, or some that follow each other."""
+    """A word, or some that follow each other. No quotation mark is in it."""
 
     text: str
     prefix: bool = False
@@ -61,5 +61,4 @@ def expression(asked: list[Term], facets: list[str]) -> str:
 
 
 def _written(term: Term) -> str:
-    text = spaced(term.text).replace('"', " ")
-    return f'"{text}" *' if term.prefix else f'"{text}"'
+    return f'"{spaced(term.text)}" *' if term.prefix else f'"{spaced(term.text)}"'
