@@ -15,6 +15,7 @@ from forged.rules.selection import Selector
 from forged.sources.base import Source
 from forged.store.base import Store
 from forged.sync.known import Known
+from forged.sync.publish import Takers
 from forged.sync.underway import Underway
 
 
@@ -29,6 +30,7 @@ class Doors:
     store: Store
     observer: Observer
     clock: Clock
+    takers: Takers = field(default_factory=Takers)
 
 
 MOST_LOOKS_BYTES = 4 << 20
