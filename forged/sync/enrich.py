@@ -147,7 +147,7 @@ async def _events(rooms: Rooms, file: ToExamine, info: MediaInfo) -> list[NewEve
     row = await rooms.store.manifest.homes(file.manifest, file.path, file.sha256)
     if row is None:
         return []
-    again = file.waits_since_ns != row.landed_at_ns
+    again = await rooms.store.media.info(file.manifest, file.path) is not None
     discovery = rooms.takers.discovery
     return [file_synced(rooms.target, row, rooms.clock.now_ns(), media=info, discovery=discovery, again=again)]
 
