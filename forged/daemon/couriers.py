@@ -21,6 +21,7 @@ from forged.kit.tasks import Tasks
 from forged.metrics.metrics import Metrics
 from forged.model.errors import IngestError, StoreError
 from forged.model.events import Event
+from forged.model.observer import Fact, FilesExamined, FilesLanded, FilesRemoved
 from forged.model.settings import Config, IngestSettings
 from forged.store.base import Outbox
 
@@ -100,6 +101,11 @@ class Couriers:
         """Something was put into the outbox."""
         for courier in self._running.values():
             courier.delivery.news()
+
+    def notice(self, fact: Fact) -> None:
+        """As an observer: what follows these facts is in the outbox already."""
+        if isinstance(fact, FilesLanded | FilesExamined | FilesRemoved):
+            self.news()
 
     # --- applying a configuration -----------------------------------------------------------------------------------------
 

@@ -34,6 +34,7 @@ from forged.kit.notify import Notifier
 from forged.metrics.metrics import Metrics
 from forged.model.events import NewEvent
 from forged.model.jobs import Job
+from forged.model.observer import Everyone
 from forged.model.settings import Config
 
 
@@ -71,8 +72,9 @@ def furnished(
     events = LiveEvents(publisher, clock)
     jobs = _job_book(app, publisher, events, clock)
     enriching = Enriching(app.sidecars, app.store, metrics, clock, log)
-    fleet = Fleet(app, jobs, metrics, log, events, enriching)
     couriers = Couriers(app.handler, app.store.outbox, metrics, clock, log)
+    app.anybody_takes = couriers.anybody
+    fleet = Fleet(app, jobs, metrics, log, Everyone(events, couriers), enriching)
 
     def rung(event: NewEvent) -> None:
         events.alarm(event)
@@ -101,7 +103,7 @@ def furnished(
         watchman=Watchman(fleet, bell, clock, log),
         discoveries=discoveries,
         reloader=Reloader(read, configs, difference, metrics, notifier, clock, log),
-        adhoc=AdHoc(app, fleet, jobs, events, env, log),
+        adhoc=AdHoc(app, fleet, jobs, Everyone(events, couriers), env, log),
         server=Server(registry, publisher, report=report),
         registry=registry,
         gauges=Gauges(fleet, app.pool, metrics),
