@@ -42,6 +42,7 @@ bench: packages .venv/.dev ## how fast, against rsync, rclone, lftp: an hour, as
 	@.ci/debian $(rivals)
 	@$(python) -m tests.bench.media
 	@$(python) -m tests.bench.ingest
+	@$(python) -m tests.bench.find
 	@$(python) -m tests.bench --json build/bench-$$(date +%Y%m%d-%H%M%S).json $(ARGS)
 
 paces: packages .venv/.dev ## how soon a new file is home, what idling costs, how well limits are kept (ARGS='-k name' for some)

@@ -24,6 +24,7 @@ COMMANDS = {
     "drain": "drain",
     "verify": "verify",
     "manifest": "manifest",
+    "find": "find",
     "show": "show",
     "duplicates": "media",
     "media": "media",

@@ -169,7 +169,7 @@ def _ingest(table: IngestTable, state_dir: Path) -> settings.IngestSettings:
 def _ingest_handler(table: IngestTable, state_dir: Path) -> settings.Handler:
     match table:
         case SqliteTable():
-            return settings.SqliteIngest(table.path or state_dir / "catalog.db")
+            return settings.SqliteIngest(table.path or state_dir / settings.CATALOG, table.enabled)
         case PostgresTable():
             return settings.PostgresIngest(settings.Secret(table.dsn, table.dsn_file))
         case WebhookTable():

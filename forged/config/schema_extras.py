@@ -22,9 +22,10 @@ class IngestTable(Table):
 
 
 class SqliteTable(IngestTable):
-    """[[ingest]] type="sqlite": a catalog to search, in one file."""
+    """[[ingest]] type="sqlite": a catalog to search, in one file; there is one also without this table."""
 
     path: PathText = key(None, "the file; catalog.db in state_dir")
+    enabled: bool = key(True, "false: no catalog, so `forgectl find` finds nothing")
 
 
 class PostgresTable(IngestTable):

@@ -25,6 +25,8 @@ from forged.destination.posix import PosixDestination
 from forged.discovery.base import Discovery
 from forged.discovery.command import Command
 from forged.ingest.base import Handler
+from forged.ingest.catalog.handler import Sqlite
+from forged.ingest.catalog.reading import Finder
 from forged.ingest.command import Command as IngestCommand
 from forged.ingest.postgres import Postgres
 from forged.ingest.python import Python
@@ -57,6 +59,7 @@ from forged.model.settings import (
     PostgresIngest,
     PythonIngest,
     RunpodDiscovery,
+    SqliteIngest,
     VastaiDiscovery,
     WebhookIngest,
 )
@@ -77,6 +80,7 @@ from forged.sync.enrich import Rooms
 from forged.sync.enrichment import Enrichment
 from forged.sync.looks import Looks
 from forged.sync.preview import Preview, preview_once
+from forged.sync.publish import Takers
 
 MOST_EXAMINED = 64
 """Files that are open to be looked into at once, over all targets. Workers are far fewer; the rest waits for disks and exiftool."""
@@ -118,6 +122,8 @@ class App:
         self._turns = asyncio.Semaphore(MOST_EXAMINED)
         self.rebuilt: Rebuilt | None = None
         """Set when the state database was damaged or lost: whoever opened this has to say so."""
+        self.anybody_takes: Callable[[], bool] = lambda: bool(self.config.handlers)
+        """Whether events are kept. Without couriers they wait for those of the daemon."""
 
     @classmethod
     @asynccontextmanager
@@ -204,11 +210,17 @@ class App:
 
     @asynccontextmanager
     async def doors(
-        self, target: Target, observer: Observer | None = None, *, patient_opening: bool = True, route: Route | None = None
+        self,
+        target: Target,
+        observer: Observer | None = None,
+        *,
+        patient_opening: bool = True,
+        route: Route | None = None,
+        discovery: str | None = None,
     ) -> AsyncIterator[Doors]:
         """The world of one target, for as long as it is used; its source is still to be opened.
 
-        `route`: where a discovered box is reached, in place of the target's own address.
+        `route`: where a discovered box is reached, in place of the target's own address; `discovery`: which has found it.
 
         `patient_opening`: an opening that fails is tried again by itself, as often as `retry_attempts` says.
         """
@@ -219,14 +231,24 @@ class App:
             async with aclosing(destination):
                 make = self._maker(target, watching, route)
                 source = self._source(target, make, destination, watching, patient_opening)
-                yield Doors(target, Selector(target.selection), source, destination, self.store, watching, self.clock)
+                selector, takers = Selector(target.selection), self._takers(target, discovery)
+                yield Doors(target, selector, source, destination, self.store, watching, self.clock, takers)
+
+    def _takers(self, target: Target, discovery: str | None) -> Takers:
+        names = {target.name, discovery or target.name}
+
+        def required() -> Sequence[str]:
+            mine = (one for one in self.config.ingests if not one.targets or names & set(one.targets))
+            return [one.name for one in mine if one.required]
+
+        return Takers(lambda: self.anybody_takes(), required, discovery)
 
     def enrichment(self, doors: Doors, neighbours: Callable[[], Sequence[ManifestName]]) -> Enrichment:
         """Who looks into what has landed at this target. `neighbours`: the manifests whose files lie in the same folder at home."""
         examiner: Examiner = self._examiner
         rooms = Rooms(
             *(doors.target, doors.selector, doors.destination, self.store, examiner, self.sidecars, doors.observer, self.clock),
-            neighbours,
+            *(neighbours, doors.takers),
         )
         return Enrichment(rooms, self._turns)
 
@@ -283,8 +305,8 @@ class App:
         """The body for its type. Opens nothing yet."""
         return discovery_of(settings)
 
-    def handler(self, settings: IngestSettings) -> Handler | None:
-        """The ingest handler of these settings; None for those that this version does not have yet."""
+    def handler(self, settings: IngestSettings) -> Handler:
+        """The ingest handler of these settings. Opens nothing yet."""
         match settings.handler:
             case WebhookIngest():
                 from forged.ingest.webhook import Webhook  # here, since loading an HTTP client takes 0.2 s
@@ -296,8 +318,12 @@ class App:
                 return IngestCommand(settings.name, settings.handler)
             case PythonIngest():
                 return Python(settings.name, settings.handler)
-            case _:
-                return None
+            case SqliteIngest():
+                return Sqlite(settings.name, settings.handler, self.clock)
+
+    def finder(self) -> Finder:
+        """Searches in the catalog of the configuration that holds at that moment."""
+        return Finder(lambda: self.config.catalog)
 
     def _source(
         self, target: Target, make: Callable[[], Source], destination: Destination, observer: Observer, patient_opening: bool

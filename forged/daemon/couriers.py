@@ -21,6 +21,7 @@ from forged.kit.tasks import Tasks
 from forged.metrics.metrics import Metrics
 from forged.model.errors import IngestError, StoreError
 from forged.model.events import Event
+from forged.model.observer import Fact, FilesExamined, FilesLanded, FilesRemoved
 from forged.model.settings import Config, IngestSettings
 from forged.store.base import Outbox
 
@@ -101,21 +102,26 @@ class Couriers:
         for courier in self._running.values():
             courier.delivery.news()
 
+    def notice(self, fact: Fact) -> None:
+        """As an observer: what follows these facts is in the outbox already."""
+        if isinstance(fact, FilesLanded | FilesExamined | FilesRemoved):
+            self.news()
+
     # --- applying a configuration -----------------------------------------------------------------------------------------
 
     async def apply(self, config: Config) -> None:
         """Makes the handlers of `config` the ones that get events. One whose settings change misses none of them."""
-        new = {one.name: self._make(one) for one in config.ingests if self._is_new(one)}
-        staying = {one.name for one in config.ingests if not self._is_new(one)}
+        new = {one.name: self._make(one) for one in config.handlers if self._is_new(one)}
+        staying = {one.name for one in config.handlers if not self._is_new(one)}
         self._takers = frozenset(staying | {name for name, handler in new.items() if handler is not None})
         for name in set(self._running) - staying:
             await self._end(name)
             if name not in self._takers:
                 self._metrics.forget_handler(name)
-        for settings in config.ingests:
+        for settings in config.handlers:
             if (handler := new.get(settings.name)) is not None:
                 self._begin(settings, Of(handler, settings.targets))
-        self._running = {one.name: self._running[one.name] for one in config.ingests if one.name in self._running}
+        self._running = {one.name: self._running[one.name] for one in config.handlers if one.name in self._running}
         await self.count()
 
     def _is_new(self, settings: IngestSettings) -> bool:

@@ -213,9 +213,11 @@ class Fleet:
         standing.paused(await flags.pause(target.manifest))
         standing.held(await flags.hold(target.manifest))
         closing = AsyncExitStack()
-        route = instance.route if instance else None
+        route, discovery = (instance.route, instance.discovery) if instance else (None, None)
         observer = Everyone(self._metrics, standing, self._observer)
-        doors = await closing.enter_async_context(self._app.doors(target, observer, patient_opening=False, route=route))
+        doors = await closing.enter_async_context(
+            self._app.doors(target, observer, patient_opening=False, route=route, discovery=discovery)
+        )
         runner = Runner(doors, standing, random.random, lambda: work.look())
         work = Work(doors, runner, standing, self._jobs)
         enrichment = self._app.enrichment(doors, lambda: self._at_home(target))

@@ -22,6 +22,7 @@ from forged.daemon.gauges import Gauges
 from forged.daemon.jobbook import JobBook
 from forged.daemon.methods_config import ConfigMethods
 from forged.daemon.methods_files import FileMethods
+from forged.daemon.methods_find import FindMethods
 from forged.daemon.methods_media import MediaMethods
 from forged.daemon.methods_service import LiveEvents, ServiceFacts, ServiceMethods
 from forged.daemon.methods_sync import SyncMethods, Telling
@@ -33,6 +34,7 @@ from forged.kit.notify import Notifier
 from forged.metrics.metrics import Metrics
 from forged.model.events import NewEvent
 from forged.model.jobs import Job
+from forged.model.observer import Everyone
 from forged.model.settings import Config
 
 
@@ -70,8 +72,9 @@ def furnished(
     events = LiveEvents(publisher, clock)
     jobs = _job_book(app, publisher, events, clock)
     enriching = Enriching(app.sidecars, app.store, metrics, clock, log)
-    fleet = Fleet(app, jobs, metrics, log, events, enriching)
     couriers = Couriers(app.handler, app.store.outbox, metrics, clock, log)
+    app.anybody_takes = couriers.anybody
+    fleet = Fleet(app, jobs, metrics, log, Everyone(events, couriers), enriching)
 
     def rung(event: NewEvent) -> None:
         events.alarm(event)
@@ -100,7 +103,7 @@ def furnished(
         watchman=Watchman(fleet, bell, clock, log),
         discoveries=discoveries,
         reloader=Reloader(read, configs, difference, metrics, notifier, clock, log),
-        adhoc=AdHoc(app, fleet, jobs, events, env, log),
+        adhoc=AdHoc(app, fleet, jobs, Everyone(events, couriers), env, log),
         server=Server(registry, publisher, report=report),
         registry=registry,
         gauges=Gauges(fleet, app.pool, metrics),
@@ -126,6 +129,7 @@ def methods(house: House, page: str | None) -> ServiceMethods:
     TargetMethods(house.fleet, house.discoveries, house.app).register(house.registry)
     FileMethods(house.fleet, house.app.store).register(house.registry)
     MediaMethods(house.fleet, house.enriching, house.app.store).register(house.registry)
+    FindMethods(house.app.finder()).register(house.registry)
     ConfigMethods(lambda: house.configs.current).register(house.registry)
     return service
 

@@ -6,8 +6,6 @@ raw blocks stay untouched as the text of a JSON list, in which a NUL is written 
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import json
 import math
@@ -18,9 +16,9 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from forged.model.errors import IngestRefused
+from forged.ingest.file_events import ABOUT_FILES, STAND_IN, body_of, clean, clean_or_none, decoded, raw, whole
 from forged.model.events import Event, EventKind
-from forged.model.ingest import FileBody, read
+from forged.model.ingest import FileBody
 from forged.model.media import Generation, MediaInfo, RawBlock
 
 Value = str | int | float | bool | bytes | datetime | None
@@ -30,10 +28,6 @@ FileId = bytes
 
 SEARCHED_CHARS = 100_000
 """Of prompts, for the full-text index: a tsvector holds 1 MiB at most (postgresql.org/docs/15/textsearch-limitations.html)."""
-
-BIGINT = 2**63
-
-STAND_IN = "\ufffd"
 
 NUL_ESCAPED = "\\u0000"
 
@@ -76,21 +70,14 @@ def rows_of(events: Sequence[Event]) -> Rows:
     """Events of other kinds than of files leave nothing. Raises IngestRefused for a file's event that is none."""
     files: dict[FileId, _File] = {}
     for event in events:
-        if event.kind in (EventKind.FILE_SYNCED, EventKind.FILE_REMOVED):
-            body = _body(event)
-            id = hashlib.sha256(_raw(body.home, body.home_b64)).digest()
+        if event.kind in ABOUT_FILES:
+            body = body_of(event)
+            id = hashlib.sha256(raw(body.home, body.home_b64)).digest()
             files[id] = _after(files.get(id), event, body)
     rows = Rows()
     for id in sorted(files):  # the same order everywhere: two of us cannot wait for each other
         _add(rows, id, files[id])
     return rows
-
-
-def _body(event: Event) -> FileBody:
-    try:
-        return read(event.body)
-    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError) as e:
-        raise IngestRefused(f"event {event.id} ({event.kind.value}) has no body of a file", hint="this is a fault of ours") from e
 
 
 def _after(before: _File | None, event: Event, body: FileBody) -> _File:
@@ -108,8 +95,8 @@ def _add(rows: Rows, id: FileId, file: _File) -> None:
     body = file.body
     rows.files[id] = (
         *(id, clean(body.manifest), clean(file.target)),
-        *(clean(body.path), _decoded(body.path_b64), clean(body.home), _decoded(body.home_b64)),
-        *(_whole(body.size) or 0, clean(body.sha256), _whole(body.mtime_ns) or 0, _whole(body.landed_at_ns) or 0),
+        *(clean(body.path), decoded(body.path_b64), clean(body.home), decoded(body.home_b64)),
+        *(whole(body.size) or 0, clean(body.sha256), whole(body.mtime_ns) or 0, whole(body.landed_at_ns) or 0),
         *(body.incomplete, file.removed_at),
     )
     rows.contents[id] = clean(body.sha256)
@@ -121,13 +108,13 @@ def _add(rows: Rows, id: FileId, file: _File) -> None:
     rows.media[id] = _media(id, body, file.media)
     if (made := file.media.generation) is not None:
         rows.generations[id] = _generation(id, made)
-        rows.loras += [(id, n, clean(one.name), one.weight, _or_none(one.hash)) for n, one in enumerate(made.loras)]
+        rows.loras += [(id, n, clean(one.name), one.weight, clean_or_none(one.hash)) for n, one in enumerate(made.loras)]
 
 
 def _media(id: FileId, body: FileBody, info: MediaInfo) -> Row:
     return (
-        *(id, clean(body.sha256), info.kind.value, clean(info.format), _whole(info.width), _whole(info.height)),
-        *(info.duration_s, info.fps, _whole(info.frames), _json(info.problems)),
+        *(id, clean(body.sha256), info.kind.value, clean(info.format), whole(info.width), whole(info.height)),
+        *(info.duration_s, info.fps, whole(info.frames), _json(info.problems)),
         *(msgspec.json.encode(info.raw).decode(), raw_json(info.raw)),
     )
 
@@ -135,24 +122,15 @@ def _media(id: FileId, body: FileBody, info: MediaInfo) -> Row:
 def _generation(id: FileId, made: Generation) -> Row:
     searched = "\n".join(filter(None, (made.prompt, *made.prompts)))[:SEARCHED_CHARS]
     return (
-        *(id, clean(made.generator), *map(_or_none, (made.version, made.prompt, made.negative_prompt, made.seed))),
-        *(_whole(made.steps), made.cfg, *map(_or_none, (made.sampler, made.scheduler, made.model, made.model_hash))),
-        *(_whole(made.width), _whole(made.height), made.denoise, _whole(made.clip_skip), _or_none(made.vae)),
+        *(id, clean(made.generator), *map(clean_or_none, (made.version, made.prompt, made.negative_prompt, made.seed))),
+        *(whole(made.steps), made.cfg, *map(clean_or_none, (made.sampler, made.scheduler, made.model, made.model_hash))),
+        *(whole(made.width), whole(made.height), made.denoise, whole(made.clip_skip), clean_or_none(made.vae)),
         *(_json(made.prompts), _json(made.samplings), _json(made.settings), _json(made.origins)),
-        *(_or_none(made.graph), _or_none(made.workflow), clean(searched)),
+        *(clean_or_none(made.graph), clean_or_none(made.workflow), clean(searched)),
     )
 
 
 # --- what PostgreSQL does not hold ----------------------------------------------------------------------------------------
-
-
-def clean(text: str) -> str:
-    """Text as `text` takes it."""
-    return text if "\0" not in text else text.replace("\0", STAND_IN)
-
-
-def _or_none(text: str | None) -> str | None:
-    return None if text is None else clean(text)
 
 
 def raw_json(blocks: Iterable[RawBlock]) -> str:
@@ -205,19 +183,3 @@ def _harmless(value: object) -> object:
             return {_harmless(name): _harmless(one) for name, one in value.items()}
         case _:
             return value
-
-
-def _whole(number: int | None) -> int | None:
-    """None where it is no `bigint`: nothing of ours, and nothing that a picture can have."""
-    return number if number is not None and -BIGINT <= number < BIGINT else None
-
-
-def _raw(text: str, b64: str | None) -> bytes:
-    return _decoded(b64) or text.encode("utf-8", "replace")
-
-
-def _decoded(b64: str | None) -> bytes | None:
-    try:
-        return None if b64 is None else base64.b64decode(b64)
-    except binascii.Error:
-        return None

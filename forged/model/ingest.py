@@ -34,6 +34,8 @@ class FileBody(Struct, frozen=True, omit_defaults=True):
     """What is known of its inside, with its raw blocks; None where nobody looks into files."""
     path_b64: str | None = None
     home_b64: str | None = None
+    discovery: str | None = None
+    """The discovery that made the target."""
 
 
 def written(body: FileBody) -> str:

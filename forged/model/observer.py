@@ -134,6 +134,14 @@ class FilesExamined:
     files: int = 1
 
 
+@dataclass(frozen=True, slots=True)
+class FilesRemoved:
+    """Cleanup removed files at the source, and told it to whoever takes events."""
+
+    target: str
+    files: int
+
+
 Fact = (
     HomeReady
     | ScanStarted
@@ -142,6 +150,7 @@ Fact = (
     | BytesArrived
     | FilesLanded
     | FilesExamined
+    | FilesRemoved
     | FileTrouble
     | VerifyFailed
     | Retried

@@ -79,11 +79,16 @@ class TransferSettings:
     bandwidth: Bandwidth = field(default_factory=Bandwidth)
 
 
+CATALOG = "catalog.db"
+"""The catalog's file in state_dir, unless another is named."""
+
+
 @dataclass(frozen=True, slots=True)
 class SqliteIngest:
-    """The catalog as an SQLite file."""
+    """The catalog as an SQLite file. Not `enabled`: there is none, not even the one that is there when nobody asks for it."""
 
     path: Path
+    enabled: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,3 +210,17 @@ class Config:
     discoveries: tuple[DiscoverySettings, ...] = ()
     effective: tuple[EffectiveValue, ...] = field(default=(), compare=False, repr=False)
     """The same for people, in the order of the file's sections. Where a value was said makes no difference to what it is."""
+
+    @property
+    def handlers(self) -> tuple[IngestSettings, ...]:
+        """All that get events: those of `ingests`, and the catalog in state_dir where none is configured."""
+        if not any(isinstance(one.handler, SqliteIngest) for one in self.ingests):
+            taken = {one.name for one in self.ingests}
+            name = next(name for name in ("catalog", "catalog.sqlite", "catalog.forged.sqlite") if name not in taken)
+            return (IngestSettings(name, SqliteIngest(self.daemon.state_dir / CATALOG)), *self.ingests)
+        return tuple(one for one in self.ingests if not isinstance(one.handler, SqliteIngest) or one.handler.enabled)
+
+    @property
+    def catalog(self) -> Path | None:
+        """The file that `media.find` looks into: the first catalog's. None: there is none."""
+        return next((one.handler.path for one in self.handlers if isinstance(one.handler, SqliteIngest)), None)

@@ -14,6 +14,7 @@ from forged.destination.base import HomeLook
 from forged.model.errors import ForgedError, NotSupported
 from forged.model.files import Entry, Stat
 from forged.model.manifest import AtSource, ManifestRow
+from forged.model.observer import FilesRemoved
 from forged.model.paths import SourcePath
 from forged.model.removal import KeptBecause, Removable, Removed
 from forged.model.target import CleanupPolicy
@@ -23,6 +24,7 @@ from forged.rules.selection import Preserved, folder_path
 from forged.rules.series import Newest
 from forged.sync.doors import Doors
 from forged.sync.home import ready
+from forged.sync.publish import file_removed
 
 Removal = Callable[[Sequence[Removable]], Awaitable[Sequence[Removed]]]
 
@@ -204,6 +206,15 @@ async def _remove(doors: Doors, removal: Removal, removables: Sequence[Removable
             result.keep(answer.path, answer.kept, answer.message)
             there.append(answer.path)
     await doors.store.manifest.mark(doors.target.manifest, there, AtSource.PRESENT)
+    await _tell(doors, [rows[answer.path] for answer in answers if answer.kept is None])
+
+
+async def _tell(doors: Doors, gone: Sequence[ManifestRow]) -> None:
+    """A crash right before it leaves the removal untold: the row is REMOVED already, and nothing needs the event to be safe."""
+    if gone and doors.takers.anybody():
+        now_ns = doors.clock.now_ns()
+        await doors.store.outbox.put([file_removed(doors.target, row, now_ns, discovery=doors.takers.discovery) for row in gone])
+        doors.observer.notice(FilesRemoved(doors.target.name, len(gone)))
 
 
 def emptied(removed: Sequence[ManifestRow], configured: Sequence[str]) -> list[SourcePath]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from forged.destination.base import Destination
 from forged.kit.clock import Clock
@@ -11,6 +11,7 @@ from forged.model.target import Target
 from forged.rules.selection import Selector
 from forged.sources.base import Source
 from forged.store.base import Store
+from forged.sync.publish import Takers
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,3 +25,4 @@ class Doors:
     store: Store
     observer: Observer
     clock: Clock
+    takers: Takers = field(default_factory=Takers)

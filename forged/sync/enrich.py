@@ -11,7 +11,7 @@ import asyncio
 import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
@@ -20,6 +20,7 @@ from forged.kit.clock import Clock
 from forged.kit.tasks import to_the_end
 from forged.media.base import Examiner, Found, Opened, Wanted
 from forged.model.errors import ForgedError
+from forged.model.events import NewEvent
 from forged.model.manifest import ManifestName
 from forged.model.media import Copy, Examined, Known, MediaInfo, MediaKind, Owed, ToExamine
 from forged.model.observer import ExamineResult, FilesExamined, Observer
@@ -29,6 +30,7 @@ from forged.model.target import DuplicatesMode, Target
 from forged.rules import media
 from forged.rules.selection import Selector
 from forged.store.base import Store
+from forged.sync.publish import Takers, file_synced
 from forged.sync.sidecar import SidecarDone, keep_sidecar
 
 PAGE_ROWS = 1_000
@@ -54,6 +56,7 @@ class Rooms:
     clock: Clock
     neighbours: Callable[[], Sequence[ManifestName]]
     """The manifests, this one among them, whose files lie in the same destination folder."""
+    takers: Takers = field(default_factory=Takers)
 
 
 async def enrich(rooms: Rooms, file: ToExamine) -> None:
@@ -133,8 +136,20 @@ async def _companions(rooms: Rooms, path: SourcePath) -> list[Opened]:
 
 
 async def _end(rooms: Rooms, file: ToExamine, info: MediaInfo, result: ExamineResult, owes: frozenset[Owed] = frozenset()) -> None:
-    await rooms.store.media.finish([Examined(file, info, rooms.clock.now_ns(), owes)])
+    await rooms.store.media.finish([Examined(file, info, rooms.clock.now_ns(), owes)], await _events(rooms, file, info))
     rooms.observer.notice(FilesExamined(rooms.target.name, info.kind, result))
+
+
+async def _events(rooms: Rooms, file: ToExamine, info: MediaInfo) -> list[NewEvent]:
+    """That it is home, with what was found in it; none where its version was forgotten meanwhile, or nobody takes events."""
+    if not rooms.takers.anybody():
+        return []
+    row = await rooms.store.manifest.homes(file.manifest, file.path, file.sha256)
+    if row is None:
+        return []
+    again = await rooms.store.media.info(file.manifest, file.path) is not None
+    discovery = rooms.takers.discovery
+    return [file_synced(rooms.target, row, rooms.clock.now_ns(), media=info, discovery=discovery, again=again)]
 
 
 async def share(rooms: Rooms, known: Known) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Collection, Sequence
 
+from forged.model.events import NewEvent
 from forged.model.manifest import ManifestRow
 from forged.model.observer import FilesLanded
+from forged.model.paths import SourcePath
 from forged.model.transfer import Landed
 from forged.rules import media
 from forged.sync.doors import Doors
 from forged.sync.looks import Looks
+from forged.sync.publish import file_synced
 
 
 async def remember(doors: Doors, looks: Looks, landed: Sequence[Landed], *, wanted: bool = True) -> None:
@@ -22,7 +25,8 @@ async def remember(doors: Doors, looks: Looks, landed: Sequence[Landed], *, want
     now_ns = doors.clock.now_ns()
     policy, name = doors.target.media, doors.target.manifest
     to_examine = {one.entry.path for one in landed if media.is_examined(policy, one.entry.path, one.entry.stat.size_bytes)}
-    await doors.store.manifest.record(name, [_row(one, now_ns) for one in landed], to_examine=to_examine)
+    rows = [_row(one, now_ns) for one in landed]
+    await doors.store.manifest.record(name, rows, _events(doors, rows, to_examine), to_examine)
     if media.is_on(policy):
         again = [path for one in landed for path in media.tells_of(doors.target.type, one.entry.path) if path not in to_examine]
         if again:
@@ -35,6 +39,14 @@ async def remembered(doors: Doors, looks: Looks, landed: AsyncIterable[list[Land
     async for batch in landed:
         await remember(doors, looks, batch)
         yield batch
+
+
+def _events(doors: Doors, rows: Sequence[ManifestRow], to_examine: Collection[SourcePath]) -> list[NewEvent]:
+    """Of those that are not looked into: for the others sync/enrich tells it, with what was found."""
+    if not doors.takers.anybody():
+        return []
+    now_ns, discovery = doors.clock.now_ns(), doors.takers.discovery
+    return [file_synced(doors.target, row, now_ns, discovery=discovery) for row in rows if row.path not in to_examine]
 
 
 def _row(landed: Landed, now_ns: int) -> ManifestRow:

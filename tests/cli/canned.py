@@ -257,6 +257,19 @@ def registry_of(canned: Canned, publisher: Publisher) -> Registry:
     ) -> rpc.DuplicatesPage:
         return canned.answer("media.duplicates", {"target": target, "cursor": cursor})
 
+    async def media__find(
+        query: str = "",
+        model: str | None = None,
+        seed: str | None = None,
+        since: str | None = None,
+        target: str | None = None,
+        kind: str | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> rpc.FoundPage:
+        wanted = {"model": model, "seed": seed, "since": since, "target": target, "kind": kind}
+        return canned.answer("media.find", {"query": query, **wanted, "limit": limit, "cursor": cursor})
+
     async def transfer__limit(target: str | None = None, limit: str | None = None, keep: bool = False) -> rpc.Limits:
         return canned.answer("transfer.limit", {"target": target, "limit": limit, "keep": keep})
 

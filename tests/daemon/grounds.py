@@ -168,7 +168,7 @@ class Grounds:
 
     @asynccontextmanager
     async def doors(
-        self, target: Target, observer: Observer, *, patient_opening: bool, route: Route | None = None
+        self, target: Target, observer: Observer, *, patient_opening: bool, route: Route | None = None, discovery: str | None = None
     ) -> AsyncIterator[Doors]:
         home = self.home(target.name) if route is None else Beside(self.home(target.home.dest.name))
         make = (lambda: self._made(target.name)) if route is None else (lambda: Routed(route, lambda at: self._at(target, at)))

@@ -8,7 +8,9 @@ from pathlib import Path
 from forged.destination.memory import MemoryDestination
 from forged.kit.clock import HandClock
 from forged.model.errors import ForgedError
+from forged.model.events import EventKind
 from forged.model.files import Problem, ProblemKind
+from forged.model.ingest import FileBody, read
 from forged.model.jobs import Job, JobStatus, new_job_id
 from forged.model.observer import Fact, FilesLanded, FileTrouble
 from forged.model.paths import SourcePath, home_path, source_path
@@ -22,6 +24,7 @@ from forged.store.memory import MemoryStore
 from forged.sync.cycle import RoundResult, ended, run_round
 from forged.sync.doors import Doors
 from forged.sync.looks import Looks
+from forged.sync.publish import Takers
 from forged.sync.tally import Tally
 
 TARGET = Target(
@@ -64,6 +67,8 @@ class World:
         self.looks = Looks()
         self.target = target
         self.facts = Facts()
+        self.taken = False
+        """Whether somebody takes events."""
 
     def select(self, selection: Selection) -> None:
         self.target = replace(self.target, selection=selection)
@@ -83,7 +88,14 @@ class World:
             resume_points=self.destination.resume_points,
         )
         selector = Selector(self.target.selection)
-        return Doors(self.target, selector, source, self.destination, self.store, self.facts, self.clock)
+        return Doors(self.target, selector, source, self.destination, self.store, self.facts, self.clock, self.takers())
+
+    def takers(self) -> Takers:
+        return Takers(lambda: self.taken)
+
+    async def events(self) -> list[tuple[EventKind, FileBody]]:
+        """All of files that are in the outbox."""
+        return [(event.kind, read(event.body)) for event in await self.store.outbox.after("anybody", 1_000)]
 
     async def round(self, *folders: bytes) -> RoundResult:
         """One round; `facts` holds what it reported, and only that."""

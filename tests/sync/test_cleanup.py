@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from forged.model.errors import DestinationMissing, MarkerMissing, NotSupported, SourceLost
+from forged.model.events import EventKind
 from forged.model.manifest import AtSource, Hold
 from forged.model.paths import home_path, source_path
 from forged.model.removal import KeptBecause
@@ -276,3 +277,13 @@ async def test_nobody_waits_for_what_is_not_wanted() -> None:
     world.box.write(b"b.mp4", b"too large")
     world.select(Selection(exclude=("*.txt",), max_size_bytes=5))
     assert sorted(row.path for row in (await cleanup(world)).removed) == [b"a.png", b"b.png"]
+
+
+async def test_what_was_removed_is_told_to_whoever_takes_events_and_a_dry_run_is_not() -> None:
+    world = await grown(b"a.png", b"b.png")
+    world.taken = True
+    await cleanup(world, dry_run=True)
+    assert await world.events() == []
+    await cleanup(world)
+    told = {(kind, body.path) for kind, body in await world.events()}
+    assert told == {(EventKind.FILE_REMOVED, "a.png"), (EventKind.FILE_REMOVED, "b.png")}

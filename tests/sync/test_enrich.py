@@ -14,6 +14,7 @@ from forged.destination.base import Linked
 from forged.destination.memory import MemoryFile
 from forged.media.base import Opened
 from forged.model.errors import DestinationMissing, StoreError
+from forged.model.events import EventKind
 from forged.model.manifest import ManifestName
 from forged.model.media import Known, MediaKind, Owed
 from forged.model.observer import ExamineResult, FilesExamined
@@ -54,6 +55,7 @@ class Studio:
             world.facts,
             world.clock,
             lambda: [NAME, ManifestName("other")],
+            world.takers(),
         )
 
     async def bring(self, files: dict[bytes, bytes]) -> None:
@@ -382,3 +384,25 @@ async def test_trouble_with_the_state_is_told() -> None:
     await studio.world.store.close()
     await studio.drain()
     assert isinstance(studio.enrichment.trouble, StoreError)
+
+
+async def test_what_was_looked_into_is_told_with_what_was_found_and_again_when_it_is_looked_into_again() -> None:
+    studio = Studio()
+    studio.world.taken = True
+    await studio.bring({b"a.png": b"a cat", b"a.txt": b"text"})
+    told = [(kind, body.path, body.media) for kind, body in await studio.world.events()]
+    assert told == [(EventKind.FILE_SYNCED, "a.txt", None)], "the picture is told when it was looked into"
+    await studio.drain()
+    await studio.world.store.media.queue(NAME, [A], 9)
+    await studio.drain()
+    bodies = [body for _, body in (await studio.world.events())[1:]]
+    texts = [body.media.raw[0].text if body.media else None for body in bodies]
+    assert [(body.path, body.again) for body in bodies] == [("a.png", False), ("a.png", True)]
+    assert texts == ["a cat", "a cat"]
+
+
+async def test_where_nobody_takes_events_none_are_written() -> None:
+    studio = Studio()
+    await studio.bring({b"a.png": b"a cat", b"a.txt": b"text"})
+    await studio.drain()
+    assert await studio.world.events() == []

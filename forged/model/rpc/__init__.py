@@ -23,6 +23,7 @@ Parameters, `?` where they may be left out:
     target.drain      target, timeout? (text such as "30m")
     media.show        path | path_b64, target?, raw?     media.duplicates  target?, limit?, cursor?
     media.rerun       target?
+    media.find        query?, model?, seed?, since? (RFC 3339), target?, kind?, limit?, cursor?
 
 `job_id` may also be a sync_id. A target that is not configured is an error of type `unknown_target`, an id that no job has one of
 type `unknown_job`; both say in their hint what there is.
@@ -39,6 +40,8 @@ from forged.model.rpc.media import (
     DuplicateFile,
     Duplicates,
     DuplicatesPage,
+    FoundFile,
+    FoundPage,
     Generation,
     Lora,
     MediaInfo,
@@ -81,6 +84,8 @@ __all__ = [
     "Event",
     "EventsSubscribed",
     "Forgotten",
+    "FoundFile",
+    "FoundPage",
     "Generation",
     "Handler",
     "Hold",

@@ -129,6 +129,34 @@ class MediaShown(TypedDict):
     alike: list[AlikeFile]
 
 
+class FoundFile(Copy):
+    """A file that `media.find` found. Null: it does not say, or nobody has looked into it. `prompt` may be its beginning only.
+
+    `home_b64`: where `home` is not the path itself, since that would not be safe to show.
+    """
+
+    home_b64: NotRequired[str]
+    size: int
+    sha256: str
+    mtime: str
+    landed_at: str
+    kind: Literal["image", "video", "audio", "mesh", "other"] | None
+    width: int | None
+    height: int | None
+    generator: str | None
+    model: str | None
+    seed: str | None
+    prompt: str | None
+
+
+class FoundPage(TypedDict):
+    """`media.find`: newest first."""
+
+    success: bool
+    files: list[FoundFile]
+    next_cursor: str | None
+
+
 class MediaRerun(TypedDict):
     """`media.rerun`: everything that is home waits to be looked into again. `files`: how many."""
 
