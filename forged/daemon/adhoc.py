@@ -172,4 +172,4 @@ def _with_words(job: Job, words: Sequence[str]) -> Job:
 
 def _waits_for_ingest(app: App, target: Target) -> bool:
     """Whether cleanup has to wait for an ingest: a required one is configured that takes this target's files."""
-    return any(one.required and (not one.targets or target.name in one.targets) for one in app.config.ingests)
+    return any(one.required and (not one.targets or target.name in one.targets) for one in app.config.handlers)

@@ -291,4 +291,4 @@ def _differs(old: Target, new: Target, discovery: str | None) -> bool:
 def _ingests_missing(config: Config, member: Member) -> bool:
     """Whether cleanup has to wait for an ingest: a required one is configured for this target, and none has taken its files yet."""
     names = {member.name, member.standing.instance.discovery if member.standing.instance else member.name}
-    return any(ingest.required and (not ingest.targets or names & set(ingest.targets)) for ingest in config.ingests)
+    return any(ingest.required and (not ingest.targets or names & set(ingest.targets)) for ingest in config.handlers)
