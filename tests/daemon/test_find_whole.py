@@ -13,7 +13,9 @@ from PIL.PngImagePlugin import PngInfo
 from tests.support.daemon import Daemon, daemon, until
 from tests.support.sshd import sshd
 
-PROMPT = "a {} fox in the snow\nNegative prompt: blurry\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: {}, Size: 64x64, Model: sdxl"
+PROMPT = (
+    "a {} fox in the snow\nNegative prompt: blurry\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: {}, Size: 64x64, Model: sdxl"
+)
 
 
 def picture(folder: Path, number: int) -> None:

@@ -15,7 +15,7 @@ from forged.sync.publish import file_removed, file_synced, key_of
 from tests.store.samples import row
 from tests.support.world import TARGET
 
-MINE = Target(TargetName("box"), TARGET.type, TARGET.source, replace(TARGET.home, dest=Path("/home/of\nit")))
+MINE = Target(TargetName("box"), TARGET.type, TARGET.source, replace(TARGET.home, dest=Path("/srv/home\nit")))
 
 
 def test_a_body_says_where_it_is_and_what_it_is() -> None:
@@ -25,7 +25,7 @@ def test_a_body_says_where_it_is_and_what_it_is() -> None:
     assert (event.kind, event.target, event.at_ns, event.key) == (EventKind.FILE_SYNCED, "box", 7, key_of(MINE, one))
     assert (body.path, body.size, body.sha256, body.again) == ("a.png", one.stat.size_bytes, one.sha256.hex(), True)
     assert (body.manifest, body.discovery) == (ManifestName("box"), "vast")
-    assert body.home.startswith("/home/of\\nit/"), "safe to show"
+    assert body.home.startswith("/srv/home\\nit/"), "safe to show"
 
 
 def test_a_name_that_is_no_utf8_is_there_exactly() -> None:

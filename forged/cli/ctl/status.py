@@ -66,17 +66,6 @@ def _progress(asking: Asking, job_id: str) -> rpc.Progress | None:
     return found["progress"]
 
 
-def _progress(asking: Asking, job_id: str) -> rpc.Progress | None:
-    """None where it has ended meanwhile: a look that found nothing is not kept."""
-    try:
-        found: rpc.SyncProgress = asking.call("sync.progress", job_id=job_id)
-    except CallFailed as e:
-        if e.type != "unknown_job":
-            raise
-        return None
-    return found["progress"]
-
-
 def rates(progress: Sequence[tuple[str, rpc.Progress]]) -> Rates:
     """How fast each target is, over all its jobs."""
     summed: dict[str, float] = {}
