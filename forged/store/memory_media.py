@@ -137,7 +137,9 @@ class MemoryCopies:
         return list(self._media.known.values())
 
     async def equals(self, after: bytes | None, limit: int) -> Sequence[Equals]:
-        sizes = {copy.sha256: copy.size_bytes for _, copy in self._all()}
+        sizes: dict[bytes, int] = {}
+        for _, copy in self._all():
+            sizes[copy.sha256] = max(copy.size_bytes, sizes.get(copy.sha256, 0))
         counts = Counter(copy.sha256 for _, copy in self._all())
         more = sorted(sha256 for sha256, files in counts.items() if files > 1 and sha256 > (after or b""))
         return [Equals(sha256, sizes[sha256], counts[sha256]) for sha256 in more[:limit]]

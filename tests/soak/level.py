@@ -48,7 +48,7 @@ ROOM = Sample(
     agents_rss_bytes=40 * MB,
     database_bytes=1 * MB,
     jobs=40,
-    outbox=0,
+    outbox=4_000,  # events are pruned every 15 s, and wait for the catalog while the machine is busy
     versions=400,
 )
 """By how much the middle of the last third may lie above the middle of the third before it. What leaks one object, or one row, a
