@@ -73,7 +73,7 @@ def test_a_box_that_does_not_answer_is_neither_empty_nor_unchanged() -> None:
 
 async def test_a_listing_that_breaks_half_way_concludes_nothing_from_what_it_did_not_see(sshd: Sshd) -> None:
     """The peer: half a listing is a listing. What is missing from it is deleted at home by the next `rsync --delete-after`."""
-    with daemon(sshd, box=ONLY_WHEN_ASKED) as house:
+    with daemon(sshd, box=f"{ONLY_WHEN_ASKED}\nmedia = {{ metadata = false, xmp = false }}") as house:
         async with proxy(sshd.port) as line:
             house.sources["box"] = sshd.url(house.box()).replace(f":{sshd.port}/", f":{line.port}/")
             house.write()
@@ -273,13 +273,14 @@ def rows(site: Site) -> int:
 
 def test_what_was_remembered_before_a_kill_stays_remembered(quick_path: Path, sshd: Sshd) -> None:
     """The peer: `open(manifest, "w")` and the whole of it after each file, so a kill in that moment leaves an empty memory."""
-    site = Site(quick_path, sshd, extra='bandwidth = "200kB/s"')  # so that there is a middle to be killed in
+    unopened = "media = { metadata = false, xmp = false }"
+    site = Site(quick_path, sshd, extra=f'bandwidth = "200kB/s"\n{unopened}')  # so that there is a middle to be killed in
     grow(site.source, 2_000, 20, 2_000)
     process = site.start("once", "--json")
     until(lambda: rows(site) > LANDING_BATCH or process.poll() is not None)
     process.kill()
     process.communicate()
-    site.extra = ""
+    site.extra = unopened
     remembered, came = rows(site), len(tree(site.home))
     assert LANDING_BATCH < remembered <= came
     answer = site.once()
