@@ -184,12 +184,17 @@ def _merely_unknown(error: OSError, level: NoReplace) -> bool:
 
 
 def fsync_folder(folder: int) -> None:
-    """Makes the names in a folder durable. CIFS and some FUSE file systems know no fsync of folders (EINVAL): so be it."""
+    """Makes the names in a folder durable. CIFS and some FUSE file systems know no fsync of folders (EINVAL): so be it.
+
+    XFS that has shut itself down over a failing device forgets names that wait for its log, and still says that all went well
+    (Linux 6.18, xfs_dir_fsync); opening anything there fails then, so the folder is opened once more.
+    """
     try:
         os.fsync(folder)
     except OSError as e:
         if e.errno not in (errno.EINVAL, errno.EOPNOTSUPP):
             raise
+    os.close(os.open(b".", FOLDER, dir_fd=folder))
 
 
 def write_all(fd: int, data: bytes | memoryview, offset: int) -> None:

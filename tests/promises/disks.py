@@ -67,6 +67,14 @@ OWNER = (
 
 DISKS = (
     Breach(
+        1,
+        "names in a file system that has shut down are durable",
+        "forged/kit/durable.py",
+        '    os.close(os.open(b".", FOLDER, dir_fd=folder))\n',
+        "",
+        ("tests/soak/test_disks.py::test_names_in_a_file_system_that_has_shut_down_are_never_called_durable",),
+    ),
+    Breach(
         11,
         "an unmounted destination is filled",
         "forged/destination/root.py",

@@ -27,6 +27,7 @@ from typing import Any
 import psutil
 import pytest
 
+from forged.kit.durable import FOLDER, NEW_FILE, fsync_folder
 from tests.soak import faults
 from tests.soak.disks import Disk, LoopDisk, RamDisk, run, skip_without_mounts
 from tests.soak.faults import Fault
@@ -330,6 +331,22 @@ def menu(name: str) -> tuple[type[Fault], ...]:
     if name in ("ext4", "xfs"):
         return (*WHOLE, *BROKEN, faults.Stumbled) if name == "ext4" else (*WHOLE, *BROKEN)
     return (*WHOLE, *CALLS)
+
+
+@pytest.mark.parametrize("kind", ["ext4", "xfs"])
+def test_names_in_a_file_system_that_has_shut_down_are_never_called_durable(kind: str, quick_path: Path) -> None:
+    skip_without_mounts()
+    home = quick_path / "home"
+    home.mkdir()
+    with LoopDisk(kind, quick_path / "disk", home) as disk:
+        folder = os.open(home, FOLDER)
+        try:
+            os.close(os.open(b"picture.png", NEW_FILE, dir_fd=folder))
+            disk.cut_power()
+            with pytest.raises(OSError, match=r"I/O error|Input/output"):
+                fsync_folder(folder)
+        finally:
+            os.close(folder)
 
 
 @pytest.mark.timeout(1_200)
