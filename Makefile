@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
-.PHONY: help demo test lint bench paces soak fuzz pins clean packages
+.PHONY: help demo test lint bench paces soak fuzz schema pins clean packages
 
 python := .venv/bin/python
 pip := $(python) -m pip install -qq --no-input --disable-pip-version-check --no-warn-script-location -c .ci/constraints.txt
@@ -53,6 +53,9 @@ soak: packages .venv/.dev ## hours of it
 
 fuzz: packages .venv/.fuzz ## hostile bytes, guided by the branches they reach (FORGED_MINUTES=30 for each reader of them)
 	@$(call campaign,fuzz)
+
+schema: .venv/.dev ## write etc/forged.schema.json anew, after a change of the configuration's keys
+	@$(python) -m forged.config.json_schema > etc/forged.schema.json.new && mv etc/forged.schema.json.new etc/forged.schema.json
 
 pins: .venv/.dev ## compile .ci/constraints.txt anew
 	@$(pip) uv
