@@ -47,10 +47,13 @@ def run(file: Path | None) -> None:
 
 
 @cli.command()
-@click.option("--connect", is_flag=True, help="Try each source, each folder at home and each discovery, too.")
+@click.option("--connect", is_flag=True, help="Try all that it names, too: sources, homes, handlers.")
 @click.pass_obj
 def check(file: Path | None, connect: bool) -> None:
     """Validate the configuration; say every mistake at once.
+
+    With --connect also whether each source, each folder at home, each discovery and each ingest handler lets forged in,
+    exiftool does what it is told, and the state database is sound. Nothing is written or sent, and a daemon may run.
 
     Exit status: 0 all well, 2 a mistake; with --connect 1 when something cannot be reached.
     """

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
@@ -71,7 +71,8 @@ def _key(field: FieldInfo) -> dict[str, Json]:
     inner = _inner(field)
     if inner is not None:
         return {**_table(inner), "description": _description(field)}
-    written: dict[str, Json] = TypeAdapter(Annotated[(field.annotation, None, *field.metadata)]).json_schema()
+    kind: Any = Annotated[(field.annotation, None, *field.metadata)]  # a type that is known while it runs
+    written: dict[str, Json] = TypeAdapter(kind).json_schema()
     default: dict[str, Json] = {} if field.is_required() or field.default is None else {"default": field.default}
     return {**written, "description": _description(field), **default}
 

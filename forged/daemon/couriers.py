@@ -50,6 +50,9 @@ class Of:
         if wanted:
             await self._handler.deliver(wanted)
 
+    async def try_out(self) -> str:
+        return await self._handler.try_out()
+
     async def aclose(self) -> None:
         await self._handler.aclose()
 

@@ -3,10 +3,12 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -196,15 +198,27 @@ def test_check_connect_tries_sources_homes_and_discoveries(config: Path, cloud: 
     assert f"✔ {config.parent / 'home/good'}: can be written to" in done.stdout
     assert "✔ discovery cloud: 2 boxes" in done.stdout
     assert f"7 (studio): ssh://{box.user}@127.0.0.1:{box.port}" in done.stdout and "8: it is stopped" in done.stdout
+    assert "✔ exiftool 1" in done.stdout and " writes sidecars" in done.stdout
+    assert f"✔ state database {config.parent}/state/forged.db: made at the first start" in done.stdout
     assert not (config.parent / "state").exists(), "a daemon may run beside it"
+    forged("-c", str(config), "once", "good")
+    assert "state/forged.db is sound" in forged("-c", str(config), "check", "--connect").stdout
 
 
 def test_check_connect_says_what_does_not_answer(config: Path, cloud: Path, box: Sshd) -> None:
     cloud.write_text("<html>")
     config.write_text(config.read_text() + target(config.parent, box, "gone", f"ssh://root@127.0.0.1:{free_port()}/x"))
+    hook = f'[[ingest]]\ntype = "webhook"\nname = "notify"\nurl = "http://127.0.0.1:{free_port()}/?token=geheim"\n'
+    config.write_text(config.read_text() + hook + '[[ingest]]\ntype = "command"\nname = "own"\ncommand = ["true"]\n')
+    (config.parent / "state").mkdir()
+    with closing(sqlite3.connect(config.parent / "state" / "forged.db")) as theirs:
+        theirs.execute("create table theirs (a)")
     done = forged("-c", str(config), "check", "--connect")
     assert done.exit_code == 1
     assert "✘ gone: " in done.stdout and "✘ discovery cloud: cat" in done.stdout
+    assert "✘ ingest notify: http://127.0.0.1:" in done.stdout and "✔ ingest own: " in done.stdout
+    assert "✘ state: " in done.stdout and "another program" in done.stdout
+    assert done.stdout.count("→ ") >= 4, "each with what to do"
     assert forged("-c", str(config), "check").exit_code == 0
 
 
