@@ -18,6 +18,7 @@ from forged.control.errors import InvalidParams, TooBusy
 from forged.daemon.app import App
 from forged.daemon.fleet import Fleet
 from forged.daemon.jobbook import ActiveJob, JobBook
+from forged.daemon.runner import REPORT
 from forged.kit.logs import Log
 from forged.kit.tasks import Tasks
 from forged.model.errors import Cancelled, ConfigError, ForgedError, StoreError
@@ -129,13 +130,6 @@ class AdHoc:
                 result = await run_cleanup(doors, policy, dry_run=policy.dry_run, missing_ingests=missing)
         except ForgedError as error:
             return [f"cleanup: {error.message}"]
-        would = "would be" if policy.dry_run else "are"
-        self._log.info(
-            f"cleanup of an ad-hoc sync: {len(result.removed)} files {would} removed",
-            target=doors.target.name,
-            freed_bytes=result.freed_bytes,
-            kept={why.value: count for why, count in result.kept_count.items()},
-        )
         hold = await doors.store.flags.hold(doors.target.manifest)
         held = [f"cleanup: held: {hold.message}"] if hold else []
         return held + ([f"cleanup: {result.error.message} ({result.error.hint})"] if result.error else [])
@@ -153,11 +147,11 @@ class AdHoc:
         try:
             await self._jobs.end(active, ended, keep=True)
         except StoreError as error:
-            self._log.error("a job cannot be remembered", job=ended.id, reason=error.message, hint=error.hint)
+            self._log.error("a job cannot be remembered; what it brought is", job=ended.id, reason=error.message, hint=error.hint)
 
     def _task_ended(self, name: str, error: BaseException | None) -> None:
         if error is not None:
-            self._log.error("a task ended unexpectedly", task=name, exc_info=error)
+            self._log.error("forged stumbled over a mistake of its own", task=name, exc_info=error, hint=REPORT)
 
 
 def _task(active: ActiveJob) -> str:

@@ -13,7 +13,7 @@ from forged.daemon.conditions import Conditions
 from forged.daemon.enriching import Enriching
 from forged.daemon.instance import Found, Instance
 from forged.daemon.jobbook import JobBook
-from forged.daemon.runner import Runner
+from forged.daemon.runner import REPORT, Runner
 from forged.daemon.schedule import Errand, Timetable
 from forged.daemon.standing import Standing
 from forged.daemon.work import Work
@@ -259,7 +259,7 @@ class Fleet:
 
     def _ended(self, name: str, error: BaseException | None) -> None:
         """A target's task ended by itself: a bug of ours. Said loudly, and it begins anew."""
-        self._log.error("a task ended unexpectedly; it is started again", task=name, exc_info=error)
+        self._log.error("a task ended unexpectedly; it is started again", task=name, exc_info=error, hint=REPORT)
         member = self._members.get(name.partition(" ")[2])
         if member is not None:
             asyncio.get_running_loop().call_later(BEGIN_ANEW_S, self._restart, name, member)
