@@ -32,7 +32,10 @@ RUN_SOCKET = "/run/forged/forged.sock"
 class NoDaemon(ForgedError):
     """No forged daemon answers"""
 
-    default_hint = "start one with `forged run` or `systemctl start forged`, or say where it listens with --socket"
+    default_hint = (
+        "start one with `forged run` or `systemctl start forged`; one that listens elsewhere: --socket. "
+        "`forged check` and `journalctl -u forged` say why it does not stay"
+    )
 
 
 class NoPermission(ForgedError):

@@ -33,7 +33,7 @@ class Link:
         """Raises IngestError."""
         hidden = passwords(dsn)
         with _translated(hidden):
-            link = cls(await asyncpg.connect(dsn, timeout=CONNECT_S), hidden)
+            link = cls(await _connected(dsn), hidden)
             try:
                 await link._up_to_date()
             except BaseException:
@@ -46,7 +46,7 @@ class Link:
         """Connects, makes or renews the tables, and takes all of it back; answers what was met. Raises IngestError."""
         hidden = passwords(dsn)
         with _translated(hidden):
-            link = cls(await asyncpg.connect(dsn, timeout=CONNECT_S), hidden)
+            link = cls(await _connected(dsn), hidden)
             try:
                 return await link._tried()
             finally:
@@ -120,6 +120,19 @@ class Link:
     def drop(self) -> None:
         """At once, whatever is under way; the server takes back what was not committed."""
         self._connection.terminate()
+
+
+async def _connected(dsn: str) -> asyncpg.Connection:
+    """Raises IngestError where nobody answers: with the address, since the system's words do not have it."""
+    try:
+        return await asyncpg.connect(dsn, timeout=CONNECT_S)
+    except TimeoutError:
+        raise
+    except OSError as error:
+        parts = urlsplit(dsn)
+        where = f" at {parts.hostname}" if parts.hostname else ""
+        why = clean((error.strerror or str(error)).split(" (")[0], SAID_CHARS)
+        raise IngestError(f"PostgreSQL{where}: {why}", hint=f"{CHECK}; forged tries again by itself") from None
 
 
 @contextmanager

@@ -309,6 +309,8 @@ def translated(error: Exception, whereto: Whereto) -> SourceError:
         return SourceBroken(f"{whereto} does not speak SSH properly: {reason}")
     if isinstance(error, ValueError):
         return SourceError(f"the ssh config cannot be used for {whereto}: {reason}", hint=CONFIG_HINT)
+    if isinstance(error, OSError) and error.strerror:
+        reason = error.strerror.split(" (")[0]  # its number, and the address once more, help nobody
     return SourceUnreachable(f"{whereto}: {reason or type(error).__name__}")
 
 

@@ -452,7 +452,10 @@ def test_config_shows_values_and_where_they_come_from(ctl: Ctl) -> None:
         'target.forge.poll = "10s"  forged.toml:7',
     ]
     assert ctl.json("config", "target.forge")["values"] == values[1:]
+    assert ctl.json("config", "--target", "forge")["values"] == values[1:]
+    assert ctl.json("config", "--changed")["values"] == values[1:]
     assert ctl.run("config", "no.such").exit_code == 1
+    assert ctl.run("config", "--target", "for").exit_code == 1, "a name is whole"
 
 
 def test_call_prints_any_methods_result(ctl: Ctl) -> None:

@@ -39,11 +39,18 @@ def reloaded(done: rpc.Reloaded) -> Iterator[Line]:
 
 @click.command()
 @click.argument("keys", nargs=-1, metavar="[KEY]...")
+@click.option("--target", "-t", "targets", multiple=True, metavar="TARGET", help="Only this target (or discovery) and its keys.")
+@click.option("--changed", is_flag=True, help="Only what is not the default.")
 @command
-def config(asking: Asking, keys: tuple[str, ...]) -> int:
-    """Show every effective value and where it comes from; or those whose key begins with KEY."""
+def config(asking: Asking, keys: tuple[str, ...], targets: tuple[str, ...], changed: bool) -> int:
+    """Show every effective value and where it comes from; or those whose key begins with KEY.
+
+    It comes from a line of the file, the preset of a target's type, an environment variable, or is the default. Secrets are hidden.
+    """
     effective: rpc.EffectiveConfig = asking.whole("daemon.config", "values")
-    values = [value for value in effective["values"] if not keys or value["key"].startswith(keys)]
+    begin = (*keys, *(f"{kind}.{name}." for name in targets for kind in ("target", "discovery")))
+    values = [value for value in effective["values"] if not begin or f"{value['key']}.".startswith(begin)]
+    values = [value for value in values if not changed or value["origin"] != "default"]
     asking.show({**effective, "values": values}, [line(effective["path"], Tone.TITLE), *valued(values)])
     return Exit.WELL if values else Exit.FAILED
 
