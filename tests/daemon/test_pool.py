@@ -356,8 +356,10 @@ class TestTimetable:
             ),
             (
                 datetime(2026, 10, 23, 12, tzinfo=UTC),  # the night to Sunday has 25 hours: 02:30 comes twice
-                ["Fri 22:00 1", "Sat 00:00 off", "Sat 02:30 5", "Sat 08:00 off", "Sat 22:00 1"]
-                + ["Sun 02:30 5", "Sun 02:00 1", "Sun 02:30 5", "Sun 08:00 off"],
+                [
+                    *("Fri 22:00 1", "Sat 00:00 off", "Sat 02:30 5", "Sat 08:00 off", "Sat 22:00 1"),
+                    *("Sun 02:30 5", "Sun 02:00 1", "Sun 02:30 5", "Sun 08:00 off"),
+                ],
             ),
         ],
         ids=["spring", "autumn"],
