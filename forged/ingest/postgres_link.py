@@ -60,8 +60,8 @@ class Link:
         if not await self._connection.fetchval(sql.MAY_WRITE):
             raise IngestRefused("this user may not write to the tables", hint="grant insert, update on all tables in schema forged")
         told = {0: "its tables can be made", await self._version(): "its tables are up to date"}
-        found = self._connection.get_server_version()
-        return f"PostgreSQL {found.major}.{found.minor} answers, {told.get(before, 'its tables can be brought up to date')}"
+        found = str(await self._connection.fetchval("select current_setting('server_version')")).split()[0]
+        return f"PostgreSQL {found} answers, {told.get(before, 'its tables can be brought up to date')}"
 
     @property
     def lost(self) -> bool:
