@@ -9,7 +9,6 @@ It takes no lock, so that it can be tried beside a running daemon. Host keys tha
 from __future__ import annotations
 
 import asyncio
-import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import aclosing
@@ -20,14 +19,16 @@ from forged.cli.running import run
 from forged.cli.telling import Line, Tone, line, trouble
 from forged.daemon.bodies import Bodies, discovery_of, handler_of, placed_source, state_tried
 from forged.daemon.enriching import SAID
+from forged.destination.root import Root
 from forged.discovery.trying import tried
 from forged.kit.clock import SystemClock
+from forged.kit.units import human_size
 from forged.media.xmp.sidecars import HINTS, ExifToolSidecars, Standing
 from forged.model.boxes import Box, BoxState
-from forged.model.errors import DestinationMissing, DestinationReadOnly, ForgedError, StoreError
+from forged.model.errors import DestinationError, ForgedError, StoreError
 from forged.model.observer import Nobody
 from forged.model.settings import Config, DiscoverySettings, IngestSettings, SqliteIngest
-from forged.model.target import Target
+from forged.model.target import HomePolicy, Target
 from forged.sources.hostkeys import ForgetfulPins
 
 Tried = tuple[list[Line], bool]
@@ -40,10 +41,10 @@ def connect(config: Config) -> Tried:
 
 
 async def _connect(config: Config) -> Tried:
-    dests = {target.home.dest for target in config.targets} | {one.template.home.dest for one in config.discoveries}
+    homes = {target.home.dest: target.home for target in (*config.targets, *(one.template for one in config.discoveries))}
     tries = [
         *(_source(target) for target in config.targets),
-        *(asyncio.to_thread(_home, dest) for dest in sorted(dests)),
+        *(asyncio.to_thread(_home, homes[dest], config.transfer.min_free_bytes) for dest in sorted(homes)),
         *(_discovery(one) for one in config.discoveries),
         *(_ingest(one) for one in _listed(config)),
         *([_exiftool()] if _wants_sidecars(config) else []),
@@ -64,14 +65,14 @@ async def _source(target: Target) -> Tried:
     return [_well(f"{target.name}: {target.source} answers ({can.transport}{lacking})")], True
 
 
-def _home(dest: Path) -> Tried:
-    """A folder that is not there yet is made at the first sync. Blocks."""
-    there = next(one for one in (dest, *dest.parents) if one.exists())
-    if not there.is_dir():
-        return trouble(str(dest), DestinationMissing(f"{there} is no folder")), False
-    if not os.access(there, os.W_OK | os.X_OK):
-        return trouble(str(dest), DestinationReadOnly(f"this user may not write to {there}")), False
-    return [_well(f"{dest}: can be written to" + ("" if there == dest else ", once it is made"))], True
+def _home(home: HomePolicy, min_free_bytes: int) -> Tried:
+    """Blocks."""
+    try:
+        free_bytes = Root(home, "check", min_free_bytes).try_out()
+    except DestinationError as error:
+        return trouble(str(home.dest), error), False
+    room = "once it is made" if free_bytes is None else f"{human_size(free_bytes)} free"
+    return [_well(f"{home.dest}: can be written to, {room}")], True
 
 
 async def _discovery(settings: DiscoverySettings) -> Tried:

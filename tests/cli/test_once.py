@@ -195,7 +195,7 @@ def test_check_connect_tries_sources_homes_and_discoveries(config: Path, cloud: 
     done = forged("-c", str(config), "check", "--connect")
     assert done.exit_code == 0, done.output
     assert "✔ good: ssh://" in done.stdout and "answers (" in done.stdout
-    assert f"✔ {config.parent / 'home/good'}: can be written to" in done.stdout
+    assert f"✔ {config.parent / 'home/good'}: can be written to, " in done.stdout
     assert "✔ discovery cloud: 2 boxes" in done.stdout
     assert f"7 (studio): ssh://{box.user}@127.0.0.1:{box.port}" in done.stdout and "8: it is stopped" in done.stdout
     assert "✔ exiftool 1" in done.stdout and " writes sidecars" in done.stdout
@@ -208,6 +208,8 @@ def test_check_connect_tries_sources_homes_and_discoveries(config: Path, cloud: 
 def test_check_connect_says_what_does_not_answer(config: Path, cloud: Path, box: Sshd) -> None:
     cloud.write_text("<html>")
     config.write_text(config.read_text() + target(config.parent, box, "gone", f"ssh://root@127.0.0.1:{free_port()}/x"))
+    full = config.read_text().replace('min_free = "1MB"', 'min_free = "1000TB"')
+    config.write_text(full)
     hook = f'[[ingest]]\ntype = "webhook"\nname = "notify"\nurl = "http://127.0.0.1:{free_port()}/?token=geheim"\n'
     config.write_text(config.read_text() + hook + '[[ingest]]\ntype = "command"\nname = "own"\ncommand = ["true"]\n')
     (config.parent / "state").mkdir()
@@ -216,6 +218,7 @@ def test_check_connect_says_what_does_not_answer(config: Path, cloud: Path, box:
     done = forged("-c", str(config), "check", "--connect")
     assert done.exit_code == 1
     assert "✘ gone: " in done.stdout and "✘ discovery cloud: cat" in done.stdout
+    assert "min_free is 1,000,000,000,000,000" in done.stdout
     assert "✘ ingest notify: http://127.0.0.1:" in done.stdout and "✔ ingest own: " in done.stdout
     assert "✘ state: " in done.stdout and "another program" in done.stdout
     assert done.stdout.count("→ ") >= 4, "each with what to do"
