@@ -167,7 +167,8 @@ class _Daemon:
     def _leave_it(self, log: Log) -> None:
         """Something does not end."""
         hanging = sorted({task.get_name() for task in asyncio.all_tasks() if task is not asyncio.current_task()})
-        log.warning("forged leaves without waiting any longer: what has landed is safe", still_at_work=hanging[:10])
+        hint = "the next start goes on where this one was; what hangs is named, such as a disk or a box that does not answer"
+        log.warning("forged leaves without waiting any longer: what has landed is safe", still_at_work=hanging[:10], hint=hint)
         self._logs.close()
         os._exit(Exit.WELL)
 
