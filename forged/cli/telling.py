@@ -6,6 +6,7 @@ import enum
 import json
 import os
 import sys
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TextIO
@@ -60,14 +61,27 @@ def trouble(who: str, error: ForgedError) -> list[Line]:
     return lines + ([line(f"  → {error.hint}")] if error.hint else [])
 
 
+def cells(text: str) -> int:
+    """How many columns of a terminal a printable text takes: two for a wide character (UAX #11), none for a combining mark."""
+    return len(text) if text.isascii() else sum(map(_cells, text))
+
+
+def _cells(character: str) -> int:
+    if unicodedata.category(character) in ("Mn", "Me"):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
 def columns(rows: Sequence[Sequence[str]], right: frozenset[int] = frozenset()) -> list[str]:
     """Rows of equal length as aligned text, two spaces apart; the columns in `right` are flush right. Nothing is cut off."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))] if rows else []
+    widths = [max(cells(row[i]) for row in rows) for i in range(len(rows[0]))] if rows else []
     return ["  ".join(aligned(row, widths, right)).rstrip() for row in rows]
 
 
 def aligned(row: Sequence[str], widths: Sequence[int], right: frozenset[int]) -> list[str]:
-    return [cell.rjust(w) if i in right else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))]
+    """Each cell with the spaces that it needs."""
+    spaces = [" " * (width - cells(cell)) for cell, width in zip(row, widths, strict=True)]
+    return [space + cell if i in right else cell + space for i, (cell, space) in enumerate(zip(row, spaces, strict=True))]
 
 
 def say(lines: Iterable[Line], *, to_stderr: bool = False) -> None:

@@ -103,6 +103,10 @@ class Client:
     def close(self) -> None:
         self._socket.close()
 
+    def fileno(self) -> int:
+        """For `select`. What has arrived already may wait inside: `notifications` first."""
+        return self._socket.fileno()
+
     def call(self, method: str, /, **params: Any) -> Any:
         """Asks, waits, and gives the result as json.loads makes it; `rpc.discover` tells its shape.
 

@@ -74,7 +74,7 @@ def test_status_is_an_aligned_table_with_the_problems_below(ctl: Ctl) -> None:
     assert re.fullmatch(r"forge        transferring       .+\S +1,200, 3\.4 GB  2 min  12\.5 MB/s  1\.2 TB", rows[0])
     assert re.fullmatch(r"night-shift  unreachable, held  never +\? +\?          -       \?", rows[1])
     assert rows[3].startswith("forged 9.9.9, up ")
-    assert re.fullmatch(r"✘ night-shift: no answer \(since .+\)", rows[5])
+    assert re.fullmatch(r"✘ night-shift: no answer \(for .+\)", rows[5])
     assert rows[6:] == [r"  evil\x1b]0;owned\x07[red]", "  .png", "  → check that the box runs"]
 
 
@@ -281,7 +281,7 @@ def held(ctl: Ctl) -> None:
 def test_release_shows_why_it_was_held(ctl: Ctl) -> None:
     held(ctl)
     first, _, last = ctl.text("release", "forge", "--yes").splitlines()
-    assert first.startswith("✘ forge: All 1,200 files are gone at once. (since ")
+    assert first.startswith("✘ forge: All 1,200 files are gone at once. (for ")
     assert last == "forge is released"
     assert ctl.json("release", "forge", "--yes")["held"]["reason"] == "emptied"
 

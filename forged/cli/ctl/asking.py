@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import grp
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -34,6 +35,11 @@ class Asking:
         return manner(self.as_json)
 
     @property
+    def columns(self) -> int | None:
+        """How wide the terminal is; None where a program or a file reads, for whom nothing may be left out."""
+        return shutil.get_terminal_size().columns if self.manner is Manner.SCREEN else None
+
+    @property
     def client(self) -> Client:
         """The connection. Raises NoDaemon, NoPermission, NoAnswer."""
         if self._client is None:
@@ -48,9 +54,10 @@ class Asking:
             raise NoPermission(e.message, hint=_admission(self.path)) from e
 
     def close(self) -> None:
-        """Ends the connection, if there is one."""
+        """Ends the connection, if there is one; the next question begins another."""
         if self._client is not None:
             self._client.close()
+            self._client = None
 
     def call(self, method: str, /, **params: Any) -> Any:
         """The result; parameters that are None are left out. Raises CallFailed, NoAnswer and what `client` raises."""
