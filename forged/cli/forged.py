@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from forged import __version__
+from forged.cli.commands import Group, completion
 from forged.cli.places import here, user_home
 from forged.cli.telling import Line, Manner, Tone, line, manner, print_json, say, trouble
 from forged.model.errors import Cancelled, ConfigError, ForgedError
@@ -19,7 +20,7 @@ from forged.model.exits import Exit
 from forged.model.settings import Config
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("-c", "--config", "file", type=click.Path(path_type=Path), help="The configuration file (TOML).", metavar="FILE")
 @click.version_option(__version__, prog_name="forged", message="%(prog)s %(version)s")
 @click.pass_context
@@ -118,6 +119,9 @@ def demo(seconds: float, folder: Path | None) -> None:
     with told(spoken):
         done = give(folder, seconds, spoken)
     sys.exit(Exit.WELL if done else Exit.FAILED)
+
+
+cli.add_command(completion("forged"))
 
 
 def configuration(file: Path | None) -> Config:

@@ -15,7 +15,21 @@ from click.testing import CliRunner, Result
 from forged.cli.forgectl import COMMANDS, cli
 from forged.daemon.methods_sync import UnknownJob
 from forged.model import rpc
-from tests.cli.canned import AT, EVENT, EVIL, FORBIDDEN, PROGRESS, SYNC_ID, UNREACHABLE, Canned, daemon, job, problem, target
+from tests.cli.canned import (
+    AT,
+    EVENT,
+    EVIL,
+    FORBIDDEN,
+    PROGRESS,
+    SYNC_ID,
+    UNREACHABLE,
+    Canned,
+    daemon,
+    forgectl,
+    job,
+    problem,
+    target,
+)
 
 
 class Ctl:
@@ -494,6 +508,26 @@ def test_without_a_daemon_it_says_how_to_start_one(tmp_path: Path) -> None:
     assert result.exit_code == 3
     assert "forged run" in result.stderr and "systemctl start forged" in result.stderr
     assert ctl.json("status", status=3)["error"]["type"] == "no_daemon"
+
+
+def test_without_a_daemon_it_names_every_socket_that_it_tried(tmp_path: Path) -> None:
+    done = forgectl("status", XDG_RUNTIME_DIR=str(tmp_path))
+    assert done.returncode == 3
+    assert f"on {tmp_path}/forged/forged.sock or on /run/forged/forged.sock" in done.stderr
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("statu", "'status'"), ("clean", "'cleanup'"), ("duplicate", "'duplicates'")])
+def test_a_mistyped_command_is_told_what_it_may_have_meant(ctl: Ctl, typed: str, meant: str) -> None:
+    result = ctl.run(typed)
+    assert result.exit_code == 2 and f"Did you mean {meant}?" in result.stderr
+
+
+def test_a_daemon_of_another_version_is_named_where_it_does_not_know_what_is_asked(ctl: Ctl) -> None:
+    del ctl.canned.answers["target.list"]["targets"]
+    result = ctl.run("status")
+    assert result.exit_code == 1 and "the daemon is forged 9.9.9" in result.stderr and "systemctl restart forged" in result.stderr
+    assert "the daemon is forged 9.9.9" in ctl.run("call", "no.such").stderr
+    assert "the daemon is forged 9.9.9" in ctl.json("status", status=1)["error"]["hint"]
 
 
 def test_each_command_has_its_help_without_a_daemon() -> None:

@@ -40,7 +40,7 @@ def _done(asking: Asking, method: str, target: str) -> int:
 
 
 @click.command()
-@click.argument("limit", nargs=-1, metavar="[RATE|off|TIMETABLE]")
+@click.argument("limit", nargs=-1, metavar="[RATE|off|TIMETABLE]", shell_complete=completing.limits)
 @click.option("--target", metavar="T", shell_complete=completing.targets, help="For this target; else for all together.")
 @click.option("--keep", is_flag=True, help="Also after a restart of the daemon.")
 @command

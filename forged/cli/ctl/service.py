@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from forged.cli.ctl import completing
 from forged.cli.ctl.asking import Asking, command
 from forged.cli.ctl.words import safe
 from forged.cli.telling import Line, Tone, columns, line, print_json
@@ -38,7 +39,7 @@ def reloaded(done: rpc.Reloaded) -> Iterator[Line]:
 
 
 @click.command()
-@click.argument("keys", nargs=-1, metavar="[KEY]...")
+@click.argument("keys", nargs=-1, metavar="[KEY]...", shell_complete=completing.keys)
 @command
 def config(asking: Asking, keys: tuple[str, ...]) -> int:
     """Show every effective value and where it comes from; or those whose key begins with KEY."""
@@ -56,7 +57,7 @@ def valued(values: Sequence[rpc.ConfigValue]) -> list[Line]:
 
 
 @click.command()
-@click.argument("method")
+@click.argument("method", shell_complete=completing.methods)
 @click.argument("params", default="{}", metavar="[JSON]")
 @command
 def call(asking: Asking, method: str, params: str) -> int:
