@@ -106,7 +106,9 @@ def probe(url: str, identity_file: Path | None) -> None:
 
 
 @cli.command()
-@click.option("--seconds", type=click.FloatRange(1, 3600), default=15, show_default=True, help="How long the box works.")
+@click.option(
+    "--seconds", type=click.FloatRange(1, 3600), metavar="N", default=15, show_default=True, help="How long the box works."
+)
 @click.option("--dir", "folder", type=click.Path(path_type=Path, file_okay=False), help="Where; else a new temporary folder.")
 def demo(seconds: float, folder: Path | None) -> None:
     """See forged at work: a throw-away box makes pictures and films, and they come home while you watch.

@@ -14,8 +14,8 @@ from forged.model.errors import ForgedError
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-PATIENCE_S = 0.2
-"""Somebody has pressed Tab and waits."""
+PATIENCE_S = 1.0
+"""Somebody has pressed Tab and waits. A daemon that is off is known at once; one that works hard answers within this."""
 
 Ask = Callable[..., Any]
 

@@ -58,7 +58,7 @@ class Since(click.ParamType[str]):
 @click.option("--since", type=Since(), metavar="WHEN", help="Home since then: 2h, 7d, 2026-11-23.")
 @click.option("--target", metavar="TARGET", shell_complete=completing.targets, help="Of this target.")
 @click.option("--kind", type=click.Choice(KINDS), help="Only such files.")
-@click.option("--limit", type=click.IntRange(min=0), default=SHOWN, show_default=True, help="Files at most; 0: all.")
+@click.option("--limit", type=click.IntRange(min=0), metavar="N", default=SHOWN, show_default=True, help="Files at most; 0: all.")
 @click.option("--paths0", is_flag=True, help="Only the paths at home, exact, each ended by NUL: for xargs -0.")
 @command
 def find(asking: Asking, /, query: tuple[str, ...], limit: int, paths0: bool, **wanted: str | None) -> int:

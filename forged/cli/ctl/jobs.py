@@ -28,7 +28,7 @@ TONES = {"complete": Tone.GOOD, "failed": Tone.BAD, "cancelled": Tone.WARN}
 
 
 @click.command()
-@click.option("-n", "--limit", type=click.IntRange(1, 1000), default=RECENT, show_default=True, help="How many.")
+@click.option("-n", "--limit", type=click.IntRange(1, 1000), metavar="N", default=RECENT, show_default=True, help="How many.")
 @command
 def jobs(asking: Asking, limit: int) -> int:
     """List the jobs that run, and the last that ran."""
