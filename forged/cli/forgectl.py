@@ -9,6 +9,7 @@ import click
 from forged import __version__
 from forged.cli.commands import Group, completion
 from forged.cli.ctl.asking import Asking
+from forged.cli.telling import any_terminal
 
 COMMANDS = {
     "status": "status",
@@ -72,4 +73,5 @@ def cli(context: click.Context, socket: str | None) -> None:
 
 def main() -> None:
     """The entry point of `forgectl`."""
+    any_terminal()
     cli(prog_name="forgectl")

@@ -14,7 +14,7 @@ import click
 from forged import __version__
 from forged.cli.commands import Group, completion
 from forged.cli.places import here, user_home
-from forged.cli.telling import Line, Manner, Tone, line, manner, print_json, say, trouble
+from forged.cli.telling import Line, Manner, Tone, any_terminal, line, manner, print_json, say, trouble
 from forged.model.errors import Cancelled, ConfigError, ForgedError
 from forged.model.exits import Exit
 from forged.model.settings import Config
@@ -76,7 +76,9 @@ def check(file: Path | None, connect: bool) -> None:
 def once(file: Path | None, targets: Sequence[str], dry_run: bool, as_json: bool) -> None:
     """Bring home what is new, from all targets or from those named, and end.
 
-    A target that fails does not stop the others. Exit status: 0 all well, 1 something failed, 2 bad configuration.
+    A target that fails does not stop the others. Where a daemon runs, the work is handed to it.
+
+    Exit status: 0 all well, 1 something failed, 2 bad configuration.
     """
     from forged.cli.once import preview, sync
     from forged.kit.garbage import collect_rarely
@@ -170,4 +172,5 @@ def main() -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # until a command has something to close, there is nothing to tidy up
     if sys.stdout is None:  # closed by whoever started us (`>&-`): the first file we open must not become it
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    any_terminal()
     cli(prog_name="forged")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import io
 import json
 import os
 import sys
@@ -90,6 +91,13 @@ def say(lines: Iterable[Line], *, to_stderr: bool = False) -> None:
     coloured = is_coloured(stream)
     stream.writelines(f"{painted(each) if coloured else each.text}\n" for each in lines)
     stream.flush()
+
+
+def any_terminal() -> None:
+    """What a terminal has no character for becomes a question mark, and ends no command: some still speak Latin-1."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.encoding.lower() not in ("utf-8", "utf8"):
+            stream.reconfigure(errors="replace")
 
 
 def is_coloured(stream: TextIO) -> bool:

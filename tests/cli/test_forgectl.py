@@ -402,8 +402,9 @@ def test_manifest_show_lists_all_pages(ctl: Ctl) -> None:
         page | {"files": [remembered("b.png", state="removed", tombstone_at=AT)], "next_cursor": None},
     ]
     assert ctl.text("manifest", "show", "forge").splitlines() == [
-        r"2026-11-23 07:00:00  2.0 MB  present at the source  evil\x1b]0;owned\x07[red]\n.png",
-        "2026-11-23 07:00:00  2.0 MB  removed at the source, deleted at home  b.png",
+        "HOME SINCE                SIZE  NAME AT HOME",
+        r"2026-11-23 07:00:00    2.0 MB  evil\x1b]0;owned\x07[red]\n.png",
+        "2026-11-23 07:00:00    2.0 MB  b.png  (removed at the source, deleted at home)",
         "forge: 2 files, 4.0 MB",
     ]
     assert [file["path"] for file in ctl.json("manifest", "show", "forge")["files"]] == [EVIL, "b.png"]
@@ -425,7 +426,7 @@ def test_manifest_reset_needs_a_persons_yes(ctl: Ctl) -> None:
 
 
 def test_events_shows_the_last_ones(ctl: Ctl) -> None:
-    text = "2026-11-23 07:00:00  forge  file synced  a/evil\\x1b]0;owned\\x07[red]\\n.png\n"
+    text = "2026-11-23 07:00:00  forge  came home      a/evil\\x1b]0;owned\\x07[red]\\n.png\n"
     assert ctl.text("events", "--target", "forge") == text
     assert ctl.canned.params("events.subscribe") == {"target": "forge"}
     assert ctl.json("events")["recent"] == [EVENT]
@@ -457,13 +458,15 @@ def test_a_reload_that_changed_nothing_ends_with_2(ctl: Ctl) -> None:
 def test_config_shows_values_and_where_they_come_from(ctl: Ctl) -> None:
     values = [
         {"key": "daemon.log_level", "value": "info", "origin": "default"},
-        {"key": "target.forge.poll", "value": "10s", "origin": "forged.toml:7"},
+        {"key": "target.forge.poll", "value": "10s", "origin": "/etc/f.toml:7"},
+        {"key": "target.forge.exclude", "value": ["*.tmp"] * 20, "origin": "preset"},
     ]
     ctl.canned.answers["daemon.config"] = {"success": True, "path": "/etc/f.toml", "values": values, "next_cursor": None}
     assert ctl.text("config").splitlines() == [
         "/etc/f.toml",
         'daemon.log_level = "info"  default',
-        'target.forge.poll = "10s"  forged.toml:7',
+        'target.forge.poll = "10s"  line 7',
+        f"target.forge.exclude = {json.dumps(['*.tmp'] * 20)}  preset",
     ]
     assert ctl.json("config", "target.forge")["values"] == values[1:]
     assert ctl.run("config", "no.such").exit_code == 1

@@ -28,19 +28,32 @@ Job = tuple[str, "rpc.Progress"]
 @contextmanager
 def one_bar(target: str) -> Iterator[Callable[[rpc.Progress], None]]:
     """A row that follows one job; it disappears at the end, when the result is told."""
-    coloured = is_coloured(sys.stdout)
+    with in_place() as draw:
+        yield lambda progress: draw([(target, progress)])
 
-    def draw(progress: rpc.Progress) -> None:
+
+@contextmanager
+def in_place() -> Iterator[Callable[[Sequence[Job]], None]]:
+    """Rows below what is on the terminal, drawn anew in their place; they disappear at the end. Never fewer than before."""
+    coloured, drawn = is_coloured(sys.stdout), 0
+
+    def draw(jobs: Sequence[Job]) -> None:
+        nonlocal drawn
         columns = shutil.get_terminal_size().columns - 1  # the last one would wrap on some terminals
-        (row,) = bars([(target, progress)], columns)
-        sys.stdout.write(f"\r{painted(clipped(row, columns), coloured)}\x1b[K")
-        sys.stdout.flush()
+        rows = [f"\r{painted(clipped(row, columns), coloured)}\x1b[K" for row in bars(jobs, columns)]
+        up = f"\x1b[{drawn - 1}A" if drawn > 1 else ""
+        drawn = len(rows)
+        _write(up + "\n".join(rows))
 
     try:
         yield draw
     finally:
-        sys.stdout.write("\r\x1b[K")
-        sys.stdout.flush()
+        _write((f"\x1b[{drawn - 1}A" if drawn > 1 else "") + "\r\x1b[J")
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 def bars(jobs: Sequence[Job], columns: int) -> list[Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -36,9 +37,19 @@ def jobs(asking: Asking, limit: int) -> int:
     recent: rpc.Jobs = asking.call("sync.list", limit=limit)
     ids = {job["id"] for job in active["jobs"]}
     both = [*active["jobs"], *(job for job in recent["jobs"] if job["id"] not in ids)][:limit]
-    lines = table([HEAD, *(row(job, now()) for job in both)], RIGHT) if both else [line("no jobs yet")]
+    lines = listed(both, now()) if both else [line("no jobs yet", Tone.QUIET)]
     asking.show({**recent, "jobs": both}, lines)
     return Exit.WELL
+
+
+def listed(found: Sequence[rpc.Job], at: datetime) -> list[Line]:
+    """The table; one that failed stands out."""
+    head, *rows = table([HEAD, *(row(job, at) for job in found)], RIGHT)
+    tones = [
+        Tone.BAD if job["status"] == "failed" else Tone.WARN if job["status"] == "cancelled" else each.tone
+        for job, each in zip(found, rows, strict=True)
+    ]
+    return [head, *(Line(each.text, tone) for each, tone in zip(rows, tones, strict=True))]
 
 
 HEAD = ("ID", "TARGET", "STATUS", "STARTED", "TOOK", "FILES", "SIZE", "")

@@ -10,12 +10,16 @@ import click
 
 from forged.cli.ctl import completing
 from forged.cli.ctl.asking import Asking, command
-from forged.cli.ctl.words import safe
-from forged.cli.telling import Line, Tone, columns, line, print_json
+from forged.cli.ctl.words import filled, safe
+from forged.cli.telling import Line, Tone, cells, line, print_json
 from forged.model.exits import Exit
 
 if TYPE_CHECKING:
     from forged.model import rpc
+
+
+MOST_VALUE_COLUMNS = 72
+"""Of `key = value`, up to which origins stand in one column; with one beside it, it fits into 100."""
 
 
 @click.command()
@@ -45,15 +49,26 @@ def config(asking: Asking, keys: tuple[str, ...]) -> int:
     """Show every effective value and where it comes from; or those whose key begins with KEY."""
     effective: rpc.EffectiveConfig = asking.whole("daemon.config", "values")
     values = [value for value in effective["values"] if not keys or value["key"].startswith(keys)]
-    asking.show({**effective, "values": values}, [line(effective["path"], Tone.TITLE), *valued(values)])
+    asking.show({**effective, "values": values}, [line(effective["path"], Tone.TITLE), *valued(values, effective["path"])])
     return Exit.WELL if values else Exit.FAILED
 
 
-def valued(values: Sequence[rpc.ConfigValue]) -> list[Line]:
-    """`key = value    origin`; what the owner wrote stands out against the defaults."""
-    texts = columns([(safe(f"{v['key']} = {json.dumps(v['value'], ensure_ascii=False)}"), safe(v["origin"])) for v in values])
+def valued(values: Sequence[rpc.ConfigValue], file: str) -> list[Line]:
+    """`key = value    origin`, of this file only the line; what the owner wrote stands out against the defaults.
+
+    One long value pushes its own origin aside, not those of all others.
+    """
+    told = [(safe(f"{v['key']} = {json.dumps(v['value'], ensure_ascii=False)}"), safe(origin(v, file))) for v in values]
+    room = max((cells(text) for text, _ in told if cells(text) <= MOST_VALUE_COLUMNS), default=0)
+    texts = [f"{filled(text, room)}  {where}" for text, where in told]
     tones = [Tone.QUIET if v["origin"] == "default" else Tone.PLAIN for v in values]
     return [line(text, tone) for text, tone in zip(texts, tones, strict=True)]
+
+
+def origin(value: rpc.ConfigValue, file: str) -> str:
+    """Where a value comes from: `default`, `preset`, or `line 12`."""
+    path, _, number = value["origin"].rpartition(":")
+    return f"line {number}" if path == file else value["origin"]
 
 
 @click.command()

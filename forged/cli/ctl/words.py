@@ -93,6 +93,11 @@ def counted(number: int, noun: str, several: str = "") -> str:
     return f"{number:,} {noun if number == 1 else several or noun + 's'}"
 
 
+def filled(text: str, columns: int) -> str:
+    """The text, with spaces up to so many columns."""
+    return text + " " * max(columns - cells(text), 0)
+
+
 def safe(text: str) -> str:
     """Text that no terminal obeys, for cells whose width counts. `line` does the same for whole lines."""
     return line(text).text
