@@ -23,6 +23,7 @@ from forged.cli.ctl.board import bars
 from forged.cli.ctl.frame import Row, width
 from forged.cli.ctl.graph import ceiling, graph, sparkline
 from forged.cli.ctl.picture import picture
+from forged.cli.ctl.screen import keys
 from forged.cli.ctl.view import View
 from forged.cli.ctl.words import WHY, brief
 from forged.control.client import Notification
@@ -208,6 +209,10 @@ def test_keys_choose_pause_sync_freeze_and_explain(socket: Path, canned: Canned)
         assert terminal.end() == 0
     assert canned.params("target.pause") == {"target": "a"}
     assert canned.params("target.resume") == {"target": "b"}
+
+
+def test_keys_that_are_read_at_once_are_told_apart() -> None:
+    assert keys("\x1b[B\x1bOAp\x1b[1;5Cq \x1b") == ["down", "up", "p", "q", "space", "escape"]
 
 
 def test_a_frame_writes_only_what_changed_and_a_new_size_is_drawn_anew(socket: Path, canned: Canned) -> None:

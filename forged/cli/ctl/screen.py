@@ -6,6 +6,7 @@ By hand, as the colours are: a picture that is drawn four times a second needs o
 from __future__ import annotations
 
 import os
+import re
 import select
 import signal
 import sys
@@ -29,6 +30,15 @@ KEYS = {"\x1b[A": "up", "\x1bOA": "up", "k": "up", "\x1b[B": "down", "\x1bOB": "
 """What a key sends (ECMA-48, and xterm's application mode), and its word; any other key is its own character."""
 
 MOST_TYPED_BYTES = 64
+
+
+KEY = re.compile(r"\x1b\[[0-9;]*[@-~]|\x1bO.|\x1b|.", re.DOTALL)
+"""A control sequence, a function key, escape alone, or a character (ECMA-48, 5.4)."""
+
+
+def keys(text: str) -> list[str]:
+    """What was typed, key by key: several may be read at once. Sequences that mean nothing here are left out."""
+    return [KEYS.get(key, key) for key in KEY.findall(text) if key in KEYS or len(key) == 1]
 
 
 class Ended(BaseException):
@@ -102,7 +112,7 @@ class Screen:
             text = ""
         if not text:
             raise Ended(signal.SIGHUP)
-        return [KEYS[text]] if text in KEYS else [KEYS.get(each, each) for each in text if each != "\x1b"]
+        return keys(text)
 
 
 @contextmanager
