@@ -211,6 +211,25 @@ def test_keys_choose_pause_sync_freeze_and_explain(socket: Path, canned: Canned)
     assert canned.params("target.resume") == {"target": "b"}
 
 
+@pytest.mark.parametrize("columns", [60, 80, 100])
+def test_jobs_fit_their_terminal_and_keep_what_has_to_be_typed(socket: Path, canned: Canned, columns: int) -> None:
+    failed = job("failed", result={**job()["result"], "errors": ["no answer " * 20]})  # type: ignore[dict-item]
+    canned.answers["sync.list"] = {"success": True, "jobs": [job(), failed], "next_cursor": None}
+    with Terminal(socket, "jobs", columns=columns, NO_COLOR="1") as terminal:
+        assert terminal.end() == 0
+    rows = terminal.output.splitlines()
+    assert max(map(len, rows)) <= columns
+    assert [row.split()[:3] for row in rows[1:]] == [[SYNC_ID, "forge", "complete"], [SYNC_ID, "forge", "failed"]]
+
+
+def test_a_terminal_that_speaks_latin_1_ends_no_command(socket: Path, canned: Canned) -> None:
+    row = target("studio", problems=[problem()])
+    canned.answers["target.list"] = {"success": True, "targets": [row], "next_cursor": None}
+    done = forgectl("--socket", str(socket), "status", PYTHONIOENCODING="latin-1", PYTHONUTF8="0")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "? studio: The source does not answer." in done.stdout
+
+
 def test_keys_that_are_read_at_once_are_told_apart() -> None:
     assert keys("\x1b[B\x1bOAp\x1b[1;5Cq \x1b") == ["down", "up", "p", "q", "space", "escape"]
 
