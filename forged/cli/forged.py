@@ -49,23 +49,28 @@ def run(file: Path | None) -> None:
 
 @cli.command()
 @click.option("--connect", is_flag=True, help="Try each source, each folder at home and each discovery, too.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output, and nothing else.")
 @click.pass_obj
-def check(file: Path | None, connect: bool) -> None:
+def check(file: Path | None, connect: bool, as_json: bool) -> None:
     """Validate the configuration; say every mistake at once.
 
     Exit status: 0 all well, 2 a mistake; with --connect 1 when something cannot be reached.
     """
-    from forged.cli.check import report
+    from forged.cli.check import document, report
 
-    with told(Manner.LINES):
-        config = configuration(file)
-        say(report(config))
+    with told(Manner.JSON if as_json else Manner.LINES):
+        config, tried, well = configuration(file), None, True
+        if not as_json:
+            say(report(config))
         if connect:
             from forged.cli.connecting import connect as try_all
 
-            lines, well = try_all(config)
-            say(lines)
-            sys.exit(Exit.WELL if well else Exit.FAILED)
+            tried, well = try_all(config)
+        if as_json:
+            print_json(document(config, tried, well))
+        else:
+            say(tried or [])
+        sys.exit(Exit.WELL if well else Exit.FAILED)
 
 
 @cli.command()

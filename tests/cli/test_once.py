@@ -207,6 +207,9 @@ def test_check_connect_says_what_does_not_answer(config: Path, cloud: Path, box:
     done = forged("-c", str(config), "check", "--connect")
     assert done.exit_code == 1
     assert "✘ gone: " in done.stdout and "✘ discovery cloud: cat" in done.stdout
+    document = json.loads(forged("-c", str(config), "check", "--connect", "--json").stdout)
+    assert (document["success"], document["connected"]) == (False, False)
+    assert any(text.startswith("✘ gone: ") for text in document["said"])
     assert forged("-c", str(config), "check").exit_code == 0
 
 
