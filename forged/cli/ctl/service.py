@@ -80,7 +80,8 @@ def call(asking: Asking, method: str, params: str) -> int:
 
     JSON is an object with the parameters, such as '{"target": "forge"}'.
     """
-    result = asking.client.call(method, **_object(params))
+    given = _object(params)
+    result = asking.client.call(method, **given)
     print_json(result)
     return Exit.FAILED if isinstance(result, dict) and result.get("success") is False else Exit.WELL
 
