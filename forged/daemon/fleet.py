@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 
 from forged.daemon.app import App
 from forged.daemon.conditions import Conditions
@@ -111,8 +112,9 @@ class Fleet:
         """Raises UnknownTarget."""
         member = self._members.get(name)
         if member is None:
+            near = "".join(f"did you mean {one!r}? " for one in get_close_matches(name, self._members, n=1))
             known = ", ".join(self._members) or "none"
-            raise UnknownTarget(f"no target {name!r} is configured", hint=f"configured are: {known}")
+            raise UnknownTarget(f"no target {name!r} is configured", hint=f"{near}configured are: {known}")
         return member
 
     @property
