@@ -24,11 +24,13 @@ from forged.daemon.jobbook import JobBook
 from forged.daemon.methods_config import ConfigMethods
 from forged.daemon.methods_files import FileMethods
 from forged.daemon.methods_find import FindMethods
+from forged.daemon.methods_ingest import IngestMethods
 from forged.daemon.methods_media import MediaMethods
 from forged.daemon.methods_service import LiveEvents, ServiceFacts, ServiceMethods
 from forged.daemon.methods_sync import SyncMethods, Telling
 from forged.daemon.methods_target import TargetMethods
 from forged.daemon.reload import Reloader
+from forged.daemon.replays import Replays
 from forged.daemon.runner import REPORT
 from forged.kit.clock import Clock
 from forged.kit.logs import Log, is_heard
@@ -55,6 +57,7 @@ class House:
     enriching: Enriching
     bell: Bell
     couriers: Couriers
+    replays: Replays
     watchman: Watchman
     discoveries: Discoveries
     reloader: Reloader
@@ -78,7 +81,7 @@ def furnished(
     diary = Diary(log, lambda: is_heard(LOGGER, "debug"))
     jobs = _job_book(app, publisher, events, diary, clock)
     enriching = Enriching(app.sidecars, app.store, metrics, clock, log)
-    couriers = Couriers(app.handler, app.store.outbox, metrics, clock, log)
+    couriers = Couriers(app.handler, app.store.outbox, app.store.ingests, metrics, clock, log)
     app.anybody_takes = couriers.anybody
     everyone = Everyone(events, couriers, diary)
     fleet = Fleet(app, jobs, metrics, log, everyone, enriching)
@@ -107,6 +110,7 @@ def furnished(
         enriching=enriching,
         bell=bell,
         couriers=couriers,
+        replays=Replays(fleet, couriers, app.store, clock, log),
         watchman=Watchman(fleet, bell, clock, log),
         discoveries=discoveries,
         reloader=Reloader(read, configs, difference, metrics, notifier, clock, log),
@@ -136,6 +140,7 @@ def methods(house: House, page: str | None) -> ServiceMethods:
     TargetMethods(house.fleet, house.discoveries, house.app).register(house.registry)
     FileMethods(house.fleet, house.app.store).register(house.registry)
     MediaMethods(house.fleet, house.enriching, house.app.store).register(house.registry)
+    IngestMethods(house.couriers, house.replays, house.app.store.outbox).register(house.registry)
     FindMethods(house.app.finder()).register(house.registry)
     ConfigMethods(lambda: house.configs.current).register(house.registry)
     return service
