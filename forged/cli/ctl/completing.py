@@ -25,11 +25,6 @@ def targets(context: click.Context, _: click.Parameter, incomplete: str) -> list
     return _words(context, incomplete, lambda ask: [row["name"] for row in ask("target.list")["targets"]])
 
 
-def handlers(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
-    """Names of ingest handlers that begin so."""
-    return _names(context, "ingest.list", "handlers", "name", incomplete)
-
-
 def jobs(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
     """Ids of recent syncs that begin so, those that run among them."""
 
