@@ -23,7 +23,6 @@ def main(arguments: list[str]) -> None:
     DASHBOARD.write_text(text())
     if arguments:
         from tests.grafana.drawing import drawn
-
         from tests.grafana.scene import scene
         from tests.support.sshd import sshd
 
