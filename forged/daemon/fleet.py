@@ -20,7 +20,7 @@ from forged.daemon.standing import Standing
 from forged.daemon.work import Work
 from forged.kit.logs import Log
 from forged.kit.tasks import Tasks
-from forged.metrics.metrics import Metrics
+from forged.metrics.metrics import MOST_TARGETS, Metrics
 from forged.model.errors import Cancelled, ForgedError
 from forged.model.manifest import ManifestName
 from forged.model.observer import Everyone, Observer
@@ -206,9 +206,11 @@ class Fleet:
 
     async def _add(self, target: Target, kept: _Kept, instance: Instance | None = None) -> None:
         flags = self._app.store.flags
-        self._metrics.expect([target.name])
+        if self._metrics.expect([target.name]):
+            self._log.info(f"there are more than {MOST_TARGETS:,} targets: this one is not in the metrics", target=target.name)
         standing = Standing(target, Conditions(target.name, self._log, self._app.clock), self._metrics, self._app.clock, instance)
         standing.remembered(kept.last_sync_ns)
+        standing.watch_lives(False)  # said of those as well that never have one
         standing.left_files, standing.left_bytes, standing.bytes_per_s = kept.left_files, kept.left_bytes, kept.bytes_per_s
         standing.paused(await flags.pause(target.manifest))
         standing.held(await flags.hold(target.manifest))

@@ -11,7 +11,18 @@ from forged.daemon.instance import Instance
 from forged.daemon.jobbook import ActiveJob
 from forged.kit.clock import Clock
 from forged.metrics.metrics import Metrics
-from forged.model.errors import AuthRefused, ForgedError, HostKeyChanged, HostKeyUnknown, Scope, SourceError, SourceMissing
+from forged.model.errors import (
+    AuthRefused,
+    DestinationMissing,
+    DiskFull,
+    ForgedError,
+    HostKeyChanged,
+    HostKeyUnknown,
+    MarkerMissing,
+    Scope,
+    SourceError,
+    SourceMissing,
+)
 from forged.model.files import HARMLESS, Entry, ProblemKind
 from forged.model.jobs import JobStatus
 from forged.model.manifest import Hold, Pause
@@ -73,6 +84,7 @@ class Standing:
     seen_s: float | None = None
     """When the last look at everything began that ended well, by the clock that only runs forward."""
     free_bytes: int | None = None
+    """At home; None while home is not there, or was not asked yet."""
     connections: int = 0
     """To the source, that stand now."""
     active: ActiveJob | None = None
@@ -155,6 +167,10 @@ class Standing:
         self.metrics.failed(self.target.name, error)
         self.waiting = self.waiting or error.scope in WAITED_FOR
         self.conditions.failed(error)
+        if isinstance(error, DiskFull) and error.free_bytes is not None:
+            self.free_bytes = error.free_bytes  # or the page would show for ever what was free before it filled
+        elif isinstance(error, DestinationMissing | MarkerMissing):
+            self.free_bytes = None
 
     def round_began(self, active: ActiveJob) -> None:
         self.active, self._began_s = active, self.clock.monotonic_s()
@@ -278,5 +294,4 @@ class Standing:
         self.metrics.backlog(name, *self.backlog)
         self.metrics.lag(name, self.lag_s or None)
         self.metrics.connections(name, self.connections)
-        if self.free_bytes is not None:
-            self.metrics.free_bytes(name, self.free_bytes)
+        self.metrics.free_bytes(name, self.free_bytes)

@@ -88,7 +88,8 @@ class Root:
         """Raises DiskFull when less than `min_free` is left where this open folder lies."""
         free_bytes = _free_bytes(folder)
         if free_bytes < self._min_free_bytes:
-            raise DiskFull(f"{self.where}: {free_bytes:,} bytes free, min_free is {self._min_free_bytes:,}")
+            why = f"{self.where}: {free_bytes:,} bytes free, min_free is {self._min_free_bytes:,}"
+            raise DiskFull(why, free_bytes=free_bytes)
 
     def room_bytes(self) -> int:
         """As the contract says."""

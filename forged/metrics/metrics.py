@@ -26,6 +26,10 @@ from forged.rules.safety import Doubt
 _FROM_ZERO = tuple(f for f in names.ALL if f.labels == ("target",) and f.kind is not Kind.GAUGE)
 """Shown from the first moment of a target: `increase()` misses a counter's first step when the series begins with it."""
 
+MOST_TARGETS = 1000
+"""With series, at one time. A target has some 75 of them, which is a page of 5 MB every few seconds. A discovery may show ten
+times as many boxes (discovery/base.MOST_BOXES), which are synced all the same."""
+
 _OF_ALL = ""
 """The value of `target` for what concerns all targets together; to Prometheus an empty label is no label."""
 
@@ -73,12 +77,20 @@ class Metrics:
 
     # --- which targets there are
 
-    def expect(self, targets: Iterable[str]) -> None:
-        """These are configured from now on; their counters begin at 0. Those known already keep their values."""
+    def expect(self, targets: Iterable[str]) -> list[str]:
+        """These are configured from now on; their counters begin at 0. Those known already keep their values.
+
+        Answers those that get no series, because there are MOST_TARGETS already.
+        """
+        left_out = []
         for target in targets:
+            if target not in self._targets and len(self._targets) >= MOST_TARGETS:
+                left_out.append(target)
+                continue
             self._targets.add(target)
             for family in _FROM_ZERO:
                 (self._counters.get(family) or self._histograms[family]).labels(target)
+        return left_out
 
     def forget(self, target: str) -> None:
         """The target is configured no more: all its series go, and nothing brings them back."""
@@ -239,9 +251,12 @@ class Metrics:
                 lambda: 0.0 if born_s is None else self._clock.monotonic_s() - born_s
             )
 
-    def free_bytes(self, target: str, size_bytes: int) -> None:
-        """Free space at home."""
-        self._set(names.FREE_BYTES, target, size_bytes)
+    def free_bytes(self, target: str, size_bytes: int | None) -> None:
+        """Free space at home; None: home is not there, or was not asked yet."""
+        if size_bytes is None:
+            self._gauges[names.FREE_BYTES].remove_by_labels({"target": target})
+        else:
+            self._set(names.FREE_BYTES, target, size_bytes)
 
     def connections(self, target: str, count: int) -> None:
         """Open connections to the source."""

@@ -1,7 +1,7 @@
 """Every metric name, in one place. Fixed: people's dashboards and alerts depend on them.
 
 A family is shown on the page as soon as something has fed it, and not before: a name here promises the spelling, the unit and the
-labels, never that there is a value. So the families of later doors (media, ingest, discovery) can stand here already.
+labels, never that there is a value. `etc/metrics.md` says what to do with each.
 
 Labels are bounded: `target` is the name of a configured target, every other label is a word of an enum or of the configuration.
 The label that a family of one value for each discovery needs is `discovery`, its configured name.
@@ -46,21 +46,41 @@ def _histogram(name: str, text: str, *buckets: float) -> Family:
 
 # --- targets ----------------------------------------------------------------------------------------------------------------
 
-TARGET_UP = _gauge("forged_target_up", "1 when the last attempt to reach the source worked, 0 when not. Absent before the first.")
-TARGET_PAUSED = _gauge("forged_target_paused", "1 while a person has paused the target.")
+TARGET_UP = _gauge(
+    "forged_target_up",
+    "1 when the last attempt to reach the source worked, 0 when not. Absent before the first, and while it is switched off.",
+)
+TARGET_PAUSED = _gauge(
+    "forged_target_paused", "1 while a person has paused the target: it brings nothing home until forgectl resume."
+)
 TARGET_HELD = _gauge(
-    "forged_target_held", "1 for the reason that cleanup and forgetting wait for a person, 0 for the others.", "target", "reason"
+    "forged_target_held",
+    "1 for the reason why cleanup and forgetting wait for a person (forgectl release), 0 for the others.",
+    "target",
+    "reason",
 )
 WATCH_ACTIVE = _gauge(
     "forged_watch_active", "1 while changes at the source are noticed as they happen, 0 while only polls find them."
 )
-LAST_SUCCESS = _gauge("forged_last_success_timestamp_seconds", "When a sync last ended well, in seconds since the epoch.")
+LAST_SUCCESS = _gauge(
+    "forged_last_success_timestamp_seconds",
+    "When a look at everything last ended well, in seconds since the epoch; kept over restarts.",
+)
 BACKLOG_FILES = _gauge("forged_backlog_files", "Files known at the source that are not home yet.")
 BACKLOG_BYTES = _gauge("forged_backlog_bytes", "Bytes of the files known at the source that are not home yet.")
-LAG = _gauge("forged_lag_seconds", "Age of the oldest settled file that is not home yet; 0 when all are. Grows between looks.")
-FREE_BYTES = _gauge("forged_destination_free_bytes", "Free space of the file system that the target lands on.")
+LAG = _gauge(
+    "forged_lag_seconds",
+    "How long the oldest file that should be home by now has been waited for; 0 when all are home. Grows between looks.",
+)
+FREE_BYTES = _gauge(
+    "forged_destination_free_bytes",
+    "Free space of the file system that the target lands on, at its last look. Absent while home is not there.",
+)
 CONNECTIONS = _gauge("forged_connections", "Open connections to the source.")
-INSTANCE_END = _gauge("forged_instance_end_timestamp_seconds", "When the rented instance ends, in seconds since the epoch.")
+INSTANCE_END = _gauge(
+    "forged_instance_end_timestamp_seconds",
+    "When the rented box ends by itself, in seconds since the epoch. Absent where no provider says so.",
+)
 
 # --- the round ---------------------------------------------------------------------------------------------------------------
 
@@ -96,7 +116,7 @@ BANDWIDTH_LIMIT = _gauge(
 )
 ERRORS = _counter(
     "forged_errors_total",
-    "Failures by kind: of attempts, of whole syncs, and of single files that should have come home.",
+    "Failures by kind: of attempts, of whole syncs, and of single files that should have come home. Most heal by themselves.",
     "target",
     "kind",
 )
@@ -104,7 +124,9 @@ RETRIES = _counter("forged_retries_total", "Attempts that were made again after 
 VERIFY_FAILURES = _counter(
     "forged_verify_failures_total", "Files for which the two ends hashed different bytes; they are fetched again."
 )
-POLLS_SKIPPED = _counter("forged_polls_skipped_total", "Polls that were left out because the sync before still ran.")
+POLLS_SKIPPED = _counter(
+    "forged_polls_skipped_total", "Polls that were left out because the sync before still ran. Nothing is lost by that."
+)
 
 # --- cleanup -----------------------------------------------------------------------------------------------------------------
 
@@ -115,7 +137,11 @@ CLEANUP_KEPT = _gauge("forged_cleanup_kept_files", "Files that the last cleanup 
 # --- media and ingest --------------------------------------------------------------------------------------------------------
 
 MEDIA_PROCESSED = _counter(
-    "forged_media_processed_total", "Files looked into, by kind of media and result.", "target", "kind", "result"
+    "forged_media_processed_total",
+    "Files at home that were looked into, by kind of media, and by result: done, problem, changed, gone, given_up.",
+    "target",
+    "kind",
+    "result",
 )
 MEDIA_QUEUE = _gauge("forged_media_queue_files", "Files at home that wait to be looked into.")
 INGEST_EVENTS = _counter(
@@ -124,7 +150,7 @@ INGEST_EVENTS = _counter(
     "handler",
     "result",
 )
-INGEST_BACKLOG = _gauge("forged_ingest_backlog_events", "Events that wait for the handler.", "handler")
+INGEST_BACKLOG = _gauge("forged_ingest_backlog_events", "Events that the handler has not taken yet.", "handler")
 INGEST_SET_ASIDE = _gauge(
     "forged_ingest_set_aside_events", "Events that the handler failed on too often; they wait for a person.", "handler"
 )
@@ -134,7 +160,11 @@ INGEST_SET_ASIDE = _gauge(
 DISCOVERY_UP = _gauge(
     "forged_discovery_up", "1 when the last question which instances exist was answered, 0 when not.", "discovery"
 )
-RELOADS = _counter("forged_reloads_total", "Reloads of the configuration, by result; a refused one changed nothing.", "result")
+RELOADS = _counter(
+    "forged_reloads_total",
+    "Reloads of the configuration, by result: changed, or refused, which left everything as it was.",
+    "result",
+)
 
 BUILD_INFO = "forged_build"
 """Shown as forged_build_info: the exposition formats add the suffix of an info metric themselves."""

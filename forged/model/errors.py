@@ -207,6 +207,11 @@ class DiskFull(DestinationError):
 
     default_hint = "free some room at home; forged goes on by itself"
 
+    def __init__(self, message: str = "", *, hint: str = "", free_bytes: int | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.free_bytes = free_bytes
+        """How much is left; None where only a write has failed."""
+
 
 # --- ingest ---------------------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from forged.daemon.gauges import Gauges
 from forged.daemon.pool import Pool
+from forged.model.errors import DestinationMissing, DiskFull
 from forged.model.observer import ConnectionClosed, ConnectionOpened
 from forged.model.settings import TransferSettings
 from forged.model.target import Bandwidth, RateStep, Timing, TransferPolicy
@@ -62,6 +63,28 @@ async def test_what_is_in_flight() -> None:
             gauges.refresh()
             assert value(world, "forged_transfers_in_flight") == 0
             assert value(world, "forged_bytes_in_flight") == 0
+
+
+@virtual
+async def test_a_target_that_is_only_polled_says_so() -> None:
+    async with grounds(target(timing=Timing(poll_s=60.0, watch=False))) as world:
+        await world.synced()
+        assert value(world, "forged_watch_active") == 0
+
+
+@virtual
+async def test_free_space_is_what_is_left_when_home_is_full_and_unknown_when_it_is_not_there() -> None:
+    name = "forged_destination_free_bytes"
+    async with grounds(target()) as world:
+        gauges = Gauges(world.fleet, Pool(TransferSettings(), world.clock), world.metrics)
+        world.home().free_bytes = 5_000
+        shown = []
+        for trouble in (None, DiskFull(free_bytes=7), DiskFull(), DestinationMissing(), None):
+            world.home().trouble = trouble
+            await world.synced()
+            gauges.refresh()
+            shown.append(value(world, name))
+        assert shown == [5_000, 7, 7, None, 5_000]
 
 
 @virtual

@@ -214,6 +214,7 @@ async def test_errors_keep_their_kind_their_words_and_their_hint(make: Make, tmp
     with pytest.raises(DiskFull, match="min_free") as caught:
         await full.ready(None)
     assert caught.value.hint == DiskFull.default_hint
+    assert caught.value.free_bytes is not None  # the number crosses as well
     await home.ready(None)
     (tmp_path / "home/.forged/id").unlink()
     with pytest.raises(MarkerMissing):

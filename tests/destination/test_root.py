@@ -118,8 +118,10 @@ class TestLater:
 
     async def test_less_room_than_min_free_is_a_full_disk(self, dest: Path) -> None:
         home = posix(dest, min_free_bytes=1 << 60)
-        with pytest.raises(DiskFull, match="min_free"):
+        with pytest.raises(DiskFull, match="min_free") as told:
             await home.ready(None)
+        assert told.value.free_bytes is not None
+        assert 0 < told.value.free_bytes < 1 << 60
         await home.aclose()
 
     async def test_an_unknown_group_is_told(self, dest: Path) -> None:

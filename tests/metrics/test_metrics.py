@@ -11,7 +11,7 @@ from prometheus_client.exposition import generate_latest
 
 from forged.kit.clock import HandClock
 from forged.metrics import names
-from forged.metrics.metrics import Metrics, ReloadResult
+from forged.metrics.metrics import MOST_TARGETS, Metrics, ReloadResult
 from forged.metrics.names import Family, Kind
 from forged.model.errors import SourceUnreachable
 from forged.model.files import HARMLESS, Entry, Problem, ProblemKind, ScanSummary, Stat
@@ -248,6 +248,13 @@ def test_a_limit_that_ends_is_gone_from_the_page(metrics: Metrics) -> None:
     assert value(metrics, names.BANDWIDTH_LIMIT) is None
 
 
+def test_no_free_space_is_told_of_a_home_that_is_not_there(metrics: Metrics) -> None:
+    metrics.free_bytes("box", 5)
+    assert value(metrics, names.FREE_BYTES) == 5
+    metrics.free_bytes("box", None)
+    assert value(metrics, names.FREE_BYTES) is None
+
+
 def test_reloads_count_from_zero(metrics: Metrics) -> None:
     assert value(metrics, names.RELOADS, "refused") == 0
     metrics.reloaded(ReloadResult.REFUSED)
@@ -277,6 +284,17 @@ def test_no_name_that_is_not_configured_makes_a_series(strangers: list[str]) -> 
     for stranger in strangers:
         everything(metrics, stranger)
     assert ours(metrics) == before
+
+
+def test_a_flood_of_discovered_boxes_does_not_flood_the_page(metrics: Metrics) -> None:
+    boxes = [f"flood-{n}" for n in range(MOST_TARGETS)]
+    assert metrics.expect([*boxes, "box"]) == boxes[-1:]  # box was there before
+    assert metrics.expect(["one-more"]) == ["one-more"]
+    everything(metrics, "one-more")
+    assert value(metrics, names.TARGET_UP, "one-more") is None
+    metrics.forget(boxes[0])
+    assert metrics.expect(["one-more"]) == []
+    assert value(metrics, names.FILES_TRANSFERRED, "one-more") == 0
 
 
 def test_expecting_a_target_again_keeps_its_numbers(metrics: Metrics) -> None:

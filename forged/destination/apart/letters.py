@@ -12,7 +12,7 @@ import socket
 from typing import TypeAlias, cast
 
 from forged.model import errors
-from forged.model.errors import DestinationError, ForgedError
+from forged.model.errors import DestinationError, DiskFull, ForgedError
 
 LENGTH_BYTES = 4
 """An unsigned big-endian number."""
@@ -20,8 +20,8 @@ LENGTH_BYTES = 4
 Call: TypeAlias = tuple[str, tuple[object, ...]]
 """The name of a desk's method, and its arguments."""
 
-Trouble: TypeAlias = tuple[str, str, str]
-"""An error: the name of its class, its message, its hint."""
+Trouble: TypeAlias = tuple[str, str, str, int | None]
+"""An error: the name of its class, its message, its hint, and how many bytes are free (of DiskFull)."""
 
 
 def packed(content: object) -> bytes:
@@ -51,14 +51,14 @@ def exactly(end: socket.socket, size_bytes: int) -> memoryview | None:
 
 def trouble(error: ForgedError) -> Trouble:
     """An error, to be sent."""
-    return type(error).__name__, error.message, error.hint
+    return type(error).__name__, error.message, error.hint, error.free_bytes if isinstance(error, DiskFull) else None
 
 
 def raised(told: Trouble) -> ForgedError:
     """The error that was sent."""
-    name, message, hint = told
+    name, message, hint, free_bytes = told
     kind: type[ForgedError] = getattr(errors, name)
-    return kind(message, hint=hint)
+    return DiskFull(message, hint=hint, free_bytes=free_bytes) if kind is DiskFull else kind(message, hint=hint)
 
 
 def ended(why: str = "the process that writes at home has ended") -> DestinationError:
