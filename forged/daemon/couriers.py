@@ -18,6 +18,7 @@ from forged.ingest.base import Handler
 from forged.ingest.delivery import Delivery, Try
 from forged.kit.clock import Clock
 from forged.kit.logs import Log
+from forged.kit.signs import Alive
 from forged.kit.tasks import Tasks
 from forged.metrics.metrics import Metrics
 from forged.model.errors import IngestError, StoreError
@@ -182,9 +183,10 @@ class Couriers:
                 courier.waiting = await self._outbox.waiting(courier.name)
                 self._metrics.ingest_waiting(courier.name, courier.waiting)
 
-    async def keep_pruning(self) -> None:
+    async def keep_pruning(self, alive: Alive) -> None:
         """An eternal task."""
         while True:
+            alive()
             try:
                 await self._outbox.prune(sorted(self._takers))
             except StoreError as error:

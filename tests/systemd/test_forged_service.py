@@ -14,11 +14,12 @@ from PIL.PngImagePlugin import PngInfo
 
 from forged.demo.recipes import invented, parameters
 from tests.support.sshd import Sshd
-from tests.support.systemd_box import CHECKOUT, NoBox, SystemdBox, systemd_box, wait_until
+from tests.support.systemd_box import CHECKOUT, ENVIRONMENT, PYTHON, NoBox, SystemdBox, systemd_box, wait_until
 
 pytestmark = pytest.mark.root
 
 UNITS = CHECKOUT / "systemd"
+HANGING = Path(__file__).with_name("hanging.py")
 
 QUICKER = "[Service]\nRestartSec=0\nTimeoutStopSec=10s\n"
 """A stop takes at most 10 s. Where it does not, systemd kills, and the unit's result is `timeout`."""
@@ -182,8 +183,22 @@ def test_alive_it_is_left_alone_and_hanging_it_is_started_again_and_says_where_i
     wait_until(lambda: forged.show("NRestarts") == "1" and forged.show("ActiveState") == "active")
     assert "Fatal Python error: Aborted" in forged.box.log(forged.unit)
     forged.brings_home("after-the-hang.txt")
-    forged.box.run("rm", "/run/box/units/forged.service.d/watched.conf", check=True)
-    forged.box.systemctl("daemon-reload", check=True)
+    forged.box.uninstall("forged.service.d/watched.conf")
+
+
+def test_one_hanging_task_of_its_own_starves_the_watchdog_though_the_loop_turns(forged: Installed) -> None:
+    forged.box.write("/opt/hanging.py", HANGING.read_text())
+    hanging = f"Environment={ENVIRONMENT}\nExecStart=\nExecStart={PYTHON} /opt/hanging.py -c {forged.config} run\n"
+    forged.box.install("forged.service.d/hanging.conf", WATCHED_CLOSELY + hanging)
+    try:
+        forged.start()
+        wait_until(lambda: int(forged.show("NRestarts")) > 0)
+        log = forged.box.log(forged.unit)
+        assert "watching for alarms has stood still" in log
+        assert "hanging.py:" in log.split("watching for alarms has stood still")[1].splitlines()[0], "and where"
+        assert "Fatal Python error: Aborted" in log
+    finally:
+        forged.box.uninstall("forged.service.d/hanging.conf")
 
 
 def test_with_a_bad_file_it_does_not_start_and_is_not_tried_again(forged: Installed) -> None:
