@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import random
 import shutil
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -24,7 +27,41 @@ HANGING = Path(__file__).with_name("hanging.py")
 QUICKER = "[Service]\nRestartSec=0\nTimeoutStopSec=10s\n"
 """A stop takes at most 10 s. Where it does not, systemd kills, and the unit's result is `timeout`."""
 
+MOUNT = "[Unit]\nDefaultDependencies=no\n[Mount]\nWhat=tmpfs\nType=tmpfs\nWhere=/mnt/nas/media\nOptions=mode=1777\n"
+"""The NAS."""
+
 WATCHED_CLOSELY = "[Service]\nWatchdogSec=3s\nTimeoutAbortSec=2s\n"
+
+
+class Hooks:
+    """A real HTTP server that hears webhooks."""
+
+    def __init__(self, server: ThreadingHTTPServer, paths: list[str]) -> None:
+        self.url = f"http://127.0.0.1:{server.server_address[1]}"
+        self.paths = paths
+
+
+@contextmanager
+def hooks() -> Iterator[Hooks]:
+    paths: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            paths.append(self.path)
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *args: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        try:
+            yield Hooks(server, paths)
+        finally:
+            server.shutdown()
+            serving.join()
 
 
 @dataclass
@@ -152,6 +189,49 @@ def test_a_reload_of_a_bad_file_fails_says_why_and_changes_nothing(forged: Insta
     assert f"{forged.config}:13: target[gpu].nonsense" in told
     assert forged.show("ActiveState") == "active"
     forged.brings_home("after-a-bad-reload.txt")
+
+
+def test_systemd_sees_a_reload_by_signal_begin_and_end(forged: Installed) -> None:
+    forged.start()
+    began = forged.show("StateChangeTimestampMonotonic")
+    forged.box.systemctl("kill", "--kill-whom=main", "--signal=HUP", forged.unit, check=True)
+    wait_until(lambda: "configuration reloaded" in forged.box.log(forged.unit))
+    wait_until(lambda: forged.show("ActiveState") == "active")
+    assert forged.show("StateChangeTimestampMonotonic") != began, "it went from active to reloading and back"
+    assert forged.show("NRestarts") == "0"
+
+
+def test_secrets_come_from_credentials_and_the_catalog_is_kept_within_all_that_holds_it(forged: Installed) -> None:
+    """A webhook whose address only root can read; the catalog is a second SQLite file in the state directory."""
+    with hooks() as heard:
+        forged.box.write("/etc/forged/hook.url", f"{heard.url}/a-token\n", mode=0o600)
+        forged.box.install("forged.service.d/hook.conf", "[Service]\nLoadCredential=hook:/etc/forged/hook.url\n")
+        hook = '[[ingest]]\nname = "hook"\ntype = "webhook"\nurl_file = "$CREDENTIALS_DIRECTORY/hook"\nevents = ["file_synced"]'
+        forged.configure(hook, '[[ingest]]\nname = "catalog"\ntype = "sqlite"\n')
+        forged.start()
+        forged.brings_home("told.txt")
+        wait_until(lambda: "/a-token" in heard.paths)
+        wait_until(lambda: "told.txt" in forged.box.run("forgectl", "find", "--json", check=True).stdout)
+        assert forged.box.run("stat", "-c", "%U", "/var/lib/forged/catalog.db").stdout == "forged\n"
+        assert "a-token" not in forged.box.log(forged.unit) + forged.box.run("forgectl", "config").stdout
+        forged.box.uninstall("forged.service.d/hook.conf")
+
+
+def test_it_starts_its_mount_first_and_goes_with_it(forged: Installed) -> None:
+    forged.box.install("mnt-nas-media.mount", MOUNT)
+    forged.box.install("forged.service.d/destination.conf", (UNITS / "drop-ins/destination.conf").read_text())
+    mounted = forged.home("").parents[1] / "mnt/nas/media"
+    forged.start()
+    assert forged.box.show("mnt-nas-media.mount", "ActiveState") == "active"
+    forged.make("on-the-nas.txt")
+    wait_until((mounted / "on-the-nas.txt").exists)
+    forged.box.systemctl("stop", "mnt-nas-media.mount", check=True)
+    assert (forged.show("ActiveState"), forged.show("Result")) == ("inactive", "success")
+    assert not (mounted / "on-the-nas.txt").exists()
+    forged.start()
+    assert forged.box.show("mnt-nas-media.mount", "ActiveState") == "active"
+    forged.box.systemctl("stop", forged.unit, "mnt-nas-media.mount", check=True)
+    forged.box.uninstall("forged.service.d/destination.conf")
 
 
 def test_it_stops_in_order_within_ten_seconds(forged: Installed) -> None:
