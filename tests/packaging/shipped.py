@@ -51,7 +51,7 @@ class Environment:
 def bare(folder: Path, wheel: Path, *, borrowed: bool) -> Environment:
     """Installs the wheel into a new environment.
 
-    `borrowed`: what forged needs is found where the tests have it, and no network is used. Python reads no .pth file of a folder that
+    `borrowed`: what forged needs is found where the tests have it, without a network. Python reads no .pth file of a folder that
     a .pth file names, so the checkout, which is installed there by one, is not found.
     """
     venv.create(folder, with_pip=False, symlinks=True)
