@@ -27,7 +27,7 @@ def test_the_wheel_and_what_it_needs_are_installed_from_an_index_and_work(tmp_pa
     config = configured(tmp_path / "user")
     (tmp_path / "user/outputs/new.txt").write_text("new")
     synced(installed, config)
-    assert (tmp_path / "user/home/new.txt").read_text() == "new"
+    assert (tmp_path / "user" / "home" / "new.txt").read_text() == "new"
     assert "borrowed" not in "".join(path.name for path in (tmp_path / "venv").rglob("*.pth"))
 
 
