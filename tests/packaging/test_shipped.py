@@ -97,9 +97,7 @@ def test_what_an_administrator_copies_lies_beside_it(installed: Environment) -> 
     share = installed.folder / "share/forged"
     assert (share / "systemd/forged.service").read_text() == (ROOT / "systemd/forged.service").read_text()
     assert (share / "etc/compose.yaml").exists()
-    example = share / "forged.toml.example"
-    checked = installed.run("forged", "-c", str(example), "check", RUNTIME_DIRECTORY="/run/forged")
-    assert "Traceback" not in checked.stderr
+    assert (share / "forged.toml.example").read_text() == (ROOT / "forged.toml.example").read_text()
 
 
 def configured(folder: Path) -> Path:
@@ -111,8 +109,6 @@ def configured(folder: Path) -> Path:
 
 def synced(installed: Environment, config: Path) -> dict[str, object]:
     """One sync of a local folder; answers what was done."""
-    checked = installed.run("forged", "-c", str(config), "check")
-    assert checked.returncode == 0, checked.stdout + checked.stderr
     done = installed.run("forged", "-c", str(config), "once", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(done.stdout)  # type: ignore[no-any-return]
@@ -121,6 +117,8 @@ def synced(installed: Environment, config: Path) -> dict[str, object]:
 def test_it_brings_a_local_folder_home(installed: Environment, tmp_path: Path) -> None:
     config = configured(tmp_path)
     (tmp_path / "outputs/new.txt").write_text("new")
+    checked = installed.run("forged", "-c", str(config), "check")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
     synced(installed, config)
     assert (tmp_path / "home/new.txt").read_text() == "new"
 
