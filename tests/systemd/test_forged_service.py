@@ -141,8 +141,10 @@ def forged(box: SystemdBox, sshd: Sshd) -> Iterator[Installed]:
     box.run("rm", "-rf", "/var/lib/forged", "/run/box/log/forged.service")
     installed.configure()
     yield installed
-    box.systemctl("stop", "forged*", check=True)
+    box.systemctl("stop", "forged*", "mnt-*.mount", check=True)
     box.systemctl("reset-failed")
+    for name in ("watched", "hanging", "hook", "destination"):
+        box.uninstall(f"forged.service.d/{name}.conf")
 
 
 def test_it_starts_says_how_it_is_and_brings_files_home_as_its_own_user(forged: Installed) -> None:
@@ -214,7 +216,6 @@ def test_secrets_come_from_credentials_and_the_catalog_is_kept_within_all_that_h
         wait_until(lambda: "told.txt" in forged.box.run("forgectl", "find", "--json", check=True).stdout)
         assert forged.box.run("stat", "-c", "%U", "/var/lib/forged/catalog.db").stdout == "forged\n"
         assert "a-token" not in forged.box.log(forged.unit) + forged.box.run("forgectl", "config").stdout
-        forged.box.uninstall("forged.service.d/hook.conf")
 
 
 def test_it_starts_its_mount_first_and_goes_with_it(forged: Installed) -> None:
@@ -230,8 +231,6 @@ def test_it_starts_its_mount_first_and_goes_with_it(forged: Installed) -> None:
     assert not (mounted / "on-the-nas.txt").exists()
     forged.start()
     assert forged.box.show("mnt-nas-media.mount", "ActiveState") == "active"
-    forged.box.systemctl("stop", forged.unit, "mnt-nas-media.mount", check=True)
-    forged.box.uninstall("forged.service.d/destination.conf")
 
 
 def test_it_stops_in_order_within_ten_seconds(forged: Installed) -> None:
@@ -263,22 +262,18 @@ def test_alive_it_is_left_alone_and_hanging_it_is_started_again_and_says_where_i
     wait_until(lambda: forged.show("NRestarts") == "1" and forged.show("ActiveState") == "active")
     assert "Fatal Python error: Aborted" in forged.box.log(forged.unit)
     forged.brings_home("after-the-hang.txt")
-    forged.box.uninstall("forged.service.d/watched.conf")
 
 
 def test_one_hanging_task_of_its_own_starves_the_watchdog_though_the_loop_turns(forged: Installed) -> None:
     forged.box.write("/opt/hanging.py", HANGING.read_text())
     hanging = f"Environment={ENVIRONMENT}\nExecStart=\nExecStart={PYTHON} /opt/hanging.py -c {forged.config} run\n"
     forged.box.install("forged.service.d/hanging.conf", WATCHED_CLOSELY + hanging)
-    try:
-        forged.start()
-        wait_until(lambda: int(forged.show("NRestarts")) > 0)
-        log = forged.box.log(forged.unit)
-        assert "watching for alarms has stood still" in log
-        assert "hanging.py:" in log.split("watching for alarms has stood still")[1].splitlines()[0], "and where"
-        assert "Fatal Python error: Aborted" in log
-    finally:
-        forged.box.uninstall("forged.service.d/hanging.conf")
+    forged.start()
+    wait_until(lambda: int(forged.show("NRestarts")) > 0)
+    log = forged.box.log(forged.unit)
+    assert "watching for alarms has stood still" in log
+    assert "hanging.py:" in log.split("watching for alarms has stood still")[1].splitlines()[0], "and where"
+    assert "Fatal Python error: Aborted" in log
 
 
 def test_with_a_bad_file_it_does_not_start_and_is_not_tried_again(forged: Installed) -> None:

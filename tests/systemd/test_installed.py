@@ -1,4 +1,4 @@
-"""The service as the head of its unit says it is installed: from the wheel, with this machine's Python, and what the wheel brings."""
+"""The service as the head of its unit says it is installed: from the wheel, with this machine's Python, and with its files."""
 
 from __future__ import annotations
 
