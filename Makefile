@@ -59,6 +59,7 @@ fuzz: packages .venv/.fuzz ## hostile bytes, guided by the branches they reach (
 
 schema: .venv/.dev ## write etc/forged.schema.json anew, after a change of the configuration's keys
 	@$(python) -m forged.config.json_schema > etc/forged.schema.json.new && mv etc/forged.schema.json.new etc/forged.schema.json
+
 ship: packages .venv/.dev ## what is shipped, with a network: the wheel from an index, the image (FORGED_BASE=image for another base)
 	@$(call campaign,packaging)
 
