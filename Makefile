@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
-.PHONY: help demo test lint man bench paces soak fuzz schema pins clean packages
+.PHONY: help demo test lint man bench paces soak fuzz ship schema pins clean packages
 
 python := .venv/bin/python
 pip := $(python) -m pip install -qq --no-input --disable-pip-version-check --no-warn-script-location -c .ci/constraints.txt
@@ -59,6 +59,9 @@ fuzz: packages .venv/.fuzz ## hostile bytes, guided by the branches they reach (
 
 schema: .venv/.dev ## write etc/forged.schema.json anew, after a change of the configuration's keys
 	@$(python) -m forged.config.json_schema > etc/forged.schema.json.new && mv etc/forged.schema.json.new etc/forged.schema.json
+
+ship: packages .venv/.dev ## what is shipped, with a network: the wheel from an index, the image (FORGED_BASE=image for another base)
+	@$(call campaign,packaging)
 
 pins: .venv/.dev ## compile .ci/constraints.txt anew
 	@$(pip) uv

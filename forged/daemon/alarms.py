@@ -8,6 +8,7 @@ from forged.daemon.fleet import Fleet
 from forged.daemon.standing import Standing
 from forged.kit.clock import Clock
 from forged.kit.logs import Log
+from forged.kit.signs import Alive
 from forged.kit.units import human_duration, human_size
 from forged.model.alarms import AlarmKind
 from forged.model.errors import Scope, StoreError
@@ -31,9 +32,10 @@ class Watchman:
         self._clock = clock
         self._log = log
 
-    async def watch(self) -> None:
+    async def watch(self, alive: Alive) -> None:
         """An eternal task."""
         while True:
+            alive()
             await self.look()
             await self._clock.sleep(LOOK_S)
 

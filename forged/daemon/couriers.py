@@ -18,6 +18,7 @@ from forged.ingest.base import Handler
 from forged.ingest.delivery import Delivery, Try
 from forged.kit.clock import Clock
 from forged.kit.logs import Log
+from forged.kit.signs import Alive
 from forged.kit.tasks import Tasks
 from forged.metrics.metrics import Metrics
 from forged.model.errors import EventsRetried, EventsSetAside, ForgedError, IngestError, Scope, StoreError
@@ -224,9 +225,10 @@ class Couriers:
         with suppress(StoreError):
             await self._ingests.enlist(self._takes, self._clock.now_ns())
 
-    async def keep_pruning(self) -> None:
+    async def keep_pruning(self, alive: Alive) -> None:
         """An eternal task."""
         while True:
+            alive()
             await self._enlist()
             try:
                 await self._outbox.prune(sorted(self._takers))

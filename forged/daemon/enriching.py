@@ -9,6 +9,7 @@ from typing import Protocol
 from forged.daemon.conditions import Conditions
 from forged.kit.clock import Clock
 from forged.kit.logs import Log
+from forged.kit.signs import Alive
 from forged.media.xmp.sidecars import HINTS, LOOK_AGAIN_S, Standing
 from forged.metrics.metrics import Metrics
 from forged.model.errors import StoreError, WorkerMissing
@@ -53,11 +54,12 @@ class Enriching:
         """It ends."""
         self._enrichments.pop(target, None)
 
-    async def watch(self) -> None:
+    async def watch(self, alive: Alive) -> None:
         """Without end: notices when exiftool is missing, and when it has come; counts for the metrics page."""
         while True:
             await self.look()
             for _ in range(round(LOOK_AGAIN_S / COUNT_AGAIN_S)):
+                alive()
                 await self.count()
                 await self._clock.sleep(COUNT_AGAIN_S)
 

@@ -32,6 +32,7 @@ from forged.daemon.methods_target import TargetMethods
 from forged.daemon.reload import Reloader
 from forged.daemon.replays import Replays
 from forged.daemon.runner import REPORT
+from forged.daemon.watchdog import Watchdog
 from forged.kit.clock import Clock
 from forged.kit.logs import Log, is_heard
 from forged.kit.notify import Notifier
@@ -65,6 +66,7 @@ class House:
     server: Server
     registry: Registry
     gauges: Gauges
+    watchdog: Watchdog
 
 
 def furnished(
@@ -118,12 +120,13 @@ def furnished(
         server=Server(registry, publisher, report=report, acted=diary.asked),
         registry=registry,
         gauges=Gauges(fleet, app.pool, metrics),
+        watchdog=Watchdog(notifier, clock, log),
     )
 
 
 def methods(house: House, page: str | None) -> ServiceMethods:
     """Makes all methods callable. `page`: the address of the metrics page. Answers those of the service itself."""
-    facts = ServiceFacts(house.app.clock.now_ns(), page, lambda: house.server.connections)
+    facts = ServiceFacts(house.app.clock.now_ns(), page, lambda: house.server.connections, house.watchdog.conditions)
     service = ServiceMethods(
         house.app,
         house.fleet,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from forged.daemon.progress import Progress, TargetProgress
 from forged.kit.clock import Clock
+from forged.kit.signs import Alive
 from forged.model.jobs import Job, JobId, JobStatus, new_job_id
 from forged.model.observer import Everyone, Observer
 from forged.store.base import JOBS_KEPT, Store
@@ -108,9 +109,10 @@ class JobBook:
         stage = JobStatus.PROCESSING if processing else JobStatus.TRANSFERRING if moving else JobStatus.SCANNING
         return replace(active.job, status=stage)
 
-    async def keep_telling(self) -> None:
+    async def keep_telling(self, alive: Alive) -> None:
         """Runs as long as the daemon: tells the progress of active jobs."""
         while True:
+            alive()
             await asyncio.sleep(TELL_EVERY_S)
             for active in list(self.active.values()):
                 self._on_progress(active, self.status_of(active))

@@ -6,8 +6,8 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from forged.kit.descriptors import allow_many_open_files
 from forged.kit.garbage import collect_rarely
 from forged.kit.logs import Log, Style, configure, logger
 from forged.kit.notify import Notifier
+from forged.kit.signs import Alive
 from forged.kit.tasks import Eternal
 from forged.metrics.metrics import Metrics
 from forged.metrics.page import MetricsPage
@@ -39,6 +40,9 @@ ANSWER_LIMIT_S = 5.0
 STOP_LIMIT_S = 8.5
 """For all of the stop. Whoever stops a service waits 10 s patiently; a disk or a line that hangs must not take longer. What is on
 disk is safe at any moment, so after that forged just leaves."""
+
+LISTEN_AGAIN_S = 60.0
+"""Who waits for SIGHUP gives a sign of life so often."""
 
 
 def run_daemon(config_path: Path, env: Mapping[str, str], home: Path) -> int:
@@ -133,13 +137,17 @@ class _Daemon:
 
         self._tasks = Eternal(ended, BEGIN_ANEW_S)
         stack.push_async_callback(self._tasks.stop_all)
-        self._tasks.start("telling progress", house.jobs.keep_telling)
-        self._tasks.start("telling systemd", lambda: self._keep_telling_systemd(house))
-        self._tasks.start("watching for alarms", house.watchman.watch)
-        self._tasks.start("pruning events", house.couriers.keep_pruning)
+        self._tasks.start("telling systemd", lambda: house.watchdog.keep_telling(lambda: _status(house)))
         self._tasks.start("bringing again", house.replays.keep_going)
-        self._tasks.start("looking for exiftool", house.enriching.watch)
-        self._tasks.start("reloading", lambda: self._keep_reloading(house.reloader, log))
+
+        def watched(name: str, work: Callable[[Alive], Coroutine[None, None, None]]) -> None:
+            self._tasks.start(name, lambda: work(house.watchdog.sign_of(name)))
+
+        watched("telling progress", house.jobs.keep_telling)
+        watched("watching for alarms", house.watchman.watch)
+        watched("pruning events", house.couriers.keep_pruning)
+        watched("looking for exiftool", house.enriching.watch)
+        watched("reloading", lambda alive: self._keep_reloading(house.reloader, log, alive))
 
     async def _end(self, house: House, log: Log) -> None:
         self._notifier.stopping()
@@ -173,10 +181,14 @@ class _Daemon:
         self._logs.close()
         os._exit(Exit.WELL)
 
-    async def _keep_reloading(self, reloader: Reloader, log: Log) -> None:
+    async def _keep_reloading(self, reloader: Reloader, log: Log, alive: Alive) -> None:
         """SIGHUPs that come while a reload is at work are one: it reads the file as it is then."""
         while True:
-            await self._hung_up.wait()
+            alive()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._hung_up.wait(), LISTEN_AGAIN_S)
+            if not self._hung_up.is_set():
+                continue
             self._hung_up.clear()
             reload = asyncio.create_task(reloader.reload(), name="reload")
             await asyncio.wait([reload])
@@ -208,14 +220,6 @@ class _Daemon:
         page = MetricsPage(config.daemon.metrics, metrics.registry, refresh=gauges.refresh)
         await stack.enter_async_context(page)
         return f"http://{page.address.host}:{page.address.port}/metrics"
-
-    async def _keep_telling_systemd(self, house: House) -> None:
-        """The watchdog lives as long as the loop turns; the status line says how the targets stand."""
-        every_s = min(self._notifier.watchdog_s / 2, 10.0) if self._notifier.watchdog_s else 10.0
-        while True:
-            self._notifier.watchdog()
-            self._notifier.status(_status(house))
-            await asyncio.sleep(every_s)
 
 
 def _status(house: House) -> str:

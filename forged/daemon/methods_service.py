@@ -17,6 +17,7 @@ from forged.control.publisher import Connection, Publisher
 from forged.control.registry import Registry
 from forged.daemon import answers
 from forged.daemon.app import App
+from forged.daemon.conditions import Conditions
 from forged.daemon.couriers import Couriers
 from forged.daemon.discoveries import Discoveries
 from forged.daemon.enriching import Enriching
@@ -116,6 +117,8 @@ class ServiceFacts:
     started_ns: int
     metrics_address: str | None
     connections: Callable[[], int]
+    conditions: Conditions
+    """Which of its own tasks stand still."""
 
 
 class ServiceMethods:
@@ -173,7 +176,11 @@ class ServiceMethods:
             "discoveries": [answers.discovery(one) for one in self._discoveries.all],
             "handlers": [answers.handler(one) for one in self._couriers.all],
             "media": {"waiting": await self._enriching.count()},
-            "problems": [*answers.refused_reload(last), *answers.problems(self._enriching.conditions)],
+            "problems": [
+                *answers.problems(self._facts.conditions),
+                *answers.refused_reload(last),
+                *answers.problems(self._enriching.conditions),
+            ],
         }
 
     async def reload(self, wait: bool = True) -> rpc.Reloaded:

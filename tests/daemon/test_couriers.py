@@ -95,7 +95,7 @@ def ingest(name: str = "notify", handler: Kind = HOOK, **changes: object) -> Ing
 async def couriers(*ingests: IngestSettings, store: MemoryStore | None = None) -> AsyncIterator[World]:
     world = World(store)
     await world.apply(*ingests)
-    pruning = asyncio.ensure_future(world.couriers.keep_pruning())
+    pruning = asyncio.ensure_future(world.couriers.keep_pruning(alive=lambda: None))
     try:
         yield world
     finally:

@@ -206,7 +206,7 @@ async def test_a_missing_exiftool_is_said_once_and_the_sidecars_follow_when_it_i
 async def test_exiftool_is_looked_for_again_and_again() -> None:
     async with grounds(target(media=ON)) as world:
         world.sidecars.available = False
-        watching = asyncio.create_task(world.enriching.watch())
+        watching = asyncio.create_task(world.enriching.watch(alive=lambda: None))
         await asyncio.sleep(1)
         world.sidecars.available = True
         await asyncio.sleep(2 * LOOK_AGAIN_S)

@@ -64,7 +64,7 @@ async def test_the_stage_follows_what_is_reported() -> None:
 @virtual
 async def test_progress_is_told_at_most_four_times_a_second_and_only_while_there_is_a_job() -> None:
     book = Book()
-    telling = asyncio.create_task(book.keep_telling())
+    telling = asyncio.create_task(book.keep_telling(alive=lambda: None))
     await asyncio.sleep(10)
     assert book.progressed == []
     active = book.open("box")

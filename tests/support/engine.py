@@ -20,7 +20,7 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tests.support.sshd import descendants
@@ -116,11 +116,26 @@ class Engine:
 
     def podman(self, *words: str, data: bytes = b"", check: bool = True) -> str:
         """Podman's command, which asks the service: what another process mounts, the service would not see. Raises NoEngine."""
-        command = ["podman", "--remote", f"--url=unix://{self.socket}", *words]
-        done = subprocess.run(command, input=data, capture_output=True, env=self._around, timeout=60)
+        done = self._asked(words, data)
         if check and done.returncode != 0:
             raise NoEngine(f"podman {words[0]}: {done.stderr.decode(errors='replace').strip()[-500:]}")
         return done.stdout.decode().strip()
+
+    def local(self, *words: str) -> str:
+        """Podman's command without the service, for what takes long (building). Raises NoEngine."""
+        done = subprocess.run(self._command(*words), capture_output=True, env=self._around)
+        if done.returncode != 0:
+            raise NoEngine(f"podman {words[0]}: {done.stderr.decode(errors='replace').strip()[-500:]}")
+        return done.stdout.decode().strip()
+
+    def logs(self, name: str) -> str:
+        """All that a container has said."""
+        done = self._asked(("logs", name))
+        return (done.stdout + done.stderr).decode(errors="replace")
+
+    def _asked(self, words: Sequence[str], data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        command = ["podman", "--remote", f"--url=unix://{self.socket}", *words]
+        return subprocess.run(command, input=data, capture_output=True, env=self._around, timeout=60)
 
     def make_images(self) -> None:
         """One with a shell and this machine's Python, once that is mounted; one with neither."""

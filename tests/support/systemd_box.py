@@ -121,6 +121,11 @@ class SystemdBox:
         self.write(f"{UNIT_PATH}/{name}", text)
         self.systemctl("daemon-reload", check=True)
 
+    def uninstall(self, name: str) -> None:
+        """Takes one away again."""
+        self.run("rm", "-f", f"{UNIT_PATH}/{name}", check=True)
+        self.systemctl("daemon-reload", check=True)
+
     def run(self, *command: str, check: bool = False) -> subprocess.CompletedProcess[str]:
         """Runs a command inside, as root. With `check` a failure is an AssertionError that shows what it said."""
         inside = ["nsenter", f"--target={self.pid}", *NAMESPACES, "--", *command]

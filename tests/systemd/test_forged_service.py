@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import random
 import shutil
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -14,16 +17,51 @@ from PIL.PngImagePlugin import PngInfo
 
 from forged.demo.recipes import invented, parameters
 from tests.support.sshd import Sshd
-from tests.support.systemd_box import CHECKOUT, NoBox, SystemdBox, systemd_box, wait_until
+from tests.support.systemd_box import CHECKOUT, ENVIRONMENT, PYTHON, NoBox, SystemdBox, systemd_box, wait_until
 
 pytestmark = pytest.mark.root
 
 UNITS = CHECKOUT / "systemd"
+HANGING = Path(__file__).with_name("hanging.py")
 
 QUICKER = "[Service]\nRestartSec=0\nTimeoutStopSec=10s\n"
 """A stop takes at most 10 s. Where it does not, systemd kills, and the unit's result is `timeout`."""
 
+MOUNT = "[Unit]\nDefaultDependencies=no\n[Mount]\nWhat=tmpfs\nType=tmpfs\nWhere=/mnt/nas/media\nOptions=mode=1777\n"
+"""The NAS."""
+
 WATCHED_CLOSELY = "[Service]\nWatchdogSec=3s\nTimeoutAbortSec=2s\n"
+
+
+class Hooks:
+    """A real HTTP server that hears webhooks."""
+
+    def __init__(self, server: ThreadingHTTPServer, paths: list[str]) -> None:
+        self.url = f"http://127.0.0.1:{server.server_address[1]}"
+        self.paths = paths
+
+
+@contextmanager
+def hooks() -> Iterator[Hooks]:
+    paths: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            paths.append(self.path)
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *args: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        try:
+            yield Hooks(server, paths)
+        finally:
+            server.shutdown()
+            serving.join()
 
 
 @dataclass
@@ -103,8 +141,10 @@ def forged(box: SystemdBox, sshd: Sshd) -> Iterator[Installed]:
     box.run("rm", "-rf", "/var/lib/forged", "/run/box/log/forged.service")
     installed.configure()
     yield installed
-    box.systemctl("stop", "forged*", check=True)
+    box.systemctl("stop", "forged*", "mnt-*.mount", check=True)
     box.systemctl("reset-failed")
+    for name in ("watched", "hanging", "hook", "destination"):
+        box.uninstall(f"forged.service.d/{name}.conf")
 
 
 def test_it_starts_says_how_it_is_and_brings_files_home_as_its_own_user(forged: Installed) -> None:
@@ -153,6 +193,46 @@ def test_a_reload_of_a_bad_file_fails_says_why_and_changes_nothing(forged: Insta
     forged.brings_home("after-a-bad-reload.txt")
 
 
+def test_systemd_sees_a_reload_by_signal_begin_and_end(forged: Installed) -> None:
+    forged.start()
+    began = forged.show("StateChangeTimestampMonotonic")
+    forged.box.systemctl("kill", "--kill-whom=main", "--signal=HUP", forged.unit, check=True)
+    wait_until(lambda: "configuration reloaded" in forged.box.log(forged.unit))
+    wait_until(lambda: forged.show("ActiveState") == "active")
+    assert forged.show("StateChangeTimestampMonotonic") != began, "it went from active to reloading and back"
+    assert forged.show("NRestarts") == "0"
+
+
+def test_secrets_come_from_credentials_and_the_catalog_is_kept_within_all_that_holds_it(forged: Installed) -> None:
+    """A webhook whose address only root can read; the catalog is a second SQLite file in the state directory."""
+    with hooks() as heard:
+        forged.box.write("/etc/forged/hook.url", f"{heard.url}/a-token\n", mode=0o600)
+        forged.box.install("forged.service.d/hook.conf", "[Service]\nLoadCredential=hook:/etc/forged/hook.url\n")
+        hook = '[[ingest]]\nname = "hook"\ntype = "webhook"\nurl_file = "$CREDENTIALS_DIRECTORY/hook"\nevents = ["file_synced"]'
+        forged.configure(hook, '[[ingest]]\nname = "catalog"\ntype = "sqlite"\n')
+        forged.start()
+        forged.brings_home("told.txt")
+        wait_until(lambda: "/a-token" in heard.paths)
+        wait_until(lambda: "told.txt" in forged.box.run("forgectl", "find", "--json", check=True).stdout)
+        assert forged.box.run("stat", "-c", "%U", "/var/lib/forged/catalog.db").stdout == "forged\n"
+        assert "a-token" not in forged.box.log(forged.unit) + forged.box.run("forgectl", "config").stdout
+
+
+def test_it_starts_its_mount_first_and_goes_with_it(forged: Installed) -> None:
+    forged.box.install("mnt-nas-media.mount", MOUNT)
+    forged.box.install("forged.service.d/destination.conf", (UNITS / "drop-ins/destination.conf").read_text())
+    mounted = forged.home("").parents[1] / "mnt/nas/media"
+    forged.start()
+    assert forged.box.show("mnt-nas-media.mount", "ActiveState") == "active"
+    forged.make("on-the-nas.txt")
+    wait_until((mounted / "on-the-nas.txt").exists)
+    forged.box.systemctl("stop", "mnt-nas-media.mount", check=True)
+    assert (forged.show("ActiveState"), forged.show("Result")) == ("inactive", "success")
+    assert not (mounted / "on-the-nas.txt").exists()
+    forged.start()
+    assert forged.box.show("mnt-nas-media.mount", "ActiveState") == "active"
+
+
 def test_it_stops_in_order_within_ten_seconds(forged: Installed) -> None:
     forged.start()
     forged.brings_home("before-the-stop.txt")
@@ -182,8 +262,18 @@ def test_alive_it_is_left_alone_and_hanging_it_is_started_again_and_says_where_i
     wait_until(lambda: forged.show("NRestarts") == "1" and forged.show("ActiveState") == "active")
     assert "Fatal Python error: Aborted" in forged.box.log(forged.unit)
     forged.brings_home("after-the-hang.txt")
-    forged.box.run("rm", "/run/box/units/forged.service.d/watched.conf", check=True)
-    forged.box.systemctl("daemon-reload", check=True)
+
+
+def test_one_hanging_task_of_its_own_starves_the_watchdog_though_the_loop_turns(forged: Installed) -> None:
+    forged.box.write("/opt/hanging.py", HANGING.read_text())
+    hanging = f"Environment={ENVIRONMENT}\nExecStart=\nExecStart={PYTHON} /opt/hanging.py -c {forged.config} run\n"
+    forged.box.install("forged.service.d/hanging.conf", WATCHED_CLOSELY + hanging)
+    forged.start()
+    wait_until(lambda: int(forged.show("NRestarts")) > 0)
+    log = forged.box.log(forged.unit)
+    assert "watching for alarms has stood still" in log
+    assert "hanging.py:" in log.split("watching for alarms has stood still")[1].splitlines()[0], "and where"
+    assert "Fatal Python error: Aborted" in log
 
 
 def test_with_a_bad_file_it_does_not_start_and_is_not_tried_again(forged: Installed) -> None:

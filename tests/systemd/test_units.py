@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import shutil
 import subprocess
@@ -31,8 +32,8 @@ def prepared(folder: Path, name: str, *drop_ins: str) -> Path:
     return unit
 
 
-def analyze(*args: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["systemd-analyze", *args], capture_output=True, text=True, timeout=60)
+def analyze(*args: str | Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["systemd-analyze", *args], capture_output=True, text=True, timeout=60, env=env)
 
 
 def complaints(unit: str | Path) -> str:
@@ -46,6 +47,15 @@ def complaints(unit: str | Path) -> str:
 def test_systemd_has_nothing_to_say_about_the_unit(name: str, started_as: str, tmp_path: Path) -> None:
     prepared(tmp_path, name)
     assert complaints(tmp_path / started_as) == ""
+
+
+@needs_systemd_analyze
+def test_systemd_has_nothing_to_say_about_the_unit_of_a_user(tmp_path: Path) -> None:
+    text = re.sub(r"^(Exec\w+)=\S+ ", r"\1=/bin/true ", (UNITS / "user/forged.service").read_text(), flags=re.MULTILINE)
+    (tmp_path / "forged.service").write_text(text)
+    env = os.environ | {"XDG_RUNTIME_DIR": str(tmp_path), "HOME": str(tmp_path)}
+    told = analyze("--user", "verify", "--man=no", tmp_path / "forged.service", env=env)
+    assert (told.stderr, told.returncode) == ("", 0)
 
 
 @needs_systemd_analyze
