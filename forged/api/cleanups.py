@@ -65,9 +65,7 @@ async def _clean(app: App, target: Target, so_far: CleanupResult) -> CleanupResu
     )
 
 
-def _synced(
-    syncs: Mapping[str, Mapping[str, object]], way: Transport, path: str, config: CleanupConfig
-) -> Iterator[Target]:
+def _synced(syncs: Mapping[str, Mapping[str, object]], way: Transport, path: str, config: CleanupConfig) -> Iterator[Target]:
     """What was synced from this folder or below it, as targets that are cleaned up so."""
     place = way.address(path.rstrip("/") or "/")
     for table in syncs.values():

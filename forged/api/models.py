@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from typing import cast
 
 from forged.model.files import Stat
 from forged.model.jobs import Job
@@ -71,12 +72,16 @@ class SyncJob:
 
 def job_of(job: Job) -> SyncJob:
     """The house's noun as the API's."""
-    result = job.result and SyncResult(
-        job.result.success,
-        job.result.files_transferred,
-        job.result.bytes_transferred,
-        job.result.duration_s,
-        list(job.result.errors),
+    result = (
+        None
+        if job.result is None
+        else SyncResult(
+            job.result.success,
+            job.result.files_transferred,
+            job.result.bytes_transferred,
+            job.result.duration_s,
+            list(job.result.errors),
+        )
     )
     end = None if job.end_ns is None else _time(job.end_ns)
     return SyncJob(job.id, job.sync_id, job.status.value, _time(job.start_ns), end, result)
@@ -104,7 +109,7 @@ class SyncProgress:
 
     def to_dict(self) -> Progress:
         """As `sync.progress` answers it."""
-        return Progress(**asdict(self))
+        return cast(Progress, asdict(self))
 
 
 @dataclass(frozen=True)

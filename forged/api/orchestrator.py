@@ -27,16 +27,17 @@ class _Started:
 class SyncOrchestrator:
     """Starts syncs and knows how they stand. The last 1,000 are known; `cancel_job` and `wait` end in peace."""
 
-    def __init__(
-        self, manifest_path: str | os.PathLike[str] | None = None, event_manager: MediaEventManager | None = None
-    ) -> None:
+    def __init__(self, manifest_path: str | os.PathLike[str] | None = None, event_manager: MediaEventManager | None = None) -> None:
         """`manifest_path` names the memory (api/state); without it that of this user."""
         self._state = State.beside(manifest_path)
         self._events = event_manager or MediaEventManager()
         self._jobs: dict[str, _Started] = {}
 
     async def start_sync(self, config: SyncConfig) -> SyncJob:
-        """Begins at once; with cleanup, if `config` has it on. Raises ConfigError, AlreadyRunning, StateDirectoryBusy, StoreError."""
+        """Begins at once; with cleanup, if `config` has it on.
+
+        Raises ConfigError, AlreadyRunning, StateDirectoryBusy, StoreError.
+        """
         table = config.table()
         target = target_of(table)
         if any(one.manifest == target.manifest and not one.task.done() for one in self._jobs.values()):

@@ -45,7 +45,7 @@ class State:
             return cls(Path(manifest_path).absolute().with_suffix(".forged"))
         place = _around().state_dir()
         if place is None:
-            raise ConfigError(["no place for the state is known: name a manifest_path, or set $HOME"])
+            raise ConfigError(("no place for the state is known: name a manifest_path, or set $HOME",))
         return cls(place.path / "api")
 
     @property

@@ -138,5 +138,3 @@ async def _synced(app: App, target: Target, row: ManifestRow) -> NewEvent:
         home_b64=b64_if_needed(home),
     )
     return NewEvent(EventKind.FILE_SYNCED, target.name, row.landed_at_ns, shown(row.home), written(body))
-
-

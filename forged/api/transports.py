@@ -37,7 +37,7 @@ class Transport:
         return {}
 
     async def list_files(self, path: str) -> FileList:
-        """Every file below the folder that a sync would take, all in memory. Raises SourceError; half a listing is an error, too."""
+        """Every file below the folder that a sync would take, all in memory. Raises SourceError, also for half a listing."""
         table = {"source": str(self.address(path)), "dest": "/nonexistent", "type": "generic", **self.options()}
         target = target_of(table)
         selector, found, complete = Selector(target.selection), FileList(place=str(target.source)), False
