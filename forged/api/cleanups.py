@@ -75,7 +75,7 @@ def _synced(syncs: Mapping[str, Mapping[str, object]], way: Transport, path: str
             yield replace(target, cleanup=target_of({**_LOCAL, "cleanup": config.table()}).cleanup)
 
 
-_LOCAL = {"source": "/nonexistent", "dest": "/nonexistent/home", "type": "generic"}
+_LOCAL = {"source": "/nonexistent", "dest": "/elsewhere", "type": "generic"}
 
 
 def _is_within(one: SourceAddress, place: SourceAddress) -> bool:

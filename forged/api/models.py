@@ -109,7 +109,7 @@ class SyncProgress:
 
     def to_dict(self) -> Progress:
         """As `sync.progress` answers it."""
-        return cast(Progress, asdict(self))
+        return cast("Progress", asdict(self))
 
 
 @dataclass(frozen=True)
