@@ -125,8 +125,7 @@ class AdHoc:
         try:
             async with doors.source:
                 await check_home(doors)
-                missing = _waits_for_ingest(self._app, doors.target)
-                result = await run_cleanup(doors, policy, dry_run=policy.dry_run, missing_ingests=missing)
+                result = await run_cleanup(doors, policy, dry_run=policy.dry_run)
         except ForgedError as error:
             return [f"cleanup: {error.message}"]
         would = "would be" if policy.dry_run else "are"
@@ -168,8 +167,3 @@ def _with_words(job: Job, words: Sequence[str]) -> Job:
     """The ended job with these among its errors."""
     assert job.result is not None
     return replace(job, result=replace(job.result, errors=(*job.result.errors, *words)))
-
-
-def _waits_for_ingest(app: App, target: Target) -> bool:
-    """Whether cleanup has to wait for an ingest: a required one is configured that takes this target's files."""
-    return any(one.required and (not one.targets or target.name in one.targets) for one in app.config.handlers)

@@ -59,8 +59,11 @@ class Rows(Protocol):
     async def restat(self, name: ManifestName, seen: Sequence[tuple[SourcePath, Stat]]) -> None:
         """The same content was seen under another stat (touched, restored): the current rows take it and count as present."""
 
-    async def mark(self, name: ManifestName, paths: Sequence[SourcePath], at_source: AtSource) -> None:
-        """Current rows of `paths` are now so at the source. Unknown paths are ignored."""
+    async def mark(
+        self, name: ManifestName, paths: Sequence[SourcePath], at_source: AtSource, events: Sequence[NewEvent] = ()
+    ) -> None:
+        """Current rows of `paths` are now so at the source, and the events are in the outbox: in one transaction. Unknown paths are
+        ignored."""
 
     async def entomb(self, name: ManifestName, paths: Sequence[SourcePath], at_ns: int) -> None:
         """The owner deleted these at home. An older tombstone keeps its time; unknown paths are ignored.

@@ -84,9 +84,12 @@ class MemoryRows:
         for versions, stat in [(v, stat) for path, stat in seen for v in self._known(name, [path])]:
             versions[-1] = replace(versions[-1], stat=stat, at_source=AtSource.PRESENT)
 
-    async def mark(self, name: ManifestName, paths: Sequence[SourcePath], at_source: AtSource) -> None:
+    async def mark(
+        self, name: ManifestName, paths: Sequence[SourcePath], at_source: AtSource, events: Sequence[NewEvent] = ()
+    ) -> None:
         for versions in self._known(name, paths):
             versions[-1] = replace(versions[-1], at_source=at_source)
+        self._outbox.append(events)
 
     async def entomb(self, name: ManifestName, paths: Sequence[SourcePath], at_ns: int) -> None:
         for versions in self._known(name, paths):

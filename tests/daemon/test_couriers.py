@@ -56,7 +56,7 @@ class World:
         self.clock, self.heard = LoopClock(), Heard()
         self.metrics = Metrics(self.clock, version="0")
         self.takers: list[Taker] = []
-        self.couriers = Couriers(self._made, self.store.outbox, self.metrics, self.clock, self.heard)
+        self.couriers = Couriers(self._made, self.store.outbox, self.store.ingests, self.metrics, self.clock, self.heard)
 
     def _made(self, settings: IngestSettings) -> Handler | None:
         if not isinstance(settings.handler, WebhookIngest):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from forged.ingest.delivery import LONGEST_WAIT_S, LOOK_S, Delivery
 from forged.model.errors import IngestError, IngestRefused, StoreDamaged, StoreError
 from forged.model.events import Event, EventId, EventKind, NewEvent
+from forged.model.handing import SetAside
 from forged.model.manifest import ManifestName
 from forged.store.memory import MemoryStore
 from tests.support.virtual import LoopClock, virtual
@@ -187,11 +188,20 @@ class SlowOutbox:
     async def after(self, handler: str, limit: int) -> Sequence[Event]:
         return await self.store.outbox.after(handler, limit)
 
-    async def acknowledge(self, handler: str, upto: EventId) -> None:
+    async def settle(self, handler: str, *, upto: EventId | None = None, **more: object) -> None:
         await asyncio.sleep(1)
         if self.fails:
             raise self.fails.pop(0)
-        await self.store.outbox.acknowledge(handler, upto)
+        await self.store.outbox.settle(handler, upto=upto, **more)  # type: ignore[arg-type]
+
+    async def set_aside_keys(self, handler: str, keys: Collection[str]) -> frozenset[str]:
+        return await self.store.outbox.set_aside_keys(handler, keys)
+
+    async def due(self, handler: str, now_ns: int, limit: int) -> Sequence[SetAside]:
+        return await self.store.outbox.due(handler, now_ns, limit)
+
+    async def next_due(self, handler: str) -> int | None:
+        return await self.store.outbox.next_due(handler)
 
 
 @virtual
