@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from forged.model.events import EventId, EventKind
 from forged.model.handing import AsideCount, Handed, Replay, SetAside
+from forged.model.manifest import AtSource
 from forged.model.paths import SourcePath, source_path
 from forged.store.base import Store
 from tests.store.samples import FORGE, event, row
@@ -98,6 +99,13 @@ class AsideContract:
 
 
 class IngestsContract:
+    async def test_a_mark_and_its_events_are_one(self, store: Store) -> None:
+        await store.manifest.record(FORGE, [row(b"a.png")])
+        await store.manifest.mark(FORGE, [A], AtSource.REMOVED, [event("removed")])
+        assert [e.body for e in await store.outbox.after("catalog", 10)] == ["removed"]
+        (marked,) = await store.manifest.current(FORGE, [A])
+        assert marked is not None and marked.at_source is AtSource.REMOVED
+
     async def handed(self, store: Store, *handlers: str, of: Sequence[str] = ("forge",)) -> Handed:
         return await store.ingests.handed(FORGE, {A: "home a", B: "home b"}, handlers or ["catalog"], of)
 

@@ -39,8 +39,8 @@ class Sqlite:
         self._busy_s = busy_s
         self._thread = ThreadPoolExecutor(1, "catalog")
         self._open: _Open | None = None
-        self._asked: tuple[int, int] | None = None
-        """Which file was looked into, whether it is empty."""
+        self._asked = False
+        """Whether this catalog was looked into, if it is empty."""
 
     async def deliver(self, events: Sequence[Event]) -> None:
         """Events that are not about a file count as taken. Raises IngestError.
@@ -88,13 +88,13 @@ class Sqlite:
     def _opened(self) -> _Open:
         if self._open is None or not self._open.is_at(self._path):
             self._let_go()
-            self._open = _Open(file.opened(self._path, self._busy_s), self._path)
+            self._open, self._asked = _Open(file.opened(self._path, self._busy_s), self._path), False
         return self._open
 
     def _is_empty(self) -> bool:
-        catalog, before = self._opened(), self._asked
-        self._asked = catalog.which
-        return before != catalog.which and catalog.connection.execute("select 1 from files limit 1").fetchone() is None
+        catalog = self._opened()
+        before, self._asked = self._asked, True
+        return not before and catalog.connection.execute("select 1 from files limit 1").fetchone() is None
 
     def _let_go(self) -> None:
         before, self._open = self._open, None
@@ -118,10 +118,10 @@ class _Open:
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self.connection, self.tables = connection, Tables(connection)
-        self.which = _which(path)
+        self._which = _which(path)
 
     def is_at(self, path: Path) -> bool:
-        return self.which is not None and self.which == _which(path)
+        return self._which is not None and self._which == _which(path)
 
 
 def _which(path: Path) -> tuple[int, int] | None:
