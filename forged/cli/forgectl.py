@@ -28,6 +28,7 @@ COMMANDS = {
     "show": "show",
     "duplicates": "media",
     "media": "media",
+    "ingest": "ingest",
     "trust": "trusting",
     "events": "events",
     "reload": "service",

@@ -244,6 +244,8 @@ def handler(one: Courier) -> rpc.Handler:
         "up": standing.error is None if standing.delivered or standing.error else None,
         "delivered": standing.delivered,
         "waiting": one.waiting,
+        "retried": one.aside.retried,
+        "set_aside": one.aside.set_aside,
         "failures": standing.failures,
         "problems": problems(one.conditions),
     }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -174,6 +174,9 @@ class App:
 
     async def once(self, what: Wanted, *, folders: Sequence[str] = ()) -> list[RoundResult]:
         """One sync of each, side by side; trouble with one stops no other. A discovery that did not answer is a failure, too."""
+        takes = {one.name: one.targets for one in self.config.handlers if one.takes_files}
+        with suppress(StoreError):  # then the daemon does it: till then, nothing counts as taken by a handler that is new
+            await self.store.ingests.enlist(takes, self.clock.now_ns())
         done = await asyncio.gather(*(self._sync(one, folders) for one in what.awake))
         now_ns = self.clock.now_ns()
         jobs = [(Job(new_job_id(), TargetName(name), JobStatus.SCANNING, now_ns), error) for name, error in what.unanswered]
@@ -238,8 +241,7 @@ class App:
         names = {target.name, discovery or target.name}
 
         def required() -> Sequence[str]:
-            mine = (one for one in self.config.ingests if not one.targets or names & set(one.targets))
-            return [one.name for one in mine if one.required]
+            return [one.name for one in self.config.handlers if one.required and one.takes_files_of(names)]
 
         return Takers(lambda: self.anybody_takes(), required, discovery)
 

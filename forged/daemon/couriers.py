@@ -19,11 +19,12 @@ from forged.kit.clock import Clock
 from forged.kit.logs import Log
 from forged.kit.tasks import Tasks
 from forged.metrics.metrics import Metrics
-from forged.model.errors import IngestError, StoreError
-from forged.model.events import Event
+from forged.model.errors import EventsRetried, EventsSetAside, ForgedError, IngestError, Scope, StoreError
+from forged.model.events import Event, EventId
+from forged.model.handing import AsideCount
 from forged.model.observer import Fact, FilesExamined, FilesLanded, FilesRemoved
 from forged.model.settings import Config, IngestSettings
-from forged.store.base import Outbox
+from forged.store.base import Ingests, Outbox
 
 PRUNE_S = 15.0
 """Between two looks at what everybody has taken, and at what waits: as often as Prometheus asks (its usual scrape_interval)."""
@@ -31,14 +32,20 @@ PRUNE_S = 15.0
 BEGIN_ANEW_S = 60.0
 """After a fault of ours, or a damaged state database, a delivery rests so long: it must not fill the log."""
 
+NOTHING_ASIDE = AsideCount()
+
 Make = Callable[[IngestSettings], Handler | None]
+
+
+class UnknownHandler(ForgedError):
+    """No ingest handler of that name is at work."""
 
 
 class Of:
     """A handler that gets only the events of these targets, or of targets of these discoveries; none named = all."""
 
     def __init__(self, handler: Handler, names: Sequence[str]) -> None:
-        self._handler = handler
+        self.inner = self._handler = handler
         self._names = frozenset(names)
 
     @property
@@ -59,11 +66,15 @@ class Courier:
     """One handler at work, and how it goes."""
 
     settings: IngestSettings
+    keeper: Handler
+    """The handler itself."""
     handler: Of
     delivery: Delivery
     conditions: Conditions
     waiting: int = 0
-    """Events in the outbox that it has not taken, when they were last counted."""
+    """Events that it has not taken and will be brought, when they were last counted."""
+    aside: AsideCount = NOTHING_ASIDE
+    """Those of them, and others, that are out of its stream."""
 
     @property
     def name(self) -> str:
@@ -77,14 +88,17 @@ class Courier:
 class Couriers:
     """One courier for each handler that this forged can make, by name."""
 
-    def __init__(self, make: Make, outbox: Outbox, metrics: Metrics, clock: Clock, log: Log) -> None:
+    def __init__(self, make: Make, outbox: Outbox, ingests: Ingests, metrics: Metrics, clock: Clock, log: Log) -> None:
         """`make` opens the handler for its settings; None: this kind takes no events yet."""
         self._make = make
         self._outbox = outbox
+        self._ingests = ingests
         self._metrics = metrics
         self._clock = clock
         self._log = log
         self._running: dict[str, Courier] = {}
+        self._takes: dict[str, Sequence[str]] = {}
+        """Who is told of files, and of whose; none named = all."""
         self._takers: frozenset[str] = frozenset()
         """Whose events are kept: also of one that is just being begun anew with other settings."""
         self._tasks = Tasks(self._ended)
@@ -92,6 +106,12 @@ class Couriers:
     @property
     def all(self) -> list[Courier]:
         return list(self._running.values())
+
+    def find(self, name: str) -> Courier:
+        """Raises UnknownHandler."""
+        if name not in self._running:
+            raise UnknownHandler(f"no ingest {name!r} is at work", hint=f"at work are: {', '.join(self._running) or 'none'}")
+        return self._running[name]
 
     def anybody(self) -> bool:
         """Whether somebody takes events."""
@@ -114,6 +134,8 @@ class Couriers:
         new = {one.name: self._make(one) for one in config.handlers if self._is_new(one)}
         staying = {one.name for one in config.handlers if not self._is_new(one)}
         self._takers = frozenset(staying | {name for name, handler in new.items() if handler is not None})
+        self._takes = {one.name: one.targets for one in config.handlers if one.name in self._takers and one.takes_files}
+        await self._enlist()
         for name in set(self._running) - staying:
             await self._end(name)
             if name not in self._takers:
@@ -134,7 +156,7 @@ class Couriers:
         delivery = Delivery(
             handler, self._outbox, self._clock, kinds=settings.events, told=lambda one: self._tried(self._running[name], one)
         )
-        courier = Courier(settings, handler, delivery, Conditions(f"ingest {name}", self._log, self._clock))
+        courier = Courier(settings, handler.inner, handler, delivery, Conditions(f"ingest {name}", self._log, self._clock))
         self._running[name] = courier
         self._tasks.start(courier.task, delivery.run())
 
@@ -151,6 +173,8 @@ class Couriers:
 
     def _tried(self, courier: Courier, one: Try) -> None:
         self._metrics.ingested(courier.name, one.events, taken=one.error is None)
+        if one.apart:
+            return  # `count` tells it
         if one.error is not None:
             courier.conditions.failed(one.error)
         else:
@@ -175,12 +199,31 @@ class Couriers:
         """How much waits for each of them. A state database in trouble shows elsewhere; then it is as it was."""
         for courier in self.all:
             with suppress(StoreError):
-                courier.waiting = await self._outbox.waiting(courier.name)
-                self._metrics.ingest_waiting(courier.name, courier.waiting)
+                courier.aside = await self._outbox.count_aside(courier.name)
+                courier.waiting = await self._outbox.waiting(courier.name) + courier.aside.retried
+                self._metrics.ingest_waiting(courier.name, courier.waiting, courier.aside.set_aside)
+                await self._tell_of_aside(courier)
+
+    async def _tell_of_aside(self, courier: Courier) -> None:
+        """One condition: of those that wait for a person, or else of those that are tried again."""
+        aside = courier.aside
+        first = await self._outbox.set_aside(courier.name, EventId(0), 1) if aside != NOTHING_ASIDE else ()
+        if not first:
+            courier.conditions.well(Scope.FILE)
+            return
+        number, what = (aside.set_aside, EventsSetAside) if aside.set_aside else (aside.retried, EventsRetried)
+        words = "are set aside, since it did not take them" if aside.set_aside else "were not taken, and are tried again"
+        courier.conditions.failed(what(f"{number:,} of its events {words}: {first[0].error}"))
+
+    async def _enlist(self) -> None:
+        """A state database in trouble shows elsewhere; until it is well again, nothing counts as taken that was not before."""
+        with suppress(StoreError):
+            await self._ingests.enlist(self._takes, self._clock.now_ns())
 
     async def keep_pruning(self) -> None:
         """An eternal task."""
         while True:
+            await self._enlist()
             try:
                 await self._outbox.prune(sorted(self._takers))
             except StoreError as error:

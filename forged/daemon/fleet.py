@@ -198,8 +198,6 @@ class Fleet:
 
     def _in_order(self) -> None:
         assert self._config is not None
-        for member in self._members.values():
-            member.work.ingests_missing = _ingests_missing(self._config, member)
         configured = [target.name for target in self._config.targets if target.name in self._members]
         found = sorted(name for name, member in self._members.items() if member.standing.instance)
         self._members = {name: self._members[name] for name in (*configured, *found)}
@@ -286,9 +284,3 @@ def _differs(old: Target, new: Target, discovery: str | None) -> bool:
     if discovery is not None:
         new = replace(new, source=replace(old.source, path=new.source.path))
     return old != new
-
-
-def _ingests_missing(config: Config, member: Member) -> bool:
-    """Whether cleanup has to wait for an ingest: a required one is configured for this target, and none has taken its files yet."""
-    names = {member.name, member.standing.instance.discovery if member.standing.instance else member.name}
-    return any(ingest.required and (not ingest.targets or names & set(ingest.targets)) for ingest in config.handlers)

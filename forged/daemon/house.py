@@ -23,11 +23,13 @@ from forged.daemon.jobbook import JobBook
 from forged.daemon.methods_config import ConfigMethods
 from forged.daemon.methods_files import FileMethods
 from forged.daemon.methods_find import FindMethods
+from forged.daemon.methods_ingest import IngestMethods
 from forged.daemon.methods_media import MediaMethods
 from forged.daemon.methods_service import LiveEvents, ServiceFacts, ServiceMethods
 from forged.daemon.methods_sync import SyncMethods, Telling
 from forged.daemon.methods_target import TargetMethods
 from forged.daemon.reload import Reloader
+from forged.daemon.replays import Replays
 from forged.kit.clock import Clock
 from forged.kit.logs import Log
 from forged.kit.notify import Notifier
@@ -50,6 +52,7 @@ class House:
     enriching: Enriching
     bell: Bell
     couriers: Couriers
+    replays: Replays
     watchman: Watchman
     discoveries: Discoveries
     reloader: Reloader
@@ -72,7 +75,7 @@ def furnished(
     events = LiveEvents(publisher, clock)
     jobs = _job_book(app, publisher, events, clock)
     enriching = Enriching(app.sidecars, app.store, metrics, clock, log)
-    couriers = Couriers(app.handler, app.store.outbox, metrics, clock, log)
+    couriers = Couriers(app.handler, app.store.outbox, app.store.ingests, metrics, clock, log)
     app.anybody_takes = couriers.anybody
     fleet = Fleet(app, jobs, metrics, log, Everyone(events, couriers), enriching)
 
@@ -100,6 +103,7 @@ def furnished(
         enriching=enriching,
         bell=bell,
         couriers=couriers,
+        replays=Replays(fleet, couriers, app.store, clock, log),
         watchman=Watchman(fleet, bell, clock, log),
         discoveries=discoveries,
         reloader=Reloader(read, configs, difference, metrics, notifier, clock, log),
@@ -129,6 +133,7 @@ def methods(house: House, page: str | None) -> ServiceMethods:
     TargetMethods(house.fleet, house.discoveries, house.app).register(house.registry)
     FileMethods(house.fleet, house.app.store).register(house.registry)
     MediaMethods(house.fleet, house.enriching, house.app.store).register(house.registry)
+    IngestMethods(house.couriers, house.replays, house.app.store.outbox).register(house.registry)
     FindMethods(house.app.finder()).register(house.registry)
     ConfigMethods(lambda: house.configs.current).register(house.registry)
     return service

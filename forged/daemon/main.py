@@ -135,6 +135,7 @@ class _Daemon:
         self._tasks.start("telling systemd", lambda: self._keep_telling_systemd(house))
         self._tasks.start("watching for alarms", house.watchman.watch)
         self._tasks.start("pruning events", house.couriers.keep_pruning)
+        self._tasks.start("bringing again", house.replays.keep_going)
         self._tasks.start("looking for exiftool", house.enriching.watch)
         self._tasks.start("reloading", lambda: self._keep_reloading(house.reloader, log))
 

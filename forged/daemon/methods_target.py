@@ -26,6 +26,9 @@ from forged.sync.verify import Comparison, Symbol, Verdict, verdict
 DRAIN_TIMEOUT = "1h"
 """How long a drain goes on without a `timeout`: a person stands by and wants to destroy the box."""
 
+TAKING_S = 20.0
+"""So long a drain waits for required handlers that take nothing: twice the time limit of a webhook."""
+
 
 class TargetMethods:
     """The methods of this group; `register` makes them callable."""
@@ -138,11 +141,27 @@ class TargetMethods:
             await member.work.in_turn("verify", look_at_home)
         synced = await self._sync_until_quiet(member, deadline_s)
 
+        await self._until_taken(member, deadline_s)
+
         async def judge() -> Verdict:
             await check_home(member.runner.doors)
             return await verdict(member.runner.doors)
 
-        return _drained(target, await member.work.in_turn("verify", judge), synced, member.work.ingests_missing)
+        return _drained(target, await member.work.in_turn("verify", judge), synced)
+
+    async def _until_taken(self, member: Member, deadline_s: float) -> None:
+        """Required handlers are waited for as long as they take something: what came home a moment ago needs a moment more."""
+        manifest, required = member.standing.target.manifest, member.runner.doors.takers.required()
+        least, since_s = None, self._clock.monotonic_s()
+        while required:
+            waiting = (await self._store.media.count_waiting()).get(manifest, 0)
+            waiting += sum([await self._store.outbox.waiting(handler) for handler in required])
+            now_s = self._clock.monotonic_s()
+            if least is None or waiting < least:
+                least, since_s = waiting, now_s
+            if not waiting or now_s - since_s > TAKING_S or now_s > deadline_s:
+                return
+            await self._clock.sleep(0.2)
 
     async def _sync_until_quiet(self, member: Member, deadline_s: float) -> bool:
         """Sync after sync while files are still being written. False when time ran out or a sync failed."""
@@ -196,11 +215,8 @@ async def _page(comparison: Comparison, same: bool, most: int) -> rpc.Verified:
     return {"success": comparison.scan.error is None, "rows": rows, "counts": counts, "next_cursor": cursor}
 
 
-def _drained(target: str, answer: Verdict, synced: bool, ingests_missing: bool) -> rpc.Drained:
-    counts = dict(answer.counts)
-    if ingests_missing and answer.counts["home"]:
-        counts["not_ingested"] = answer.counts["home"]
-    safe = synced and answer.safe and not ingests_missing
+def _drained(target: str, answer: Verdict, synced: bool) -> rpc.Drained:
+    safe = synced and answer.safe
     missing = [answers.path_why(one) for one in answer.missing[: answers.MOST_NAMED]]
     aside = [answers.path_why(one) for one in answer.aside[: answers.MOST_NAMED]]
     return {
@@ -209,7 +225,7 @@ def _drained(target: str, answer: Verdict, synced: bool, ingests_missing: bool) 
         "message": f"{target}: safe to destroy: {'yes' if safe else 'no'}",
         "files_at_source": answer.files,
         "bytes_at_source": answer.size_bytes,
-        "counts": counts,
+        "counts": dict(answer.counts),
         "missing": answers.fitting(missing),
         "aside": answers.fitting(aside),
     }

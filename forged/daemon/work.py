@@ -48,9 +48,7 @@ class TargetPaused(ForgedError):
 class Work:
     """One target's work; makes wishes for its runner."""
 
-    def __init__(self, doors: Doors, runner: Runner, standing: Standing, jobs: JobBook, ingests_missing: bool = False) -> None:
-        """`ingests_missing`: a required ingest is configured that has not taken this target's files, so cleanup removes nothing."""
-        self.ingests_missing = ingests_missing
+    def __init__(self, doors: Doors, runner: Runner, standing: Standing, jobs: JobBook) -> None:
         self.doors = doors
         self.runner = runner
         self.standing = standing
@@ -223,7 +221,7 @@ class Work:
         async def work() -> CleanupResult:
             await check_home(self.doors)
             await self._look_at_hold()
-            return await run_cleanup(self.doors, policy, dry_run=dry, missing_ingests=self.ingests_missing)
+            return await run_cleanup(self.doors, policy, dry_run=dry)
 
         result = await self.in_turn("cleanup", work, urgent=urgent)
         freed = (0, 0) if result.dry_run else (len(result.removed), result.freed_bytes)

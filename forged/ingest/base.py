@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from forged.model.events import Event
 
@@ -18,8 +18,17 @@ class Handler(Protocol):
     async def deliver(self, events: Sequence[Event]) -> None:
         """All of them were taken when it returns, in this order. Raises IngestError: then all of them are brought again.
 
-        `transient` says whether trying again soon may help. An event can come more than once; its id is the same each time.
+        `transient` says whether trying again soon may help, `about` which of the events are at fault, if it is not the handler. An
+        event can come more than once; its id is the same each time.
         """
 
     async def aclose(self) -> None:
         """Lets go of what it holds. Nothing is delivered any more."""
+
+
+@runtime_checkable
+class Keeper(Protocol):
+    """A handler that keeps all it takes in a place of its own, where it can be lost."""
+
+    async def lost(self) -> bool:
+        """Whether it has nothing: it never had, or all is gone. Says so once, and then only of another place. Raises nothing."""

@@ -2,9 +2,10 @@
 
     {"id": 7, "kind": "file_synced", "target": "studio", "at": "...", "key": "...", "data": {...}}
 
-Exit status 0 says that all of them were taken, whatever of them was read; anything else that none was: then all come again. What it
-prints is thrown away; the end of its standard error stands in the error. It is started without a shell, with no descriptors of
-ours, and what it has started itself ends with it, unless that made a session of its own.
+Exit status 0 says that all of them were taken, whatever of them was read; anything else that none was: then all come again, in
+smaller parts, until it shows which of them it cannot take. 75 (EX_TEMPFAIL of sysexits.h) says that it can take none now, whichever
+they are: then they wait. What it prints is thrown away; the end of its standard error stands in the error. It is started without a
+shell, with no descriptors of ours, and what it has started itself ends with it, unless that made a session of its own.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from forged.kit.log_lines import clean
 from forged.model.errors import IngestError, IngestRefused
 from forged.model.events import Event
 from forged.model.settings import CommandIngest
+
+TEMPFAIL = 75
+"""EX_TEMPFAIL: "temp failure; user is invited to retry" (sysexits.h, BSD and glibc)."""
 
 LAST_WORDS_BYTES = 2000
 """Of standard error; its end says why."""
@@ -52,14 +56,14 @@ class Command:
                 await run.ended
             await asyncio.wait([run.silent], timeout=GRACE_S)
         except TimeoutError:
-            raise self._failed(f"has not ended within {within_s:g} s", run) from None
+            raise self._failed(f"has not ended within {within_s:g} s", run, events) from None
         finally:
             self._running = None
             _end(transport)
             await asyncio.wait([run.ended], timeout=GRACE_S)  # killed, so at once; or it would be nobody's when the loop ends
         if status := transport.get_returncode():
             how = f"was ended by signal {-status}" if status < 0 else f"ended with exit status {status}"
-            raise self._failed(how, run)
+            raise self._failed(how, run, () if status == TEMPFAIL else events)
 
     async def _started(self) -> tuple[asyncio.SubprocessTransport, _Run]:
         run: _Run
@@ -77,9 +81,11 @@ class Command:
             raise IngestRefused(f"{self._settings.argv[0]} cannot be started: {why}", hint=hint) from e
         return transport, run
 
-    def _failed(self, how: str, run: _Run) -> IngestError:
+    def _failed(self, how: str, run: _Run, about: Sequence[Event]) -> IngestError:
         words = clean(run.last_words.decode("utf-8", "replace").strip(), LAST_WORDS_BYTES)
-        return IngestError(f"{self._settings.argv[0]} {how}{f': {words}' if words else ''}", hint=HINT)
+        return IngestError(
+            f"{self._settings.argv[0]} {how}{f': {words}' if words else ''}", hint=HINT, about=[one.id for one in about]
+        )
 
     async def aclose(self) -> None:
         """Nothing is held between two runs; one that is under way is ended."""

@@ -1,7 +1,8 @@
 """From the outbox to a handler: one loop for each, so that a slow or dead one holds up nobody else.
 
 At least once and in order: events are acknowledged when the handler has taken them; whatever happens in between, they come again. A
-handler that does not take them gets them again, for ever, less and less often.
+handler that is away gets them again, for ever, less and less often. An event that it cannot take, while it takes others, leaves the
+stream, and all later ones of its key behind it: it is tried again alone, and after TRIES waits for a person.
 """
 
 from __future__ import annotations
@@ -10,18 +11,27 @@ import asyncio
 import random
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from forged.ingest.base import Handler
+from forged.ingest.bringing import Bringing, Stuck
 from forged.kit.backoff import backoff
 from forged.kit.clock import Clock
 from forged.kit.tasks import to_the_end
 from forged.model.errors import IngestError, StoreError
 from forged.model.events import Event, EventId, EventKind
+from forged.model.handing import SetAside
 
 BATCH = 100
 """Events that are handed over in one go (issue 8 of the plan names the figure)."""
+
+AGAIN = 10
+"""Of those that are tried again, in one go: each may cost a process or a time limit, and the others wait meanwhile."""
+
+TRIES = 10
+"""Of one event, until it waits for a person: nine minutes, with the waits below. Chosen: what passes by itself (a receiver that
+reloads, a lock) has passed by then, and nobody is called for less."""
 
 LOOK_S = 60.0
 """Nobody should have to be told of events: whoever forgot to costs a minute."""
@@ -35,7 +45,15 @@ class Outbox(Protocol):
 
     async def after(self, handler: str, limit: int) -> Sequence[Event]: ...
 
-    async def acknowledge(self, handler: str, upto: EventId) -> None: ...
+    async def settle(
+        self, handler: str, *, upto: EventId | None = None, taken: Collection[EventId] = (), aside: Sequence[SetAside] = ()
+    ) -> None: ...
+
+    async def set_aside_keys(self, handler: str, keys: Collection[str]) -> frozenset[str]: ...
+
+    async def due(self, handler: str, now_ns: int, limit: int) -> Sequence[SetAside]: ...
+
+    async def next_due(self, handler: str) -> int | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +75,8 @@ class Try:
 
     events: int
     error: IngestError | StoreError | None = None
+    apart: bool = False
+    """They were set aside: the handler takes others."""
 
 
 def _nobody(_: Try) -> None:
@@ -88,7 +108,12 @@ class Delivery:
         self._chance = chance
         self._tried = 0
         """Events that the handler is being brought."""
+        self._stuck = 0
+        """Tries in a row in which it took none, whichever it was brought."""
+        self._took_ns = 0
+        """When it took something last; 0 = not in this life."""
         self._news = asyncio.Event()
+        self._hurry = asyncio.Event()
 
     @property
     def name(self) -> str:
@@ -99,6 +124,11 @@ class Delivery:
         """There are events: who has put some into the outbox says so here. Never waits, nor shortens the wait after a failure."""
         self._news.set()
 
+    def hurry(self) -> None:
+        """A person has mended something: the next try is now."""
+        self._hurry.set()
+        self._news.set()
+
     async def run(self) -> None:
         """Until it is cancelled; then nothing is half done. Raises a StoreError that does not pass by itself."""
         waits = backoff(FIRST_WAIT_S, LONGEST_WAIT_S, self._chance)
@@ -106,15 +136,19 @@ class Delivery:
             self._news.clear()  # before looking: what is put there meanwhile is news
             try:
                 some = await self.once()
+                some = await self.again() or some
+                wait_s = 0.0 if some else await self._quiet_s()
             except (IngestError, StoreError) as error:
                 if isinstance(error, StoreError) and not error.transient:
                     raise
                 self._failed(error)
-                await self._clock.sleep(next(waits) if error.transient else LONGEST_WAIT_S)
+                await _waited(self._hurry, next(waits) if error.transient else LONGEST_WAIT_S)
+                self._hurry.clear()
                 continue
             waits = backoff(FIRST_WAIT_S, LONGEST_WAIT_S, self._chance)
+            self._hurry.clear()
             if not some:
-                await self._quiet()
+                await _waited(self._news, wait_s)
 
     async def once(self) -> bool:
         """Brings the next events, if there are any. Raises IngestError and StoreError: they wait."""
@@ -122,16 +156,66 @@ class Delivery:
         if not events:
             return False
         wanted = [event for event in events if self._wants(event)]
-        self._tried = len(wanted)
-        if wanted:
-            await self._handler.deliver(wanted)
-        await to_the_end(self._outbox.acknowledge(self.name, events[-1].id))  # or they would come twice without need
-        self.standing = Standing(self.standing.delivered + len(wanted))
-        self._told(Try(len(wanted)))
+        follow = await self._outbox.set_aside_keys(self.name, {event.key for event in wanted}) if wanted else frozenset[str]()
+        now_ns = self._clock.now_ns()
+        bringing = await self._brought([event for event in wanted if event.key not in follow])
+        behind = [*(event for event in wanted if event.key in follow), *bringing.behind]
+        if bringing.taken:
+            self._took_ns = self._clock.now_ns()
+        aside = [self._aside(SetAside(event, 0, "", now_ns, 0), error) for event, error in bringing.failed]
+        aside += [SetAside(event, 0, "", now_ns, 0) for event in behind]
+        left = {event.id for event in wanted} - {event.id for event in (*bringing.taken, *(one.event for one in aside))}
+        upto = min(left, default=EventId(events[-1].id + 1)) - 1
+        # To the end, or they would come twice without need.
+        await to_the_end(self._outbox.settle(self.name, upto=EventId(upto), aside=[one for one in aside if one.event.id <= upto]))
+        self._well(bringing)
         return True
+
+    async def _brought(self, events: Sequence[Event]) -> Bringing:
+        """Raises IngestError for a handler that is away, or takes nothing. After TRIES of that it may be the events after all: then
+        those that were tried make room for the next."""
+        self._tried, bringing = len(events), Bringing(self._handler)
+        try:
+            await bringing.bring(events)
+        except Stuck:
+            self._stuck += 1
+            if self._stuck < TRIES:
+                raise
+        self._stuck = 0
+        return bringing
+
+    async def again(self) -> bool:
+        """Tries again what was set aside and is due. Raises IngestError for a handler that is away, and StoreError."""
+        due = await self._outbox.due(self.name, self._clock.now_ns(), AGAIN)
+        if not due:
+            return False
+        known = {one.event.id: one for one in due}
+        self._tried, bringing = len(due), Bringing(self._handler, suspects=None)
+        await bringing.bring([one.event for one in due])
+        if bringing.taken:
+            self._took_ns = self._clock.now_ns()
+        aside = [self._aside(known[event.id], error) for event, error in bringing.failed]
+        await to_the_end(self._outbox.settle(self.name, taken=[event.id for event in bringing.taken], aside=aside))
+        self._well(bringing)
+        return True
+
+    def _aside(self, before: SetAside, error: IngestError) -> SetAside:
+        """After one more try. Only if the handler takes other events it is this one's fault, and a person has to see to it: who
+        takes none at all will do so again some day."""
+        tries, now_ns = before.tries + 1, self._clock.now_ns()
+        wait_s = min(FIRST_WAIT_S * 2.0 ** min(tries - 1, 30), LONGEST_WAIT_S)
+        gives_up = tries >= TRIES and self._took_ns >= before.since_ns
+        return replace(before, tries=tries, error=error.message, due_ns=None if gives_up else now_ns + round(wait_s * 1e9))
 
     def _wants(self, event: Event) -> bool:
         return (not self._kinds or event.kind in self._kinds) and (not self._targets or event.target in self._targets)
+
+    def _well(self, bringing: Bringing) -> None:
+        if bringing.failed:
+            self._told(Try(len(bringing.failed), bringing.failed[-1][1], apart=True))
+        if bringing.taken or not bringing.failed:
+            self.standing = Standing(self.standing.delivered + len(bringing.taken))
+            self._told(Try(len(bringing.taken)))
 
     def _failed(self, error: IngestError | StoreError) -> None:
         before, tried, self._tried = self.standing, self._tried, 0
@@ -139,8 +223,14 @@ class Delivery:
         self.standing = Standing(before.delivered, before.failures + 1, error, since_ns)
         self._told(Try(tried, error))
 
-    async def _quiet(self) -> None:
-        """Until there is news, or a while has passed."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LOOK_S):
-                await self._news.wait()
+    async def _quiet_s(self) -> float:
+        """How long there is nothing to do, if nothing comes."""
+        due_ns = await self._outbox.next_due(self.name)
+        return LOOK_S if due_ns is None else min(LOOK_S, max((due_ns - self._clock.now_ns()) / 1e9, 0.001))
+
+
+async def _waited(event: asyncio.Event, seconds: float) -> None:
+    """Until it happens, or so long."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()

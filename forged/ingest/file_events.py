@@ -25,7 +25,9 @@ def body_of(event: Event) -> FileBody:
     try:
         return read(event.body)
     except (msgspec.DecodeError, RecursionError, UnicodeEncodeError) as e:
-        raise IngestRefused(f"event {event.id} ({event.kind.value}) has no body of a file", hint="this is a fault of ours") from e
+        raise IngestRefused(
+            f"event {event.id} ({event.kind.value}) has no body of a file", hint="this is a fault of ours", about=(event.id,)
+        ) from e
 
 
 def clean(text: str) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from forged.config.secrets import reveal
-from forged.ingest.postgres_rows import Rows, rows_of
+from forged.ingest.postgres_rows import Rows, ValueRefused, rows_of
 from forged.model.errors import ConfigError, IngestError, IngestRefused
 from forged.model.events import Event
 from forged.model.settings import PostgresIngest
@@ -43,6 +43,8 @@ class Postgres:
         try:
             async with asyncio.timeout(self._batch_s):
                 await self._write(rows)
+        except ValueRefused as refused:
+            raise IngestRefused(refused.message, hint=refused.hint, about=[event.id for event in events]) from None
         except TimeoutError:
             raise IngestError(
                 f"PostgreSQL has not taken a batch within {self._batch_s:g} s",

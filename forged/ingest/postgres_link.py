@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import asyncpg
 
 from forged.ingest import postgres_sql as sql
-from forged.ingest.postgres_rows import Row, Rows
+from forged.ingest.postgres_rows import Row, Rows, ValueRefused
 from forged.kit.log_lines import clean
 from forged.kit.masking import HIDDEN
 from forged.model.errors import IngestError, IngestRefused
@@ -144,8 +144,8 @@ def _meant(error: Exception, said: str) -> IngestError:
             return IngestError(said, hint="this server only reads: is it the standby? forged tries again by itself")
         case asyncpg.DiskFullError():
             return IngestError(said, hint="free some room at the database server; forged tries again by itself")
-        case asyncpg.DataError() | asyncpg.ProgramLimitExceededError():
-            return IngestRefused(said, hint="the database does not hold this value: a fault of ours")
+        case asyncpg.DataError() | asyncpg.ProgramLimitExceededError() | asyncpg.IntegrityConstraintViolationError():
+            return ValueRefused(said)
         case asyncpg.PostgresConnectionError() | asyncpg.CannotConnectNowError() | asyncpg.InterfaceError() | OSError():
             return IngestError(said, hint=f"{CHECK}; forged tries again by itself")
         case ValueError():

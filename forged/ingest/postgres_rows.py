@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from forged.ingest.file_events import ABOUT_FILES, STAND_IN, body_of, clean, clean_or_none, decoded, raw, whole
+from forged.model.errors import IngestRefused
 from forged.model.events import Event, EventKind
 from forged.model.ingest import FileBody
 from forged.model.media import Generation, MediaInfo, RawBlock
@@ -36,6 +37,12 @@ _LONG_EXPONENT, _LONG_DIGITS, _DIGITS_EVERY_50 = re.compile(r"[eE][+-]?\d{4}"), 
 (postgresql.org/docs/15/datatype-numeric.html). What merely looks so is written anew, and stays what it is."""
 
 _NEVER_TEXT = re.compile("[\0\ud800-\udfff]")
+
+
+class ValueRefused(IngestRefused):
+    """The database does not hold a value of these events."""
+
+    default_hint = "this is a fault of ours; other events are taken"
 
 
 @dataclass(slots=True)

@@ -21,7 +21,7 @@ from forged.ingest.surroundings import environment
 from forged.kit.child import started
 from forged.kit.log_lines import clean
 from forged.model.errors import IngestError
-from forged.model.events import Event
+from forged.model.events import Event, EventId
 from forged.model.settings import PythonIngest
 
 WORKER = "forged.ingest.python_worker"
@@ -57,15 +57,16 @@ class Python:
         """Raises IngestError; then the process has ended."""
         if not events:
             return
-        taken = False
+        taken, about = False, list[EventId]()
         try:
             if self._process is None:
                 self._process = await _Process.started(environment(self.name))
                 await self._process.open(self._settings.handler)
+            about = [event.id for event in events]  # whatever happens now, it may be one of them that did it
             await self._process.take(events, self._settings.timeout_s * len(events))
             taken = True
         except _Failed as failed:
-            raise IngestError(f"{self._settings.handler} {failed}", hint=HINT) from None
+            raise IngestError(f"{self._settings.handler} {failed}", hint=HINT, about=failed.about or about) from None
         finally:
             if not taken:
                 await self._killed()
@@ -83,7 +84,11 @@ class Python:
 
 
 class _Failed(Exception):
-    """Says how, in words that follow the class's name."""
+    """Says how, in words that follow the class's name, and with which events, where that is known."""
+
+    def __init__(self, how: str, about: Sequence[int] = ()) -> None:
+        super().__init__(how)
+        self.about = about
 
 
 class _Process:
@@ -119,17 +124,19 @@ class _Process:
 
     async def open(self, handler: str) -> None:
         """Raises _Failed: the class cannot be loaded."""
-        if (why := await self._ask(msgspec.json.encode(Opening(handler)), 0, START_S)) is not None:
-            raise _Failed(f"cannot be loaded: {why}")
+        answer = await self._ask(msgspec.json.encode(Opening(handler)), 0, START_S)
+        if answer.error is not None:
+            raise _Failed(f"cannot be loaded: {clean(answer.error, LAST_WORDS_BYTES)}")
 
     async def take(self, events: Sequence[Event], within_s: float) -> None:
         """Raises _Failed: not all of them were taken."""
         self._number += 1
         letters = tuple(Letter(one.id, one.kind.value, one.target, one.at_ns, _text(one.key), _text(one.body)) for one in events)
-        if (why := await self._ask(msgspec.json.encode(Asked(self._number, letters)), self._number, within_s)) is not None:
-            raise _Failed(f"did not take them: {why}")
+        answer = await self._ask(msgspec.json.encode(Asked(self._number, letters)), self._number, within_s)
+        if answer.error is not None:
+            raise _Failed(f"did not take them: {clean(answer.error, LAST_WORDS_BYTES)}", answer.about)
 
-    async def _ask(self, content: bytes, number: int, within_s: float) -> str | None:
+    async def _ask(self, content: bytes, number: int, within_s: float) -> Answered:
         self.at_rest = False
         try:
             async with asyncio.timeout(within_s):
@@ -143,7 +150,7 @@ class _Process:
         if answer.number != number:
             raise _Failed("said something that is no answer")
         self.at_rest = True
-        return None if answer.error is None else clean(answer.error, LAST_WORDS_BYTES)
+        return answer
 
     async def _answer(self) -> Answered:
         size = int.from_bytes(await self._reader.readexactly(LENGTH_BYTES), "big")

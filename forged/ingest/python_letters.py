@@ -39,6 +39,8 @@ class Answered(Struct, frozen=True):
 
     number: int
     error: str | None = None
+    about: tuple[int, ...] = ()
+    """The ids of the events that it was busy with."""
 
 
 def framed(content: bytes) -> bytes:

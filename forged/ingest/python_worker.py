@@ -14,12 +14,13 @@ import socket
 import sys
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 from itertools import groupby
 
 import msgspec
 
-from forged.ingest.interface import MediaEventData, event_data
+from forged.ingest.interface import MediaEventData, MediaIngestInterface, event_data
 from forged.ingest.python_letters import LENGTH_BYTES, Answered, Asked, Letter, Opening, framed
 from forged.kit.child import begin
 from forged.model.events import Event, EventId, EventKind
@@ -56,18 +57,18 @@ async def _serve(line: socket.socket) -> None:
     pid = os.getpid()
     opening = msgspec.json.decode(await _letter(reader), type=Opening)
     own, error = await _outcome(_loaded(opening.handler))
-    number = 0
+    number, at = 0, _At()
     while True:
         if os.getpid() != pid:
             os._exit(0)  # a fork of the class's that came back
-        writer.write(framed(msgspec.json.encode(Answered(number, error))))
+        writer.write(framed(msgspec.json.encode(Answered(number, error, at.events))))
         try:
             await writer.drain()
             asked = msgspec.json.decode(await _letter(reader), type=Asked)
         except (asyncio.IncompleteReadError, ConnectionError):
             break
-        number = asked.number
-        _, error = await _outcome(_brought(own, asked.events))
+        number, at = asked.number, _At()
+        _, error = await _outcome(_brought(own, asked.events, at))
     if hasattr(own, "close"):
         await _outcome(_called(own.close))
     sys.stderr.flush()
@@ -108,24 +109,40 @@ async def _loaded(handler: str) -> object:
     raise NotTaken(f"no installed package has an entry point {handler!r} in the group {GROUP}")
 
 
-async def _brought(own: object, letters: Sequence[Letter]) -> None:
+@dataclass
+class _At:
+    """What it is busy with."""
+
+    events: tuple[int, ...] = ()
+
+
+async def _brought(own: object, letters: Sequence[Letter], at: _At) -> None:
     """In order; files that landed one after the other together."""
-    events = [event_data(Event(EventId(one.id), EventKind(one.kind), one.target, one.at_ns, one.key, one.body)) for one in letters]
+    events = [_event(one, at) for one in letters]
     for kind, some in groupby(events, key=lambda event: event.event):
         if kind is EventKind.FILE_SYNCED:
-            await _synced(own, list(some))
+            await _synced(own, list(some), at)
         else:
             for event in some:
+                at.events = (event.id,)
                 await _other(own, event)
 
 
-async def _synced(own: object, events: Sequence[MediaEventData]) -> None:
-    if hasattr(own, "on_batch_synced"):
+def _event(one: Letter, at: _At) -> MediaEventData:
+    at.events = (one.id,)
+    return event_data(Event(EventId(one.id), EventKind(one.kind), one.target, one.at_ns, one.key, one.body))
+
+
+async def _synced(own: object, events: Sequence[MediaEventData], at: _At) -> None:
+    inherited = getattr(type(own), "on_batch_synced", None) is MediaIngestInterface.on_batch_synced
+    if hasattr(own, "on_batch_synced") and not inherited:  # that takes them one by one, and so do we: it tells which one failed
+        at.events = tuple(event.id for event in events)
         taken = await _called(own.on_batch_synced, events)
         if taken is False or (isinstance(taken, int) and taken is not True and taken < len(events)):
             raise NotTaken(f"on_batch_synced says that it took {int(taken)} of {len(events)}")
     elif hasattr(own, "on_file_synced"):
         for event in events:
+            at.events = (event.id,)
             await _asked("on_file_synced", own.on_file_synced, event)
 
 

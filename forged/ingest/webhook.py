@@ -28,6 +28,9 @@ from forged.model.settings import Secret, WebhookFormat, WebhookIngest
 ANSWER_MOST_BYTES = 65_536
 """Nobody reads it; of a failure its first words are told."""
 
+OF_THE_BODY = frozenset({400, 413, 422})
+"""Refusals of what was sent (RFC 9110): other events may be taken, or fewer at a time."""
+
 LATER = frozenset({408, 425, 429})
 """Refusals that pass by themselves (RFC 9110, 8470, 6585). The other 4xx do not."""
 
@@ -53,7 +56,7 @@ class Webhook:
         except HttpFailure as failure:
             raise IngestError(f"{place(url)}: {failure}") from None
         if not answer.succeeded:
-            raise _refusal(url, answer)
+            raise _refusal(url, answer, events)
 
     def _made(self, url: str, events: Sequence[Event]) -> tuple[str, bytes]:
         match self._settings.format:
@@ -111,11 +114,11 @@ async def _revealed(secret: Secret) -> str:
     return text
 
 
-def _refusal(url: str, answer: Answer) -> IngestError:
+def _refusal(url: str, answer: Answer, events: Sequence[Event]) -> IngestError:
     said = answer.said(without=urlsplit(url).path.strip("/"))
     message = f"{place(url)} answers {answer.status}{f': {said}' if said else ''}"
     if answer.redirects:
         return IngestRefused(f"{message}; redirects are not followed: put the address it leads to into url")
     if 400 <= answer.status < 500 and answer.status not in LATER:
-        return IngestRefused(message)
+        return IngestRefused(message, about=[event.id for event in events] if answer.status in OF_THE_BODY else ())
     return IngestError(message)

@@ -154,14 +154,16 @@ class Metrics:
         """So many events were brought to it. What it does not take comes again, and counts again."""
         self._counters[names.INGEST_EVENTS].labels(handler, "taken" if taken else "failed").inc(events)
 
-    def ingest_waiting(self, handler: str, events: int) -> None:
-        """So many wait for it."""
+    def ingest_waiting(self, handler: str, events: int, set_aside: int = 0) -> None:
+        """So many wait for it, and so many more for a person."""
         self._gauges[names.INGEST_BACKLOG].labels(handler).set(events)
+        self._gauges[names.INGEST_SET_ASIDE].labels(handler).set(set_aside)
 
     def forget_handler(self, handler: str) -> None:
         """It is configured no more."""
         self._counters[names.INGEST_EVENTS].remove_by_labels({"handler": handler})
         self._gauges[names.INGEST_BACKLOG].remove_by_labels({"handler": handler})
+        self._gauges[names.INGEST_SET_ASIDE].remove_by_labels({"handler": handler})
 
     def media_waiting(self, target: str, files: int) -> None:
         """So many files at home wait to be looked into."""

@@ -7,6 +7,7 @@ logs and raises. Trouble with one file is not an error but a `Problem` (model/fi
 from __future__ import annotations
 
 import enum
+from collections.abc import Collection
 from typing import ClassVar
 
 
@@ -216,12 +217,32 @@ class IngestError(ForgedError):
     transient = True
     default_hint = "forged tries again by itself, and nothing is lost meanwhile"
 
+    def __init__(self, message: str = "", *, hint: str = "", about: Collection[int] = ()) -> None:
+        """`about`: the ids of the events that it failed on, or one of which it did: brought alone, others may be taken. None: it
+        would have failed on any, since it is away, or cannot work at all."""
+        super().__init__(message, hint=hint)
+        self.about = frozenset(about)
+
 
 class IngestRefused(IngestError):
     """The other side understood, and does not want these events."""
 
     transient = False
     default_hint = "check the address and what is configured at the other side; forged goes on trying, rarely"
+
+
+class EventsRetried(ForgedError):
+    """A handler did not take some events, while it takes others; they are tried again."""
+
+    scope = Scope.FILE
+    default_hint = "nothing waits behind them but what concerns the same file; `forgectl ingest` shows them"
+
+
+class EventsSetAside(ForgedError):
+    """A handler did not take some events, however often it was brought them; they are set aside."""
+
+    scope = Scope.FILE
+    default_hint = "`forgectl ingest` shows them; when it is mended `forgectl ingest retry` with its name, else `drop`"
 
 
 # --- media ----------------------------------------------------------------------------------------------------------------

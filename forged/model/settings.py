@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -144,6 +145,15 @@ class IngestSettings:
     required: bool = False
     targets: tuple[str, ...] = ()
     events: tuple[EventKind, ...] = ()
+
+    @property
+    def takes_files(self) -> bool:
+        """Whether it hears that a file is home. One that does not has nothing to take, so that nothing waits for it."""
+        return not self.events or EventKind.FILE_SYNCED in self.events
+
+    def takes_files_of(self, names: Collection[str]) -> bool:
+        """Of a target that has these names: its own, and that of the discovery which made it."""
+        return self.takes_files and (not self.targets or not set(self.targets).isdisjoint(names))
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,6 @@ class Circumstances:
     preserved: Callable[[SourcePath], bool]
     newest_of_series: Callable[[SourcePath], bool]
     held: bool = False
-    missing_ingests: bool = False
-    """A required ingest has not taken everything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +41,6 @@ def first_doubt(row: ManifestRow, circumstances: Circumstances) -> KeptBecause |
         return KeptBecause.VANISHED
     if row.incomplete:
         return KeptBecause.INCOMPLETE
-    if circumstances.missing_ingests:
-        return KeptBecause.NOT_INGESTED
     if circumstances.preserved(row.path):
         return KeptBecause.PRESERVED
     if _young(row, circumstances):

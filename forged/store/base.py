@@ -10,6 +10,7 @@ from forged.model.alarms import Alarm
 from forged.model.boxes import KnownBox
 from forged.model.events import Event, EventId, NewEvent
 from forged.model.files import Outline, Stat
+from forged.model.handing import AsideCount, Handed, Replay, SetAside
 from forged.model.jobs import Job, JobId
 from forged.model.manifest import AtSource, Hold, ManifestName, ManifestRow, Pause, PinKeeper
 from forged.model.media import Alike, Copy, Equals, Examined, Known, Owed, ToExamine
@@ -58,8 +59,11 @@ class Rows(Protocol):
     async def restat(self, name: ManifestName, seen: Sequence[tuple[SourcePath, Stat]]) -> None:
         """The same content was seen under another stat (touched, restored): the current rows take it and count as present."""
 
-    async def mark(self, name: ManifestName, paths: Sequence[SourcePath], at_source: AtSource) -> None:
-        """Current rows of `paths` are now so at the source. Unknown paths are ignored."""
+    async def mark(
+        self, name: ManifestName, paths: Sequence[SourcePath], at_source: AtSource, events: Sequence[NewEvent] = ()
+    ) -> None:
+        """Current rows of `paths` are now so at the source, and the events are in the outbox: in one transaction. Unknown paths are
+        ignored."""
 
     async def entomb(self, name: ManifestName, paths: Sequence[SourcePath], at_ns: int) -> None:
         """The owner deleted these at home. An older tombstone keeps its time; unknown paths are ignored.
@@ -197,23 +201,77 @@ class Jobs(Protocol):
 class Outbox(Protocol):
     """Events that wait for their handlers. Each handler has its own place in the stream; a new one begins at its oldest event.
 
-    Ids ascend in the order of recording and are never given twice, not even after pruning.
+    Ids ascend in the order of recording and are never given twice, not even after pruning. An event that a handler failed on is
+    taken out of its stream, and all later ones of its key behind it, so that it stops no other: it is set aside.
     """
 
     async def put(self, events: Sequence[NewEvent]) -> None:
         """Puts events that belong to no row of a manifest, in this order, in one transaction; durable on return."""
 
     async def after(self, handler: str, limit: int) -> Sequence[Event]:
-        """The next events that `handler` has not acknowledged, in order."""
+        """The next events in the stream of `handler` that it has not acknowledged, in order."""
 
     async def acknowledge(self, handler: str, upto: EventId) -> None:
-        """`handler` has taken all events up to and including this one. Never moves backwards."""
+        """`handler` is done with all events of its stream up to and including this one. Never moves backwards."""
 
     async def waiting(self, handler: str) -> int:
-        """How many events `handler` has not acknowledged."""
+        """How many events in its stream `handler` has not acknowledged."""
 
     async def prune(self, handlers: Sequence[str]) -> int:
-        """Deletes events that all these handlers have taken; answers how many. With no handlers, all of them."""
+        """Deletes events that all these handlers have acknowledged; answers how many. With no handlers, all of them.
+
+        What was set aside for others is forgotten.
+        """
+
+    async def settle(
+        self, handler: str, *, upto: EventId | None = None, taken: Collection[EventId] = (), aside: Sequence[SetAside] = ()
+    ) -> None:
+        """In one transaction: acknowledges `upto`; `taken` are set aside no more; `aside` are, in place of what was known of them.
+
+        Where one event of a key waits for a person (`due_ns` None), all of that key do.
+        """
+
+    async def set_aside(self, handler: str, after: EventId, limit: int) -> Sequence[SetAside]:
+        """What is set aside for `handler`, by id; `after` continues a page."""
+
+    async def due(self, handler: str, now_ns: int, limit: int) -> Sequence[SetAside]:
+        """What is to be tried again now, by id: of each key only the first event."""
+
+    async def next_due(self, handler: str) -> int | None:
+        """When the next of them is to be tried again; None: none is, by itself."""
+
+    async def set_aside_keys(self, handler: str, keys: Collection[str]) -> frozenset[str]:
+        """Those of these keys of which an event is set aside."""
+
+    async def count_aside(self, handler: str) -> AsideCount: ...
+
+    async def retry(self, handler: str, ids: Collection[EventId] | None = None) -> int:
+        """These, and all of their keys, are tried again at once, as if they never had been; None = all. Answers how many."""
+
+    async def drop(self, handler: str, ids: Collection[EventId] | None = None) -> int:
+        """These are forgotten; None = all that wait for a person. What was behind one of them has its turn. Answers how many."""
+
+
+class Ingests(Protocol):
+    """Which handler takes the events of files, and what it has of them."""
+
+    async def enlist(self, takes: Mapping[str, Collection[str]], now_ns: int) -> None:
+        """From now on these handlers take what happens to the files of these targets and discoveries (none named: of all).
+
+        One that did before goes on; one that comes has taken nothing that has landed yet. Others take nothing any more: what was
+        to be brought to them again is forgotten.
+        """
+
+    async def handed(
+        self, name: ManifestName, files: Mapping[SourcePath, str], handlers: Sequence[str], of: Collection[str]
+    ) -> Handed:
+        """What these handlers have of these files (their keys in the outbox), at one moment. `of`: the names of their target."""
+
+    async def replays(self) -> Sequence[Replay]:
+        """Those that have not come to their end."""
+
+    async def replayed(self, replay: Replay, events: Sequence[NewEvent] = ()) -> None:
+        """Remembers how far a replay has come, and puts these events into the stream of its handler alone; in one transaction."""
 
 
 class Flags(Protocol):
@@ -297,6 +355,9 @@ class Store(Protocol):
 
     @property
     def outbox(self) -> Outbox: ...
+
+    @property
+    def ingests(self) -> Ingests: ...
 
     @property
     def flags(self) -> Flags: ...

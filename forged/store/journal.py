@@ -75,9 +75,11 @@ class Journaled:
         with self._writing(name, [path for path, _ in seen]):
             await self._rows.restat(name, seen)
 
-    async def mark(self, name: ManifestName, paths: Sequence[SourcePath], at_source: AtSource) -> None:
+    async def mark(
+        self, name: ManifestName, paths: Sequence[SourcePath], at_source: AtSource, events: Sequence[NewEvent] = ()
+    ) -> None:
         with self._writing(name, paths):
-            await self._rows.mark(name, paths, at_source)
+            await self._rows.mark(name, paths, at_source, events)
 
     async def entomb(self, name: ManifestName, paths: Sequence[SourcePath], at_ns: int) -> None:
         with self._writing(name, paths):

@@ -173,8 +173,11 @@ class SqlManifest:
         present: Values = {"b_at_source": AtSource.PRESENT.value}
         await self._change(_RESTAT, [key_values(name, path) | stat_values(stat) | present for path, stat in seen])
 
-    async def mark(self, name: ManifestName, paths: Sequence[SourcePath], at_source: AtSource) -> None:
-        await self._change(_MARK, [key_values(name, path) | {"b_at_source": at_source.value} for path in paths])
+    async def mark(
+        self, name: ManifestName, paths: Sequence[SourcePath], at_source: AtSource, events: Sequence[NewEvent] = ()
+    ) -> None:
+        marked: list[Values] = [key_values(name, path) | {"b_at_source": at_source.value} for path in paths]
+        await self._change(_MARK, marked, events=events)
 
     async def entomb(self, name: ManifestName, paths: Sequence[SourcePath], at_ns: int) -> None:
         entombed: list[Values] = [key_values(name, path) | {"b_tombstone_at_ns": at_ns} for path in paths]
@@ -212,7 +215,13 @@ class SqlManifest:
             return row_of(name, found[0]) if found else None
 
     async def _change(
-        self, statement: Bulk, values: Sequence[Values], *, before: Sequence[Bulk] = (), then: Sequence[Bulk] = ()
+        self,
+        statement: Bulk,
+        values: Sequence[Values],
+        *,
+        before: Sequence[Bulk] = (),
+        then: Sequence[Bulk] = (),
+        events: Sequence[NewEvent] = (),
     ) -> int:
         """Runs a statement for many rows in one transaction, and others around it for the same ones; how many it touched itself."""
         touched = 0
@@ -224,6 +233,7 @@ class SqlManifest:
                 touched += await statement.run(connection, step)
                 for one in then:
                     await one.run(connection, step)
+            await append(connection, events)
         return touched
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from itertools import count
 
 from msgspec.structs import replace
 
 from forged.model.alarms import Alarm, AlarmKind
 from forged.model.boxes import KnownBox
 from forged.model.errors import StoreError
-from forged.model.events import Event, EventId, NewEvent
+from forged.model.events import NewEvent
 from forged.model.files import Entry, Outline, Stat
 from forged.model.jobs import Job, JobId
 from forged.model.manifest import AtSource, Hold, HostKeyPin, ManifestName, ManifestRow, Pause
@@ -19,6 +18,7 @@ from forged.model.paths import SourcePath
 from forged.store.base import JOBS_KEPT
 from forged.store.journal import Journaled
 from forged.store.memory_media import MemoryCopies, MemoryMedia
+from forged.store.memory_outbox import MemoryIngests, MemoryOutbox
 
 
 class _Open:
@@ -30,41 +30,6 @@ class _Open:
     def check(self) -> None:
         if self.closed:
             raise StoreError("the store is closed already; forged is stopping")
-
-
-class MemoryOutbox:
-    """See store/base.Outbox."""
-
-    def __init__(self, open: _Open) -> None:
-        self._open = open
-        self._events: list[Event] = []
-        self._places: dict[str, int] = {}
-        self._ids = count(1)
-
-    def append(self, events: Sequence[NewEvent]) -> None:
-        self._events += [Event(EventId(next(self._ids)), e.kind, e.target, e.at_ns, e.key, e.body) for e in events]
-
-    async def put(self, events: Sequence[NewEvent]) -> None:
-        self._open.check()
-        self.append(events)
-
-    async def after(self, handler: str, limit: int) -> Sequence[Event]:
-        self._open.check()
-        return [e for e in self._events if e.id > self._places.get(handler, 0)][:limit]
-
-    async def waiting(self, handler: str) -> int:
-        return len(await self.after(handler, len(self._events)))
-
-    async def acknowledge(self, handler: str, upto: EventId) -> None:
-        self._open.check()
-        self._places[handler] = max(upto, self._places.get(handler, 0))
-
-    async def prune(self, handlers: Sequence[str]) -> int:
-        self._open.check()
-        before = len(self._events)
-        taken = min((self._places.get(h, 0) for h in handlers), default=None)
-        self._events = [] if taken is None else [e for e in self._events if e.id > taken]
-        return before - len(self._events)
 
 
 class MemoryRows:
@@ -119,9 +84,12 @@ class MemoryRows:
         for versions, stat in [(v, stat) for path, stat in seen for v in self._known(name, [path])]:
             versions[-1] = replace(versions[-1], stat=stat, at_source=AtSource.PRESENT)
 
-    async def mark(self, name: ManifestName, paths: Sequence[SourcePath], at_source: AtSource) -> None:
+    async def mark(
+        self, name: ManifestName, paths: Sequence[SourcePath], at_source: AtSource, events: Sequence[NewEvent] = ()
+    ) -> None:
         for versions in self._known(name, paths):
             versions[-1] = replace(versions[-1], at_source=at_source)
+        self._outbox.append(events)
 
     async def entomb(self, name: ManifestName, paths: Sequence[SourcePath], at_ns: int) -> None:
         for versions in self._known(name, paths):
@@ -153,6 +121,11 @@ class MemoryRows:
         for versions in self._known(name, [path]):
             return next((row for row in reversed(versions) if row.sha256 == sha256), None)
         return None
+
+    def newest_ns(self) -> int:
+        """When the last of all files landed."""
+        every = (row.landed_at_ns for paths in self._versions.values() for versions in paths.values() for row in versions)
+        return max(every, default=0)
 
     def _of(self, name: ManifestName, path: SourcePath) -> Sequence[ManifestRow]:
         """All versions of a path, the current one last."""
@@ -323,8 +296,9 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._open = _Open()
-        self.outbox = MemoryOutbox(self._open)
+        self.outbox = MemoryOutbox(self._open.check)
         rows = MemoryRows(self._open, self.outbox)
+        self.ingests = MemoryIngests(self._open.check, self.outbox, rows.newest_ns, rows.media.queued)
         self.manifest, self.media, self.copies = Journaled(rows), rows.media, MemoryCopies(rows.media)
         self.jobs = MemoryJobs(self._open)
         self.flags = MemoryFlags(self._open)

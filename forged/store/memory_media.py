@@ -60,6 +60,9 @@ class MemoryMedia:
         row = self._versions(name, path)[-1]
         return ToExamine(name, path, row.sha256, row.home, row.stat.size_bytes, row.stat.mtime_ns, since_ns, tries)
 
+    def queued(self, name: ManifestName) -> list[SourcePath]:
+        return [path for of, path in self._queue if of == name]
+
     async def count_waiting(self) -> Mapping[ManifestName, int]:
         self.check()
         return Counter(name for name, _ in self._queue)

@@ -8,59 +8,60 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from forged.model.events import Event, EventId, EventKind, NewEvent
-from forged.store.border import Border, put
-from forged.store.schema import outbox, positions
+from forged.store.aside import SqlAside, place
+from forged.store.border import put
+from forged.store.schema import outbox, positions, set_aside
 
 
-class SqlOutbox:
+class SqlOutbox(SqlAside):
     """The promises are in store/base.Outbox. Facts bring their events in through `append`, within their own transaction."""
-
-    def __init__(self, border: Border) -> None:
-        self._border = border
 
     async def put(self, events: Sequence[NewEvent]) -> None:
         async with self._border.writing() as connection:
             await append(connection, events)
 
     async def after(self, handler: str, limit: int) -> Sequence[Event]:
-        waiting = sa.select(outbox).where(_waits(handler)).order_by(outbox.c.id).limit(limit)
+        query = sa.select(outbox).where(waits(handler)).order_by(outbox.c.id).limit(limit)
         async with self._border.reading() as connection:
             return [
-                Event(EventId(r.id), EventKind(r.kind), r.target, r.at_ns, r.key, r.body) for r in await connection.execute(waiting)
+                Event(EventId(r.id), EventKind(r.kind), r.target, r.at_ns, r.key, r.body) for r in await connection.execute(query)
             ]
 
     async def acknowledge(self, handler: str, upto: EventId) -> None:
         async with self._border.writing() as connection:
-            if upto > await _place(connection, handler):
+            if upto > await place(connection, handler):
                 await put(connection, positions, {"handler": handler, "upto": upto})
 
     async def waiting(self, handler: str) -> int:
-        count = sa.select(sa.func.count()).select_from(outbox).where(_waits(handler))
+        count = sa.select(sa.func.count()).select_from(outbox).where(waits(handler))
         async with self._border.reading() as connection:
             return (await connection.execute(count)).scalar_one()
 
     async def prune(self, handlers: Sequence[str]) -> int:
         async with self._border.writing() as connection:
-            taken = sa.delete(outbox)
-            if handlers:
-                taken = taken.where(outbox.c.id <= min([await _place(connection, handler) for handler in handlers]))
-            return (await connection.execute(taken)).rowcount
+            await connection.execute(sa.delete(set_aside).where(set_aside.c.handler.not_in(handlers)))
+            if not handlers:
+                return (await connection.execute(sa.delete(outbox))).rowcount
+            places = {handler: await place(connection, handler) for handler in handlers}
+            taken = [sa.and_(outbox.c.handler.is_(None), outbox.c.id <= min(places.values()))]
+            taken += [sa.and_(outbox.c.handler == handler, outbox.c.id <= upto) for handler, upto in places.items()]
+            taken += [sa.and_(outbox.c.handler.is_not(None), outbox.c.handler.not_in(handlers))]
+            # One by one, so that each finds its rows by an index, however much waits for a handler that is down.
+            return sum([(await connection.execute(sa.delete(outbox).where(one))).rowcount for one in taken])
 
 
-async def append(connection: AsyncConnection, events: Sequence[NewEvent]) -> None:
-    """Puts events into the outbox, in this order, as part of the caller's transaction."""
+async def append(connection: AsyncConnection, events: Sequence[NewEvent], handler: str | None = None) -> None:
+    """Puts events into the outbox, in this order, as part of the caller's transaction. `handler`: only this one gets them."""
     if events:
-        rows = [{"kind": e.kind.value, "target": e.target, "at_ns": e.at_ns, "key": e.key, "body": e.body} for e in events]
+        rows = [
+            {"kind": e.kind.value, "target": e.target, "at_ns": e.at_ns, "key": e.key, "body": e.body, "handler": handler}
+            for e in events
+        ]
         await connection.execute(sa.insert(outbox), rows)
 
 
-def _waits(handler: str) -> sa.ColumnElement[bool]:
-    """Whether an event comes after the last one that this handler has taken."""
-    place = sa.select(positions.c.upto).where(positions.c.handler == handler).scalar_subquery()
-    return outbox.c.id > sa.func.coalesce(place, 0)
-
-
-async def _place(connection: AsyncConnection, handler: str) -> int:
-    """The last event that `handler` has taken; 0, which is no event's id, before its first."""
-    place = await connection.execute(sa.select(positions.c.upto).where(positions.c.handler == handler))
-    return place.scalar_one_or_none() or 0
+def waits(handler: str) -> sa.ColumnElement[bool]:
+    """Whether an event is one of this handler's, and comes after the last one that it has taken."""
+    upto = sa.select(positions.c.upto).where(positions.c.handler == handler).scalar_subquery()
+    mine = sa.or_(outbox.c.handler.is_(None), outbox.c.handler == handler)
+    return sa.and_(outbox.c.id > sa.func.coalesce(upto, 0), mine)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-HEAD = "0006"
+HEAD = "0007"
 """The revision that this module describes: the newest one in migrations/versions."""
 
 metadata = sa.MetaData()
@@ -83,6 +83,8 @@ jobs = sa.Table(
     sa.Index("jobs_by_start", "start_ns", "id"),
 )
 
+_OF_ONE = sa.text("handler IS NOT NULL")
+
 outbox = sa.Table(
     "outbox",
     metadata,
@@ -92,6 +94,10 @@ outbox = sa.Table(
     sa.Column("at_ns", sa.BigInteger, nullable=False),
     sa.Column("key", AnyText, nullable=False),
     sa.Column("body", AnyText, nullable=False),
+    # The only handler that gets it (a replay); NULL = all of them.
+    sa.Column("handler", sa.Text),
+    sa.Index("outbox_by_key", "key"),
+    sa.Index("outbox_of_one", "handler", "id", sqlite_where=_OF_ONE, postgresql_where=_OF_ONE),
     # Without it SQLite gives the id of a deleted last event to the next one, and a handler would take it for a repetition.
     sqlite_autoincrement=True,
 )
@@ -101,6 +107,42 @@ positions = sa.Table(
     metadata,
     sa.Column("handler", sa.Text, primary_key=True),
     sa.Column("upto", sa.BigInteger, nullable=False),
+)
+
+set_aside = sa.Table(
+    "set_aside",
+    metadata,
+    sa.Column("handler", sa.Text, primary_key=True),
+    # The event as it was in the outbox, which may have been pruned meanwhile.
+    sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("target", sa.Text, nullable=False),
+    sa.Column("at_ns", sa.BigInteger, nullable=False),
+    sa.Column("key", AnyText, nullable=False),
+    sa.Column("body", AnyText, nullable=False),
+    sa.Column("tries", sa.BigInteger, nullable=False),
+    sa.Column("error", AnyText, nullable=False),
+    sa.Column("since_ns", sa.BigInteger, nullable=False),
+    sa.Column("due_ns", sa.BigInteger),  # NULL = not tried again by itself
+    sa.Index("set_aside_by_key", "handler", "key", "id"),
+    sa.Index("set_aside_by_time", "handler", "due_ns"),
+)
+
+takers = sa.Table(
+    "takers",
+    metadata,
+    # Which handler takes the events of files, of which target or discovery ("" = of all), and from when on.
+    sa.Column("handler", sa.Text, primary_key=True),
+    sa.Column("of", sa.Text, primary_key=True),
+    sa.Column("since_ns", sa.BigInteger, nullable=False),
+)
+
+replays = sa.Table(
+    "replays",
+    metadata,
+    sa.Column("handler", sa.Text, primary_key=True),
+    sa.Column("manifest", sa.Text, primary_key=True),
+    sa.Column("after", sa.LargeBinary),  # NULL = all is in the outbox
 )
 
 pauses = sa.Table(

@@ -10,6 +10,7 @@ from forged.store.border import Border
 from forged.store.boxes import SqlAlarms, SqlBoxes
 from forged.store.copies import SqlCopies
 from forged.store.flags import SqlDestinations, SqlFlags, SqlLimits, SqlPins
+from forged.store.ingests import SqlIngests
 from forged.store.jobs import SqlJobs
 from forged.store.journal import Journaled
 from forged.store.manifest import SqlManifest
@@ -28,6 +29,7 @@ class SqlStore:
         self.copies = SqlCopies(border)
         self.jobs = SqlJobs(border)
         self.outbox = SqlOutbox(border)
+        self.ingests = SqlIngests(border)
         self.flags = SqlFlags(border)
         self.limits = SqlLimits(border)
         self.destinations = SqlDestinations(border)

@@ -23,6 +23,7 @@ from forged.rules.companions import companions
 from forged.rules.selection import Preserved, folder_path
 from forged.rules.series import Newest
 from forged.sync.doors import Doors
+from forged.sync.handed import not_taken
 from forged.sync.home import ready
 from forged.sync.publish import file_removed
 
@@ -66,7 +67,7 @@ class CleanupResult:
             self.kept.append(Kept(path, why, message))
 
 
-async def run_cleanup(doors: Doors, policy: CleanupPolicy, *, dry_run: bool, missing_ingests: bool = False) -> CleanupResult:
+async def run_cleanup(doors: Doors, policy: CleanupPolicy, *, dry_run: bool) -> CleanupResult:
     """One run over one target whose source is open: at most `max_files_per_batch` removals.
 
     Never raises for what can go wrong outside: that is in the result, and what was removed before it stays remembered.
@@ -75,7 +76,7 @@ async def run_cleanup(doors: Doors, policy: CleanupPolicy, *, dry_run: bool, mis
     try:
         removal = _removal(doors, policy)
         await ready(doors)
-        circumstances = await _circumstances(doors, policy, missing_ingests)
+        circumstances = await _circumstances(doors, policy)
         async for rows in _pages(doors):
             await _clean(doors, policy, removal, circumstances, rows, result)
         if policy.remove_empty_dirs and not dry_run and result.removed:
@@ -98,7 +99,7 @@ def _removal(doors: Doors, policy: CleanupPolicy) -> Removal:
     raise NotSupported("this source cannot remove a file without the risk of removing another", hint=hint)
 
 
-async def _circumstances(doors: Doors, policy: CleanupPolicy, missing_ingests: bool) -> retention.Circumstances:
+async def _circumstances(doors: Doors, policy: CleanupPolicy) -> retention.Circumstances:
     newest = Newest()
     async for rows in _pages(doors):
         newest.see(row.path for row in rows)
@@ -109,7 +110,6 @@ async def _circumstances(doors: Doors, policy: CleanupPolicy, missing_ingests: b
         preserved=Preserved(policy.preserve).matches,
         newest_of_series=newest.includes,
         held=await doors.store.flags.hold(doors.target.manifest) is not None,
-        missing_ingests=missing_ingests,
     )
 
 
@@ -129,21 +129,32 @@ async def _clean(
     rows: Sequence[ManifestRow],
     result: CleanupResult,
 ) -> None:
-    """One page: the cheap questions, then a look at both ends, then the removal."""
-    candidates: list[ManifestRow] = []
+    """One page: the cheap questions, then what handlers have taken, then a look at both ends, then the removal."""
+    old: list[ManifestRow] = []
     for row in rows:
         doubt = retention.first_doubt(row, circumstances)
-        if doubt is None and len(result.removed) + len(candidates) >= policy.max_files_per_batch:
-            doubt = KeptBecause.BATCH_FULL
         if doubt is None:
-            candidates.append(row)
+            old.append(row)
         else:
             result.keep(row.path, doubt)
+    room = policy.max_files_per_batch - len(result.removed)
+    taken = await _taken(doors, old, result) if room else old
+    for row in taken[room:]:
+        result.keep(row.path, KeptBecause.BATCH_FULL)
+    candidates = taken[:room]
     removables = await _judged(doors, policy, candidates, result)
     if result.dry_run:
         result.removed += [removable.row for removable in removables]
     elif removables:
         await _remove(doors, removal, removables, result)
+
+
+async def _taken(doors: Doors, rows: Sequence[ManifestRow], result: CleanupResult) -> list[ManifestRow]:
+    """Those that every required ingest has taken; the others are kept with the reason."""
+    missing = await not_taken(doors, rows)
+    for path, why in missing.items():
+        result.keep(path, KeptBecause.NOT_INGESTED, why)
+    return [row for row in rows if row.path not in missing]
 
 
 async def _judged(doors: Doors, policy: CleanupPolicy, candidates: Sequence[ManifestRow], result: CleanupResult) -> list[Removable]:
@@ -199,21 +210,24 @@ async def _remove(doors: Doors, removal: Removal, removables: Sequence[Removable
     await doors.store.manifest.mark(doors.target.manifest, list(rows), AtSource.REMOVED)
     answers = await removal(removables)
     there: list[SourcePath] = []
+    gone: list[ManifestRow] = []
     for answer in answers:
         if answer.kept is None:
-            result.removed.append(rows[answer.path])
+            gone.append(rows[answer.path])
         else:
             result.keep(answer.path, answer.kept, answer.message)
             there.append(answer.path)
     await doors.store.manifest.mark(doors.target.manifest, there, AtSource.PRESENT)
-    await _tell(doors, [rows[answer.path] for answer in answers if answer.kept is None])
+    result.removed += gone
+    await _tell(doors, gone)
 
 
 async def _tell(doors: Doors, gone: Sequence[ManifestRow]) -> None:
-    """A crash right before it leaves the removal untold: the row is REMOVED already, and nothing needs the event to be safe."""
+    """With the row's last word. A crash before the source's answer leaves a removal untold: nothing needs the event to be safe."""
     if gone and doors.takers.anybody():
         now_ns = doors.clock.now_ns()
-        await doors.store.outbox.put([file_removed(doors.target, row, now_ns, discovery=doors.takers.discovery) for row in gone])
+        events = [file_removed(doors.target, row, now_ns, discovery=doors.takers.discovery) for row in gone]
+        await doors.store.manifest.mark(doors.target.manifest, [row.path for row in gone], AtSource.REMOVED, events)
         doors.observer.notice(FilesRemoved(doors.target.name, len(gone)))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from forged.destination.base import Closed, HomeLook
 from forged.model.files import Entry, ProblemKind
@@ -13,6 +13,7 @@ from forged.model.manifest import ManifestRow
 from forged.model.paths import SourcePath
 from forged.rules import settle
 from forged.sync.doors import Doors
+from forged.sync.handed import not_taken
 from forged.sync.home import ready
 from forged.sync.scan import Scan
 
@@ -34,6 +35,9 @@ class Compared:
     symbol: Symbol
     why: str = ""
 
+
+NOT_INGESTED = "not_ingested"
+"""Home, and a required ingest has not taken it."""
 
 ASIDE = frozenset({"excluded", "too_large", "tombstoned", "incomplete", "link"})
 """What stays behind knowingly: it is listed, but does not make a box unsafe to destroy."""
@@ -63,8 +67,9 @@ class Verdict:
     def add(self, one: Compared) -> None:
         if one.symbol is Symbol.ONLY_HOME:
             return
-        if not one.why:
+        if one.why in ("", NOT_INGESTED):
             self.counts["home"] += 1
+        if not one.why:
             return
         self.counts[one.why] += 1
         self.unsafe += one.why not in ASIDE
@@ -76,8 +81,12 @@ class Verdict:
 class Comparison:
     """Compares one target, whose source is open, from `after` on. What could not be looked at comes last, without an order."""
 
-    def __init__(self, doors: Doors, *, rehash: bool, after: SourcePath | None = None, after_problems: int = 0) -> None:
-        """`after_problems`: so many of those at the end were told before, and with them all that is in order."""
+    def __init__(
+        self, doors: Doors, *, rehash: bool, ingests: bool = False, after: SourcePath | None = None, after_problems: int = 0
+    ) -> None:
+        """`after_problems`: so many of those at the end were told before, and with them all that is in order. `ingests`: what is
+        home and equal, but was not taken by a required handler, is told as such."""
+        self._ingests = ingests
         self._doors = doors
         self._rehash = rehash
         self._after = after or b""
@@ -104,7 +113,14 @@ class Comparison:
         here = {entry.path: entry for entry in entries if entry.path > self._after}
         found = [self._entry(entry, known.get(path), looks.get(path), moment) for path, entry in here.items()]
         found += [Compared(path, Symbol.ONLY_HOME) for path in known if path not in here and looks[path] == ""]
+        if self._ingests:
+            found = await self._ingested(found, rows)
         return sorted(found, key=lambda one: one.path)
+
+    async def _ingested(self, found: Sequence[Compared], rows: Sequence[ManifestRow]) -> list[Compared]:
+        home = {one.path for one in found if one.symbol is Symbol.SAME and not one.why}
+        missing = await not_taken(self._doors, [row for row in rows if row.path in home])
+        return [replace(one, why=NOT_INGESTED) if one.path in missing else one for one in found]
 
     async def _at_home(self, rows: Sequence[ManifestRow]) -> list[str]:
         """What is wrong with each copy at home, in a word; empty = nothing."""
@@ -146,7 +162,7 @@ class Comparison:
 
 async def verdict(doors: Doors, *, rehash: bool = False) -> Verdict:
     """Whether everything of the source is safe at home. Raises ForgedError when that cannot be known."""
-    comparison, answer = Comparison(doors, rehash=rehash), Verdict()
+    comparison, answer = Comparison(doors, rehash=rehash, ingests=True), Verdict()
     async for one in comparison.rows():
         answer.add(one)
     summary = comparison.scan.summary

@@ -29,7 +29,8 @@ def discovery(**changes: Any) -> rpc.Discovery:
 
 def handler(**changes: Any) -> rpc.Handler:
     one: rpc.Handler = {
-        **{"name": "phone", "type": "webhook", "up": True, "delivered": 3, "waiting": 0, "failures": 0, "problems": []},
+        **{"name": "phone", "type": "webhook", "up": True, "delivered": 3, "waiting": 0, "retried": 0, "set_aside": 0},
+        **{"failures": 0, "problems": []},
     }
     return {**one, **changes}  # type: ignore[typeddict-item]
 
@@ -63,6 +64,7 @@ def test_a_discovery_is_a_line(changes: dict[str, Any], text: str, tone: Tone) -
     [
         ({}, "ingest phone (webhook): nothing waits", Tone.QUIET),
         ({"up": None, "waiting": 1}, "ingest phone (webhook): 1 event waits", Tone.QUIET),
+        ({"set_aside": 2}, "ingest phone (webhook): nothing waits, 2 set aside", Tone.BAD),
         ({"up": False, "waiting": 40, "failures": 3}, "ingest phone (webhook): not taken, tried 3 times, 40 events wait", Tone.BAD),
     ],
 )

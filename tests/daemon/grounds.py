@@ -39,6 +39,7 @@ from forged.store.memory import MemoryStore
 from forged.sync.doors import Doors
 from forged.sync.enrich import Rooms
 from forged.sync.enrichment import Enrichment
+from forged.sync.publish import Takers
 from tests.daemon.network import Knocking, Network
 from tests.support.virtual import BEGAN_NS, LoopClock
 from tests.support.world import TARGET, Facts
@@ -142,6 +143,7 @@ class Grounds:
         self.jobs = JobBook(self.store, self.clock, self._progressed, lambda job, kept: self.ended.append((job, kept)))
         self.examiner, self.sidecars = ToyExaminer(), StandingSidecars()
         self.enriching = Enriching(self.sidecars, self.store, self.metrics, self.clock, self.heard)
+        self.ingests: tuple[IngestSettings, ...] = ()
         self.fleet = Fleet(cast("App", self), self.jobs, self.metrics, self.heard, self.facts, self.enriching)
         self.rung: list[NewEvent] = []
         self.bell = Bell(self.store.alarms, self.clock, self.rung.append)
@@ -180,7 +182,13 @@ class Grounds:
             observer=observer,
             resume_points=home.resume_points,
         )
-        yield Doors(target, Selector(target.selection), source, home, self.store, observer, self.clock)
+        names = {target.name, discovery or target.name}
+
+        def required() -> list[str]:
+            return [one.name for one in self.ingests if one.required and one.takes_files_of(names)]
+
+        takers = Takers(lambda: bool(self.ingests), required, discovery)
+        yield Doors(target, Selector(target.selection), source, home, self.store, observer, self.clock, takers)
 
     def enrichment(self, doors: Doors, neighbours: Callable[[], Sequence[ManifestName]]) -> Enrichment:
         rooms = Rooms(
@@ -229,6 +237,8 @@ class Grounds:
         self, *targets: Target, ingests: tuple[IngestSettings, ...] = (), discoveries: tuple[DiscoverySettings, ...] = ()
     ) -> None:
         made = config(*targets, ingests=ingests, discoveries=discoveries)
+        self.ingests = ingests
+        await self.store.ingests.enlist({one.name: one.targets for one in ingests}, self.clock.now_ns())
         await self.fleet.apply(made)
         await self.discoveries.apply(made)
 

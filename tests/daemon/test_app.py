@@ -21,6 +21,54 @@ settle = "0s"
 """
 
 
+INGESTS = """
+[[ingest]]
+type = "sqlite"
+name = "off"
+required = true
+enabled = false
+[[ingest]]
+type = "command"
+name = "every"
+required = true
+command = ["true"]
+[[ingest]]
+type = "command"
+name = "optional"
+command = ["true"]
+[[ingest]]
+type = "command"
+name = "cloud"
+required = true
+targets = ["rented"]
+command = ["true"]
+[[ingest]]
+type = "webhook"
+name = "alarms"
+required = true
+url = "https://example.org"
+events = ["target_lost"]
+[[discovery]]
+type = "command"
+name = "rented"
+command = ["true"]
+[discovery.target]
+type = "comfyui"
+dest = "/tmp"
+"""
+
+
+async def test_required_are_those_that_take_files_of_the_target_and_are_switched_on(tmp_path: Path) -> None:
+    file = tmp_path / "forged.toml"
+    file.write_text(f'[daemon]\nstate_dir = "{tmp_path}/state"\n{TARGET.format(name="one", root=tmp_path)}{INGESTS}')
+    config = load(file, {}, is_root=False)
+    async with App.open(config, observer=Everyone(), ssh_home=tmp_path) as app:
+        async with app.doors(config.targets[0]) as doors:
+            assert doors.takers.required() == ["every"]
+        async with app.doors(config.targets[0], discovery="rented") as doors:
+            assert doors.takers.required() == ["every", "cloud"]
+
+
 async def test_a_target_whose_job_cannot_be_remembered_ends_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("one", "two"):
         (tmp_path / "box" / name).mkdir(parents=True)

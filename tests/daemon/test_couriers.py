@@ -14,6 +14,8 @@ from forged.ingest.delivery import LONGEST_WAIT_S
 from forged.metrics.metrics import Metrics
 from forged.model.errors import IngestError, StoreDamaged, StoreError
 from forged.model.events import Event, EventId, EventKind, NewEvent
+from forged.model.handing import AsideCount
+from forged.model.manifest import ManifestName
 from forged.model.settings import CommandIngest, IngestSettings, Secret, WebhookIngest
 from forged.model.settings import Handler as Kind
 from forged.store.memory import MemoryStore
@@ -31,12 +33,16 @@ class Taker:
         self.taken: list[Event] = []
         self.closed = False
         self.down = False
+        self.poison = "poison"
         self.slow_s = 0.0
 
     async def deliver(self, events: Sequence[Event]) -> None:
         await asyncio.sleep(self.slow_s)
         if self.down:
             raise IngestError("https://example.org: answers 500")
+        bad = [event.id for event in events if json.loads(event.body)["n"] == self.poison]
+        if bad:
+            raise IngestError("https://example.org: answers 400", about=bad)
         self.taken += events
 
     async def aclose(self) -> None:
@@ -56,7 +62,7 @@ class World:
         self.clock, self.heard = LoopClock(), Heard()
         self.metrics = Metrics(self.clock, version="0")
         self.takers: list[Taker] = []
-        self.couriers = Couriers(self._made, self.store.outbox, self.metrics, self.clock, self.heard)
+        self.couriers = Couriers(self._made, self.store.outbox, self.store.ingests, self.metrics, self.clock, self.heard)
 
     def _made(self, settings: IngestSettings) -> Handler | None:
         if not isinstance(settings.handler, WebhookIngest):
@@ -207,6 +213,55 @@ async def test_a_slow_handler_holds_up_no_other() -> None:
         await world.happen("1")
         await asyncio.sleep(0.1)
         assert world.takers[1].bodies == ["1"]
+
+
+@virtual
+async def test_what_is_set_aside_is_said_once_shown_and_counted() -> None:
+    async with couriers(ingest()) as world:
+        taker = world.takers[0]
+        for n in ("1", "poison", "2"):
+            await world.happen(n, target=n)
+        await asyncio.sleep(2 * PRUNE_S)
+        (one,) = world.couriers.all
+        assert taker.bodies == ["1", "2"]
+        assert [condition.kind for condition in one.conditions.problems] == ["events_retried"]
+        assert (one.waiting, one.aside) == (1, AsideCount(1, 0))
+        assert world.value("forged_ingest_set_aside_events", handler="notify") == 0
+        await asyncio.sleep(3601)
+        (condition,) = one.conditions.problems
+        assert (condition.kind, condition.message) == (
+            "events_set_aside",
+            "1 of its events are set aside, since it did not take them: https://example.org: answers 400",
+        )
+        assert "forgectl ingest" in condition.hint
+        assert world.heard.levels == ["warning", "warning"]
+        assert world.value("forged_ingest_set_aside_events", handler="notify") == 1
+        assert (one.waiting, one.delivery.standing.failures) == (0, 0)
+        taker.poison = ""
+        await world.store.outbox.retry("notify")
+        one.delivery.hurry()
+        await asyncio.sleep(2 * PRUNE_S)
+        assert taker.bodies == ["1", "2", "poison"]
+        assert one.conditions.problems == ()
+        assert world.heard.levels == ["warning", "warning", "info"]
+        assert world.value("forged_ingest_set_aside_events", handler="notify") == 0
+
+
+@virtual
+async def test_who_takes_files_is_known_to_the_store_and_who_does_not_is_not() -> None:
+    alarms = ingest("alarms", events=(EventKind.TARGET_LOST,))
+    async with couriers(ingest("a"), ingest("b", targets=("studio",)), alarms) as world:
+        began_ns = world.clock.now_ns()
+
+        async def known(of: str) -> set[str]:
+            return set((await world.store.ingests.handed(ManifestName("m"), {}, ["a", "b", "alarms"], [of])).since_ns)
+
+        assert (await known("studio"), await known("other")) == ({"a", "b"}, {"a"})
+        await asyncio.sleep(2 * PRUNE_S)
+        await world.apply(ingest("a"))
+        assert (await known("studio"), await known("other")) == ({"a"}, {"a"})
+        handed = await world.store.ingests.handed(ManifestName("m"), {}, ["a"], ["studio"])
+        assert handed.since_ns == {"a": began_ns}
 
 
 class BrokenOutbox:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from forged.daemon.methods_target import TargetMethods
+from forged.daemon.methods_target import TAKING_S, TargetMethods
 from forged.model import rpc
+from forged.model.handing import Replay, SetAside
 from forged.model.paths import home_path
 from forged.model.settings import CommandIngest, IngestSettings
 from tests.daemon.grounds import Grounds, grounds, target
@@ -56,9 +57,60 @@ async def test_while_a_required_ingest_has_not_taken_its_files_no_box_is_safe() 
     async with grounds() as world:
         await world.apply(target(), ingests=(required,))
         await world.put(b"a.png", b"A")
+        began_s = world.clock.monotonic_s()
         answer = await drained(world)
         assert (answer["safe_to_destroy"], answer["counts"]) == (False, {"home": 1, "not_ingested": 1})
-        await world.apply(target())
+        assert [(one["path"], one["why"]) for one in answer["missing"]] == [("a.png", "not_ingested")]
+        assert TAKING_S < world.clock.monotonic_s() - began_s < 2 * TAKING_S, "it was waited for, and not for ever"
+        (event,) = await world.store.outbox.after("catalog", 10)
+        await world.store.outbox.acknowledge("catalog", event.id)
+        assert (await drained(world))["safe_to_destroy"] is True
+
+
+@virtual
+async def test_what_was_set_aside_for_a_required_ingest_or_was_home_before_it_makes_no_box_safe() -> None:
+    required = IngestSettings("catalog", CommandIngest(("true",)), required=True)
+    async with grounds(target()) as world:
+        await world.put(b"a.png", b"A")
+        await world.synced()
+        await world.apply(target(), ingests=(required,))
+        await world.put(b"b.png", b"B")
+        await world.synced()
+        (event,) = await world.store.outbox.after("catalog", 10)
+        aside = SetAside(event, 10, "it raised", world.clock.now_ns(), None)
+        await world.store.outbox.settle("catalog", upto=event.id, aside=[aside])
+        answer = await drained(world)
+        assert (answer["safe_to_destroy"], answer["counts"]) == (False, {"home": 2, "not_ingested": 2})
+        await world.store.outbox.settle("catalog", taken=[event.id])
+        assert (await drained(world))["counts"] == {"home": 2, "not_ingested": 1}
+        await world.store.ingests.replayed(Replay("catalog", target().manifest, None))
+        assert (await drained(world))["safe_to_destroy"] is True
+
+
+@virtual
+async def test_a_handler_that_takes_what_came_home_a_moment_ago_is_waited_for() -> None:
+    required = IngestSettings("catalog", CommandIngest(("true",)), required=True)
+    async with grounds() as world:
+        await world.apply(target(), ingests=(required,))
+        for n in range(5):
+            await world.put(b"%d.png" % n, b"A")
+
+        async def take_one_by_one() -> None:
+            while True:
+                await asyncio.sleep(TAKING_S / 2)
+                for event in await world.store.outbox.after("catalog", 1):
+                    await world.store.outbox.acknowledge("catalog", event.id)
+
+        taking = asyncio.create_task(take_one_by_one())
+        assert (await drained(world))["safe_to_destroy"] is True
+        taking.cancel()
+
+
+@virtual
+async def test_an_ingest_that_is_not_required_is_not_waited_for() -> None:
+    async with grounds() as world:
+        await world.apply(target(), ingests=(IngestSettings("catalog", CommandIngest(("true",))),))
+        await world.put(b"a.png", b"A")
         assert (await drained(world))["safe_to_destroy"] is True
 
 

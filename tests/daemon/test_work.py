@@ -387,7 +387,7 @@ async def test_a_required_ingest_that_has_taken_nothing_keeps_every_file_at_the_
         assert len((await world.member().work.clean_up(dry_run=False, urgent=True)).removed) == 1
         elsewhere = replace(required, targets=("other",))
         await world.apply(target(cleanup=CleanupPolicy(age_s=60.0)), ingests=(elsewhere,))
-        assert world.member().work.ingests_missing is False
+        assert world.member().runner.doors.takers.required() == []
 
 
 @virtual

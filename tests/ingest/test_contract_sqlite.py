@@ -174,6 +174,19 @@ async def test_one_that_was_deleted_under_its_hands_is_begun_anew(handler: Sqlit
     assert names(path, Search()) == ["00002.png"]
 
 
+async def test_that_it_has_nothing_is_said_once_of_each_catalog(handler: Sqlite, path: Path) -> None:
+    assert [await handler.lost() for _ in range(3)] == [True, False, False]
+    await handler.deliver([synced(1)])
+    assert await handler.lost() is False
+    for part in path.parent.glob(f"{path.name}*"):
+        part.unlink()
+    assert [await handler.lost() for _ in range(2)] == [True, False]
+    await handler.deliver([synced(2)])
+    again = Sqlite("catalog", SqliteIngest(path))
+    assert await again.lost() is False, "after a restart it is not empty"
+    await again.aclose()
+
+
 async def test_the_files_of_others_and_of_a_newer_forged_are_left_alone(path: Path) -> None:
     rows(path, "create table photos (x)")
     one = Sqlite("catalog", SqliteIngest(path))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 
 import pytest
 
-from forged.ingest.delivery import LONGEST_WAIT_S, LOOK_S, Delivery
+from forged.ingest.bringing import parts
+from forged.ingest.delivery import LONGEST_WAIT_S, LOOK_S, TRIES, Delivery
 from forged.model.errors import IngestError, IngestRefused, StoreDamaged, StoreError
 from forged.model.events import Event, EventId, EventKind, NewEvent
+from forged.model.handing import AsideCount, SetAside
 from forged.model.manifest import ManifestName
 from forged.store.memory import MemoryStore
 from tests.support.virtual import LoopClock, virtual
@@ -187,11 +189,20 @@ class SlowOutbox:
     async def after(self, handler: str, limit: int) -> Sequence[Event]:
         return await self.store.outbox.after(handler, limit)
 
-    async def acknowledge(self, handler: str, upto: EventId) -> None:
+    async def settle(self, handler: str, *, upto: EventId | None = None, **more: object) -> None:
         await asyncio.sleep(1)
         if self.fails:
             raise self.fails.pop(0)
-        await self.store.outbox.acknowledge(handler, upto)
+        await self.store.outbox.settle(handler, upto=upto, **more)  # type: ignore[arg-type]
+
+    async def set_aside_keys(self, handler: str, keys: Collection[str]) -> frozenset[str]:
+        return await self.store.outbox.set_aside_keys(handler, keys)
+
+    async def due(self, handler: str, now_ns: int, limit: int) -> Sequence[SetAside]:
+        return await self.store.outbox.due(handler, now_ns, limit)
+
+    async def next_due(self, handler: str) -> int | None:
+        return await self.store.outbox.next_due(handler)
 
 
 @virtual
@@ -214,3 +225,163 @@ async def test_a_store_in_trouble_is_waited_for_and_a_damaged_one_ends_it() -> N
         await one.run()
     assert taker.taken == [1, 1]
     assert str(one.standing.error) == "the disk is full"
+
+
+class Choosy(Taker):
+    """Takes all but what has a body that it does not like, and says which it was; where it does not, it was one of them."""
+
+    def __init__(self, *dislikes: str, exact: bool = True) -> None:
+        super().__init__()
+        self.dislikes, self.exact = set(dislikes), exact
+        self.seen: list[str] = []
+
+    async def deliver(self, events: Sequence[Event]) -> None:
+        self.tries += 1
+        bad = [event.id for event in events if event.body in self.dislikes]
+        if bad:
+            raise IngestError("it chokes", about=bad[:1] if self.exact else [event.id for event in events])
+        self.seen += [event.body for event in events]
+
+
+async def put_each(store: MemoryStore, *events: str) -> None:
+    """Each `key:body`."""
+    made = [NewEvent(EventKind.FILE_SYNCED, "studio", 0, *one.split(":")) for one in events]
+    await store.manifest.record(NAME, [], made)
+
+
+def numbered(count: int) -> list[str]:
+    return [f"{n}.png:{n}" for n in range(count)]
+
+
+@pytest.mark.parametrize("exact", [True, False])
+@virtual
+async def test_an_event_that_it_cannot_take_stops_no_other(exact: bool) -> None:
+    store, taker = MemoryStore(), Choosy("17", "90", exact=exact)
+    await put_each(store, *numbered(150))
+    async with Running(delivery(taker, store)) as one:
+        await asyncio.sleep(0.5)
+        assert sorted(set(taker.seen), key=int) == [str(n) for n in range(150) if n not in (17, 90)]
+        assert await store.outbox.waiting("taker") == 0
+        aside = await store.outbox.set_aside("taker", EventId(0), 10)
+        assert [(one.event.body, one.tries, one.error) for one in aside] == [("17", 1, "it chokes"), ("90", 1, "it chokes")]
+        assert one.standing.failures == 0
+        assert taker.tries < 40
+
+
+@virtual
+async def test_after_ten_tries_it_waits_for_a_person() -> None:
+    store, taker = MemoryStore(), Choosy("1")
+    await put_each(store, *numbered(3))
+    async with Running(delivery(taker, store)):
+        await asyncio.sleep(500)
+        assert await store.outbox.count_aside("taker") == AsideCount(1, 0)
+        await asyncio.sleep(100)
+        assert await store.outbox.count_aside("taker") == AsideCount(0, 1)
+        (aside,) = await store.outbox.set_aside("taker", EventId(0), 10)
+        tries = taker.tries
+        await asyncio.sleep(7200)
+        assert (aside.tries, taker.tries) == (TRIES, tries)
+
+
+@virtual
+async def test_what_concerns_one_file_stays_in_order_also_behind_one_that_is_set_aside() -> None:
+    store, taker = MemoryStore(), Choosy("a1")
+    await put_each(store, "a:a1", "b:b1", "a:a2")
+    async with Running(delivery(taker, store)) as one:
+        await asyncio.sleep(0.5)
+        await put_each(store, "a:a3", "b:b2")
+        one.news()
+        await asyncio.sleep(0.1)
+        assert taker.seen == ["b1", "b2"]
+        await asyncio.sleep(1000)
+        assert await store.outbox.count_aside("taker") == AsideCount(0, 3)
+        taker.dislikes.clear()
+        await store.outbox.retry("taker")
+        one.hurry()
+        await asyncio.sleep(0.1)
+    assert taker.seen == ["b1", "b2", "a1", "a2", "a3"]
+    assert await store.outbox.count_aside("taker") == AsideCount()
+
+
+@virtual
+async def test_one_that_is_mended_in_time_needs_no_person() -> None:
+    store, taker = MemoryStore(), Choosy("1")
+    await put_each(store, *numbered(3))
+    async with Running(delivery(taker, store)):
+        await asyncio.sleep(30)
+        taker.dislikes.clear()
+        await asyncio.sleep(70)
+    assert taker.seen == ["0", "2", "1"]
+
+
+@virtual
+async def test_one_that_takes_nothing_at_all_is_away_and_nothing_waits_for_a_person() -> None:
+    """A class of the owner's whose database is down for a night."""
+    store, taker = MemoryStore(), Choosy(*(str(n) for n in range(200)))
+    await put_each(store, *numbered(200))
+    async with Running(delivery(taker, store)) as one:
+        await asyncio.sleep(8 * 3600)
+        assert one.standing.error is not None
+        assert (await store.outbox.count_aside("taker")).set_aside == 0
+        taker.dislikes.clear()
+        await asyncio.sleep(2 * LONGEST_WAIT_S)
+    assert sorted(taker.seen, key=int) == [str(n) for n in range(200)]
+    assert one.standing.error is None
+
+
+@virtual
+async def test_one_alone_that_is_not_taken_is_tried_until_others_are_and_then_waits_for_a_person() -> None:
+    store, taker = MemoryStore(), Choosy("1")
+    await put_each(store, "a:1")
+    async with Running(delivery(taker, store)) as one:
+        await asyncio.sleep(7200)
+        assert await store.outbox.count_aside("taker") == AsideCount(1, 0)
+        await put_each(store, "b:2")
+        one.news()
+        await asyncio.sleep(LONGEST_WAIT_S + 1)
+        assert await store.outbox.count_aside("taker") == AsideCount(0, 1)
+
+
+@virtual
+async def test_a_handler_that_is_away_sets_nothing_aside() -> None:
+    store, taker = MemoryStore(), Taker(troubles=[IngestError("it is down")] * 1000)
+    await put_each(store, *numbered(3))
+    async with Running(delivery(taker, store)):
+        await asyncio.sleep(8 * 3600)
+    assert await store.outbox.count_aside("taker") == AsideCount()
+    assert await store.outbox.waiting("taker") == 3
+
+
+@virtual
+async def test_what_is_set_aside_is_kept_over_a_restart_with_its_tries() -> None:
+    store, taker = MemoryStore(), Choosy("1")
+    await put_each(store, *numbered(3))
+    async with Running(delivery(taker, store)):
+        await asyncio.sleep(20)
+    async with Running(delivery(taker, store)):
+        await asyncio.sleep(20)
+        (aside,) = await store.outbox.set_aside("taker", EventId(0), 10)
+        assert aside.tries > 4
+        taker.dislikes.clear()
+        await asyncio.sleep(LONGEST_WAIT_S)
+    assert taker.seen == ["0", "2", "1"]
+
+
+@virtual
+async def test_a_person_who_hurries_waits_for_nothing() -> None:
+    store, taker = MemoryStore(), Taker(troubles=[IngestError("it is down")] * 12)
+    await put(store, 1)
+    async with Running(delivery(taker, store)) as one:
+        await asyncio.sleep(3000)
+        taker.troubles.clear()
+        one.hurry()
+        await asyncio.sleep(0.001)
+        assert taker.taken == [1]
+
+
+def test_parts_are_what_comes_before_the_halves_of_what_is_meant_and_what_comes_after() -> None:
+    events = [Event(EventId(n), EventKind.FILE_SYNCED, "studio", 0, "k", "") for n in range(8)]
+    assert [[event.id for event in part] for part in parts(events, {3})] == [[0, 1, 2], [3], [4, 5, 6, 7]]
+    assert [[event.id for event in part] for part in parts(events, set(range(8)))] == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    assert [[event.id for event in part] for part in parts(events[:2], {0, 1})] == [[0], [1]]
+    assert [[event.id for event in part] for part in parts(events, {2, 4})] == [[0, 1], [2, 3], [4], [5, 6, 7]]

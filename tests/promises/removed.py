@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.promises.breach import Breach
 
+_HANDING = "forged/rules/handing.py"
 _RETENTION = "forged/rules/retention.py"
 _JUDGED = "tests/rules/test_retention.py"
 _CLEANUP = "tests/sync/test_cleanup.py"
@@ -102,18 +103,50 @@ PROVEN = (
     Breach(
         3,
         "what a required ingest has not taken is removed",
-        _RETENTION,
-        "    if circumstances.missing_ingests:",
-        "    if False:",
-        (_JUDGED, f"{_CLEANUP}::test_what_a_required_ingest_has_not_taken_stays"),
+        "forged/sync/cleanup.py",
+        "    return [row for row in rows if row.path not in missing]\n",
+        "    return list(rows)\n",
+        (f"{_CLEANUP}::test_what_a_required_ingest_has_not_taken_stays",),
+    ),
+    Breach(
+        3,
+        "what waits in the outbox for a required ingest counts as taken",
+        _HANDING,
+        "    if (handler, key) in handed.waiting:\n",
+        "    if not handler:\n",
+        (f"{_CLEANUP}::test_what_a_required_ingest_has_not_taken_stays", "tests/rules/test_handing.py"),
+    ),
+    Breach(
+        3,
+        "what is set aside for a required ingest counts as taken",
+        _HANDING,
+        "    if (handler, key) in handed.aside:\n",
+        "    if not handler:\n",
+        (f"{_CLEANUP}::test_what_is_set_aside_for_a_required_ingest_stays_until_it_takes_it_or_a_person_drops_it",),
+    ),
+    Breach(
+        3,
+        "what was home before a required ingest counts as taken",
+        "forged/store/ingests.py",
+        "begins_ns = max(now_ns, await _newest(connection) + 1)",
+        "begins_ns = 0",
+        ("tests/store/test_sqlite.py",),
+    ),
+    Breach(
+        3,
+        "what is still to be looked into counts as taken",
+        _HANDING,
+        "    if row.path in handed.to_examine:\n",
+        "    if not handler:\n",
+        (f"{_CLEANUP}::test_what_is_still_to_be_looked_into_was_not_taken", "tests/rules/test_handing.py"),
     ),
     Breach(
         3,
         "the daemon forgets that an ingest is required",
-        "forged/daemon/work.py",
-        "missing_ingests=self.ingests_missing)",
-        "missing_ingests=False)",
-        ("tests/daemon/test_work.py::test_a_required_ingest_that_has_taken_nothing_keeps_every_file_at_the_source",),
+        "forged/daemon/app.py",
+        "if one.required and one.takes_files_of(names)]",
+        "if one.required and not names]",
+        ("tests/daemon/test_app.py::test_required_are_those_that_take_files_of_the_target_and_are_switched_on",),
     ),
     Breach(
         3,

@@ -35,7 +35,6 @@ def test_an_old_landed_file_may_go() -> None:
         ({"at_source": AtSource.GONE}, {}, KeptBecause.VANISHED),
         ({"at_source": AtSource.REMOVED}, {}, KeptBecause.VANISHED),
         ({"incomplete": True}, {}, KeptBecause.INCOMPLETE),
-        ({}, {"missing_ingests": True}, KeptBecause.NOT_INGESTED),
         ({}, {"preserved": lambda path: True}, KeptBecause.PRESERVED),
         ({}, {"newest_of_series": lambda path: True}, KeptBecause.NEWEST_OF_SERIES),
         ({"landed_at_ns": NOW - DAY * S + 1}, {}, KeptBecause.YOUNG),

@@ -18,6 +18,7 @@ from forged.model.paths import SourcePath, home_path, source_path
 from forged.model.target import SourceAddress, SourceKind
 from forged.store.base import JOBS_KEPT, Store
 from forged.store.journal import MOST_PATHS
+from tests.store.contract_handing import AsideContract, IngestsContract
 from tests.store.contract_media import CopiesContract, MediaContract
 from tests.store.samples import COMFY, FORGE, event, job, row
 
@@ -495,6 +496,8 @@ class ClosingContract:
             store.boxes.known("vast"),
             store.alarms.raised(),
             store.outbox.put([event()]),
+            store.outbox.count_aside("catalog"),
+            store.ingests.replays(),
             store.identity(),
         ):
             with pytest.raises(StoreError, match="closed"):
@@ -507,6 +510,8 @@ class StoreContract(
     CopiesContract,
     JournalContract,
     OutboxContract,
+    AsideContract,
+    IngestsContract,
     JobsContract,
     NamesContract,
     BoxesContract,

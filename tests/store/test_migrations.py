@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import subprocess
 import sys
@@ -15,7 +16,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.pool import NullPool
 
 from forged.model.alarms import Alarm, AlarmKind
+from forged.model.events import EventId
 from forged.model.files import Stat
+from forged.model.handing import Replay
 from forged.model.manifest import AtSource, Hold, ManifestName, Pause
 from forged.model.media import Owed, RawBlock
 from forged.model.paths import source_path
@@ -33,7 +36,7 @@ def tables(file: Path) -> dict[str, str]:
     """The SQL of each table and index, without white space and in one writing of the types."""
     with engine(file).connect() as connection:
         rows = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
-        return {name: " ".join(sql.split()) for name, sql in rows}
+        return {name: re.sub(r"\s*([(),])\s*", r"\1", " ".join(sql.split())) for name, sql in rows}
 
 
 def test_the_migrations_make_exactly_todays_tables(tmp_path: Path) -> None:
@@ -76,6 +79,8 @@ async def test_an_old_database_opens_with_all_it_remembers(dump: Path, tmp_path:
     trouble_ns = await store.flags.trouble(forge)
     waits, info = await store.media.waiting(forge, 9), await store.media.info(forge, source_path(b"a.png"))
     boxes, alarms = await store.boxes.known("vast"), await store.alarms.raised()
+    aside, replays = await store.outbox.set_aside("catalog", EventId(0), 9), await store.ingests.replays()
+    taken = await store.ingests.handed(forge, {}, ["catalog"], ["forge"])
     await store.close()
     assert (a.path, a.stat, a.at_source) == (b"a.png", Stat(3, 10**18, 2**64 - 1, None), AtSource.REMOVED)
     assert (b.sha256, old.sha256, b.tombstone_at_ns, b.incomplete) == (b"\x02" * 32, b"\x01" * 32, 77, True)
@@ -89,6 +94,10 @@ async def test_an_old_database_opens_with_all_it_remembers(dump: Path, tmp_path:
     assert [(one.waits_since_ns, one.tries) for one in waits] == ([(13, 1)] if dump.stem >= "0006" else [])
     told = info and (info.info.raw, info.owes, info.examined_at_ns)
     assert told == (((RawBlock("png/tEXt/parameters", "a cat"),), {Owed.SIDECAR}, 12) if dump.stem >= "0006" else None)
+    held = [(one.event.id, one.event.body, one.tries, one.error, one.since_ns, one.due_ns) for one in aside]
+    assert held == ([(1, '{"n": 1}', 10, "it raised", 14, None)] if dump.stem >= "0007" else [])
+    assert list(replays) == ([Replay("catalog", forge, source_path(b"a.png"))] if dump.stem >= "0007" else [])
+    assert taken.since_ns == ({"catalog": 15} if dump.stem >= "0007" else {})
     assert list(alarms) == ([Alarm(AlarmKind.LOST, "vast@7", 8)] if dump.stem >= "0004" else [])
 
 

@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from forged.model.events import Event, EventId, NewEvent
 from forged.model.files import Stat
+from forged.model.handing import Replay, SetAside
 from forged.model.manifest import AtSource, ManifestRow
 from forged.model.media import Examined, Likeness, MediaInfo, MediaKind, Owed
 from forged.model.paths import SourcePath
@@ -129,6 +130,42 @@ class Twins(RuleBasedStateMachine):
             histories = [[version async for version in store.manifest.history(name, path)] for path in paths]
             homes = [await store.manifest.homes(name, path, sha256) for path in paths]
             return histories, homes, await store.manifest.current(name, paths)
+
+        self.same(ask)
+
+    @rule(handler=handlers, limit=st.integers(0, 3), due_ns=st.none() | st.integers(0, 9), now_ns=st.integers(0, 9))
+    def set_aside(self, handler: str, limit: int, due_ns: int | None, now_ns: int) -> None:
+        async def ask(store: Store) -> object:
+            events = list(await store.outbox.after(handler, limit))
+            aside = [SetAside(one, 1, "no", 5, due_ns) for one in events]
+            await store.outbox.settle(handler, upto=events[-1].id if events else None, aside=aside)
+            keys = await store.outbox.set_aside_keys(handler, [one.key for one in events])
+            due = list(await store.outbox.due(handler, now_ns, 5))
+            await store.outbox.settle(handler, taken=[one.event.id for one in due[:1]])
+            every = list(await store.outbox.set_aside(handler, EventId(0), 99))
+            return keys, due, every, await store.outbox.next_due(handler), await store.outbox.count_aside(handler)
+
+        self.same(ask)
+
+    @rule(handler=handlers, ids=st.none() | st.sets(st.integers(1, 20).map(EventId)), drops=st.booleans())
+    def steer(self, handler: str, ids: set[EventId] | None, drops: bool) -> None:
+        self.same(lambda s: (s.outbox.drop if drops else s.outbox.retry)(handler, ids))
+
+    @rule(handler=handlers, name=names, after=st.none() | samples.paths, events=st.lists(samples.events, max_size=2))
+    def replayed(self, handler: str, name: samples.ManifestName, after: SourcePath | None, events: list[NewEvent]) -> None:
+        async def ask(store: Store) -> object:
+            await store.ingests.replayed(Replay(handler, name, after), events)
+            return list(await store.ingests.replays())
+
+        self.same(ask)
+
+    @rule(taking=st.dictionaries(handlers, st.sets(st.sampled_from(["a", "b"]))), now_ns=st.integers(0, 9), name=names)
+    def enlist(self, taking: dict[str, set[str]], now_ns: int, name: samples.ManifestName) -> None:
+        async def ask(store: Store) -> object:
+            await store.ingests.enlist(taking, now_ns)
+            rows = await store.manifest.between(name, None, None, 5)
+            files = {row.path: row.path.decode("utf-8", "replace")[:5] for row in rows}
+            return await store.ingests.handed(name, files, ["catalog", "webhook"], ["a"])
 
         self.same(ask)
 

@@ -69,6 +69,8 @@ class World:
         self.facts = Facts()
         self.taken = False
         """Whether somebody takes events."""
+        self.required: list[str] = []
+        """The handlers that have to take a file before it may go."""
 
     def select(self, selection: Selection) -> None:
         self.target = replace(self.target, selection=selection)
@@ -91,7 +93,7 @@ class World:
         return Doors(self.target, selector, source, self.destination, self.store, self.facts, self.clock, self.takers())
 
     def takers(self) -> Takers:
-        return Takers(lambda: self.taken)
+        return Takers(lambda: self.taken or bool(self.required), lambda: self.required)
 
     async def events(self) -> list[tuple[EventKind, FileBody]]:
         """All of files that are in the outbox."""

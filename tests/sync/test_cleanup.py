@@ -9,14 +9,15 @@ import pytest
 
 from forged.model.errors import DestinationMissing, MarkerMissing, NotSupported, SourceLost
 from forged.model.events import EventKind
+from forged.model.handing import Replay, SetAside
 from forged.model.manifest import AtSource, Hold
 from forged.model.paths import home_path, source_path
 from forged.model.removal import KeptBecause
-from forged.model.target import CleanupPolicy, Selection
+from forged.model.target import CleanupPolicy, MediaPolicy, Selection
 from forged.sources.memory import MemorySource
 from forged.sources.memory_faults import CutCleanup
 from forged.sync.cleanup import CleanupResult, run_cleanup
-from tests.support.world import World
+from tests.support.world import TARGET, World
 
 DAY = 86_400.0
 POLICY = CleanupPolicy(age_s=DAY)
@@ -33,10 +34,10 @@ async def grown(*names: bytes, then_s: float = 2 * DAY) -> World:
     return world
 
 
-async def cleanup(world: World, policy: CleanupPolicy = POLICY, *, dry_run: bool = False, missing: bool = False) -> CleanupResult:
+async def cleanup(world: World, policy: CleanupPolicy = POLICY, *, dry_run: bool = False) -> CleanupResult:
     doors = world.doors()
     async with doors.source:
-        return await run_cleanup(doors, policy, dry_run=dry_run, missing_ingests=missing)
+        return await run_cleanup(doors, policy, dry_run=dry_run)
 
 
 def reasons(result: CleanupResult) -> dict[bytes, KeptBecause]:
@@ -191,9 +192,76 @@ async def test_a_held_target_keeps_everything() -> None:
     assert reasons(await cleanup(world)) == {b"a.png": KeptBecause.HELD}
 
 
+async def required(*names: bytes, there: bool = True) -> World:
+    """A world whose files came home when a required handler was there; nobody looks into them."""
+    world = World(target=replace(TARGET, media=MediaPolicy(metadata=False, xmp=False)))
+    world.required.append("catalog")
+    if there:
+        await world.store.ingests.enlist({"catalog": ()}, world.clock.now_ns())
+    for name in names or (b"a.png",):
+        world.box.write(name, b"content of " + name)
+    world.age()
+    await world.round()
+    world.age(2 * DAY)
+    return world
+
+
+def why(result: CleanupResult) -> dict[bytes, str]:
+    return {bytes(kept.path): kept.message for kept in result.kept if kept.why is KeptBecause.NOT_INGESTED}
+
+
 async def test_what_a_required_ingest_has_not_taken_stays() -> None:
-    world = await grown()
-    assert reasons(await cleanup(world, missing=True)) == {b"a.png": KeptBecause.NOT_INGESTED}
+    world = await required(b"a.png", b"b.png")
+    events = await world.store.outbox.after("catalog", 10)
+    assert why(await cleanup(world)) == dict.fromkeys(
+        (b"a.png", b"b.png"), "required ingest catalog has not taken it: it waits in the outbox"
+    )
+    await world.store.outbox.acknowledge("catalog", events[0].id)
+    assert [row.path for row in (await cleanup(world)).removed] == [b"a.png"]
+    await world.store.outbox.acknowledge("catalog", events[1].id)
+    assert [row.path for row in (await cleanup(world)).removed] == [b"b.png"]
+
+
+async def test_what_is_set_aside_for_a_required_ingest_stays_until_it_takes_it_or_a_person_drops_it() -> None:
+    world = await required(b"a.png", b"b.png")
+    events = await world.store.outbox.after("catalog", 10)
+    aside = [SetAside(event, 10, "it raised", 0, None) for event in events]
+    await world.store.outbox.settle("catalog", upto=events[-1].id, aside=aside)
+    assert all("is set aside" in words for words in why(await cleanup(world)).values())
+    await world.store.outbox.settle("catalog", taken=[events[0].id])
+    assert await world.store.outbox.drop("catalog") == 1
+    assert len((await cleanup(world)).removed) == 2
+
+
+async def test_what_was_home_before_a_required_ingest_stays_until_it_is_brought_to_it_again() -> None:
+    world = await required(there=False)
+    for event in await world.store.outbox.after("catalog", 10):  # not even what was put for others counts
+        await world.store.outbox.acknowledge("catalog", event.id)
+    assert "forgectl ingest replay catalog" in why(await cleanup(world))[b"a.png"]
+    await world.store.ingests.enlist({"catalog": ()}, world.clock.now_ns())
+    assert "forgectl ingest replay catalog" in why(await cleanup(world))[b"a.png"]
+    await world.store.ingests.replayed(Replay("catalog", world.target.manifest, None))
+    assert len((await cleanup(world)).removed) == 1
+
+
+async def test_what_is_still_to_be_looked_into_was_not_taken() -> None:
+    world = await required()
+    events = await world.store.outbox.after("catalog", 10)
+    await world.store.outbox.acknowledge("catalog", events[-1].id)
+    await world.store.media.queue(world.target.manifest, [source_path(b"a.png")], 0)
+    assert "looked into" in why(await cleanup(world))[b"a.png"]
+
+
+async def test_what_a_required_ingest_has_not_taken_takes_no_place_of_what_may_go() -> None:
+    world = await required(*(b"%d.png" % n for n in range(6)))
+    events = await world.store.outbox.after("catalog", 10)
+    aside = [SetAside(event, 1, "", 0, None) for event in events[:4]]
+    await world.store.outbox.settle("catalog", upto=events[-1].id, aside=aside)
+    result = await cleanup(world, replace(POLICY, max_files_per_batch=1))
+    assert ([row.path for row in result.removed], result.kept_count) == (
+        [b"4.png"],
+        {KeptBecause.NOT_INGESTED: 4, KeptBecause.BATCH_FULL: 1},
+    )
 
 
 async def test_preserved_files_and_the_newest_of_a_series_stay() -> None:

@@ -89,7 +89,7 @@ async def test_what_is_written_meanwhile_comes_with_the_next_round_and_is_not_cl
     world.age(1_000)
     doors = world.doors()
     async with doors.source:
-        assert not (await run_cleanup(doors, CleanupPolicy(age_s=1.0), dry_run=False, missing_ingests=False)).removed
+        assert not (await run_cleanup(doors, CleanupPolicy(age_s=1.0), dry_run=False)).removed
     await world.round()
     version = b"film~" + hashlib.sha256(b"moov").hexdigest()[:8].encode() + b".mp4"
     assert world.home() == {b"film.mp4": b"", version: b"moov"}

@@ -18,6 +18,11 @@ def targets(context: click.Context, _: click.Parameter, incomplete: str) -> list
     return _names(context, "target.list", "targets", "name", incomplete)
 
 
+def handlers(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """Names of ingest handlers that begin so."""
+    return _names(context, "ingest.list", "handlers", "name", incomplete)
+
+
 def jobs(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
     """Ids of recent syncs that begin so."""
     return _names(context, "sync.list", "jobs", "sync_id", incomplete)

@@ -111,10 +111,12 @@ def discovered(one: rpc.Discovery, at: datetime) -> Line:
 
 
 def handled(one: rpc.Handler) -> Line:
-    """An ingest handler in one line: whether it takes what it is brought, and how much waits for it."""
+    """An ingest handler in one line: whether it takes what it is brought, how much waits for it, and how much for a person."""
     waits = f"{counted(one['waiting'], 'event')} wait{'s' if one['waiting'] == 1 else ''}" if one["waiting"] else "nothing waits"
     how = f"not taken, tried {counted(one['failures'], 'time')}, " if one["up"] is False else ""
-    return line(f"ingest {one['name']} ({one['type']}): {how}{waits}", Tone.BAD if one["up"] is False else Tone.QUIET)
+    aside = f", {one['set_aside']:,} set aside" if one["set_aside"] else ""
+    tone = Tone.BAD if one["up"] is False or one["set_aside"] else Tone.QUIET
+    return line(f"ingest {one['name']} ({one['type']}): {how}{waits}{aside}", tone)
 
 
 def lines_of(targets: Sequence[rpc.Target], fast: Rates, at: datetime, discovering: bool = False) -> list[Line]:

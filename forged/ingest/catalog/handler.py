@@ -15,7 +15,7 @@ from forged.ingest.catalog import file
 from forged.ingest.catalog.tables import Tables
 from forged.ingest.file_events import ABOUT_FILES, body_of
 from forged.kit.clock import Clock, SystemClock
-from forged.model.errors import IngestError
+from forged.model.errors import IngestError, IngestRefused
 from forged.model.events import Event
 from forged.model.ingest import FileBody
 from forged.model.settings import SqliteIngest
@@ -39,6 +39,8 @@ class Sqlite:
         self._busy_s = busy_s
         self._thread = ThreadPoolExecutor(1, "catalog")
         self._open: _Open | None = None
+        self._asked = False
+        """Whether this catalog was looked into, if it is empty."""
 
     async def deliver(self, events: Sequence[Event]) -> None:
         """Events that are not about a file count as taken. Raises IngestError.
@@ -47,6 +49,13 @@ class Sqlite:
         """
         if any(event.kind in ABOUT_FILES for event in events):
             await self._in_thread(lambda: self._take(events))
+
+    async def lost(self) -> bool:
+        """Whether the catalog has no file in it, asked once of each catalog. Makes one where there is none."""
+        try:
+            return await self._in_thread(self._is_empty)
+        except (IngestError, sqlite3.Error, OSError, RuntimeError):  # the next delivery tells
+            return False
 
     async def aclose(self) -> None:
         """What is under way is written first."""
@@ -64,26 +73,37 @@ class Sqlite:
             self._write(told)
         except sqlite3.Error as error:
             self._let_go()
-            raise self._translated(error) from error
+            raise self._translated(error, events) from error
         except OSError as error:
             self._let_go()
             hint = "check that the folder exists, has room, and may be written to"
             raise IngestError(f"{self._path}: {error.strerror or error}", hint=hint) from error
 
     def _write(self, told: _Told) -> None:
+        catalog = self._opened()
+        with file.transaction(catalog.connection):
+            for event, body in told:
+                catalog.tables.take(event, body)
+
+    def _opened(self) -> _Open:
         if self._open is None or not self._open.is_at(self._path):
             self._let_go()
-            self._open = _Open(file.opened(self._path, self._busy_s), self._path)
-        with file.transaction(self._open.connection):
-            for event, body in told:
-                self._open.tables.take(event, body)
+            self._open, self._asked = _Open(file.opened(self._path, self._busy_s), self._path), False
+        return self._open
+
+    def _is_empty(self) -> bool:
+        catalog = self._opened()
+        before, self._asked = self._asked, True
+        return not before and catalog.connection.execute("select 1 from files limit 1").fetchone() is None
 
     def _let_go(self) -> None:
         before, self._open = self._open, None
         if before is not None:
             before.connection.close()
 
-    def _translated(self, error: sqlite3.Error) -> IngestError:
+    def _translated(self, error: sqlite3.Error, events: Sequence[Event]) -> IngestError:
+        if isinstance(error, sqlite3.DataError | sqlite3.IntegrityError):  # a value that it cannot hold
+            return IngestRefused(f"{self._path}: {error}", hint="this is a fault of ours", about=[event.id for event in events])
         if not file.is_damage(error):
             return IngestError(f"{self._path}: {error}", hint="another program may have it locked, or the disk be full")
         try:

@@ -23,6 +23,8 @@ Parameters, `?` where they may be left out:
     target.drain      target, timeout? (text such as "30m")
     media.show        path | path_b64, target?, raw?     media.duplicates  target?, limit?, cursor?
     media.rerun       target?
+    ingest.list       handler?, limit?, cursor?          ingest.replay     handler
+    ingest.retry, .drop   handler, events? (ids)
     media.find        query?, model?, seed?, since? (RFC 3339), target?, kind?, limit?, cursor?
 
 `job_id` may also be a sync_id. A target that is not configured is an error of type `unknown_target`, an id that no job has one of
@@ -33,6 +35,7 @@ from __future__ import annotations
 
 from forged.model.rpc.basic import Done, Path, PathWhy, Problem, Scalar
 from forged.model.rpc.files import Changes, Cleanup, Forgotten, KeptFile, ManifestFile, ManifestPage, PlannedFile, RemovedFile
+from forged.model.rpc.ingest import AsideEvent, IngestHandler, IngestPage, IngestSteered
 from forged.model.rpc.jobs import Job, JobResult, Jobs, Progress, Status, SyncProgress, SyncStarted, SyncStatus
 from forged.model.rpc.media import (
     AlikeFile,
@@ -68,6 +71,7 @@ from forged.model.rpc.targets import Compared, Drained, Hold, Released, State, S
 
 __all__ = [
     "AlikeFile",
+    "AsideEvent",
     "Changes",
     "Cleanup",
     "Compared",
@@ -89,6 +93,9 @@ __all__ = [
     "Generation",
     "Handler",
     "Hold",
+    "IngestHandler",
+    "IngestPage",
+    "IngestSteered",
     "Job",
     "JobResult",
     "Jobs",

@@ -97,7 +97,8 @@ class Discovery(TypedDict):
 class Handler(TypedDict):
     """How one ingest handler stands. `up`: the last delivery was taken; null before the first, in this life of the daemon.
 
-    `delivered`: events it took in this life; `waiting`: events that wait for it; `failures`: deliveries in a row that failed.
+    `delivered`: events it took in this life; `waiting`: events that wait for it; `retried`: those of them that it did not take
+    while it took others; `set_aside`: events that wait for a person (`ingest.list`); `failures`: deliveries in a row that failed.
     """
 
     name: str
@@ -105,6 +106,8 @@ class Handler(TypedDict):
     up: bool | None
     delivered: int
     waiting: int
+    retried: int
+    set_aside: int
     failures: int
     problems: list[Problem]
 
