@@ -20,7 +20,7 @@ from forged.kit.durable import FOLDER, write_durably
 from forged.kit.tasks import to_the_end
 from forged.model.errors import ConfigError
 from forged.model.observer import Nobody
-from forged.model.settings import Config, DaemonSettings, StateSettings
+from forged.model.settings import Config, DaemonSettings, IngestSettings, SqliteIngest, StateSettings
 from forged.model.target import MediaPolicy, Target
 
 SYNCS = "syncs.json"
@@ -77,7 +77,8 @@ class State:
 
     def _config(self) -> Config:
         daemon = DaemonSettings(self.folder, self.folder / "forged.sock")
-        return Config(self.folder / "forged.toml", daemon, StateSettings(self.folder / "forged.db"))
+        no_catalog = IngestSettings("catalog", SqliteIngest(self.folder / "catalog.db", enabled=False))
+        return Config(self.folder / "forged.toml", daemon, StateSettings(self.folder / "forged.db"), ingests=(no_catalog,))
 
     def remember(self, target: Target, table: Mapping[str, object]) -> None:
         """This is synced from now on."""

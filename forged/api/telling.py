@@ -14,20 +14,15 @@ from dataclasses import dataclass, field
 
 from forged.daemon import answers
 from forged.daemon.app import App
-from forged.ingest.delivery import Delivery
+from forged.ingest.delivery import Delivery, Try
 from forged.ingest.interface import MediaEvent, MediaEventData, MediaIngestInterface, event_data
 from forged.model.errors import IngestError
-from forged.model.events import Event, EventKind, NewEvent
-from forged.model.ingest import FileBody, written
+from forged.model.events import Event, EventId, EventKind, NewEvent
 from forged.model.jobs import Job
-from forged.model.manifest import ManifestRow
-from forged.model.paths import SourcePath, b64_if_needed, shown
 from forged.model.target import Target
 
 Hears = MediaIngestInterface | Callable[[MediaEventData], object]
 """A handler: an object of the interface, or a function, plain or async. `False` says: not taken."""
-
-PAGE_ROWS = 1_000
 
 
 @dataclass(eq=False)
@@ -37,18 +32,23 @@ class _Subscriber:
     name: str
     hears: Hears
     kinds: set[MediaEvent] = field(default_factory=set)
+    taken: set[EventId] = field(default_factory=set)
+    """In this delivery."""
 
     async def deliver(self, events: Sequence[Event]) -> None:
-        for event in map(event_data, events):
-            await self._take(event)
+        """What it took of a batch that is brought again in parts, since one event failed, does not come to it twice."""
+        for event in events:
+            if event.id not in self.taken:
+                await self._take(event_data(event))
+                self.taken.add(event.id)
 
     async def _take(self, event: MediaEventData) -> None:
         # As a value: whatever user code raises, it is trouble of this handler alone.
         [outcome] = await asyncio.gather(self._call(event), return_exceptions=True)
         if isinstance(outcome, BaseException):
-            raise IngestError(f"{self.name}: {type(outcome).__name__}: {outcome}") from outcome
+            raise IngestError(f"{self.name}: {type(outcome).__name__}: {outcome}", about=(event.id,)) from outcome
         if outcome is False:
-            raise IngestError(f"{self.name} did not take {event.event.value} {event.key}")
+            raise IngestError(f"{self.name} did not take {event.event.value} {event.key}", about=(event.id,))
 
     async def _call(self, event: MediaEventData) -> object:
         answer: object
@@ -91,6 +91,10 @@ class MediaEventManager:
             if one.hears is handler:
                 one.kinds.discard(event)
 
+    def anybody(self) -> bool:
+        """Whether somebody is to hear of anything."""
+        return any(one.kinds for one in self._subscribers)
+
     async def bring(self, app: App, target: Target, job: Job) -> list[str]:
         """Delivers what happened; answers in words who did not take it. Raises StoreError."""
         if not self._subscribers:
@@ -102,39 +106,22 @@ class MediaEventManager:
 
 
 async def _delivered(app: App, one: _Subscriber) -> str:
-    delivery = Delivery(one, app.store.outbox, app.clock, kinds=one.kinds)
+    """All that waits for it; answers in words what it did not take. That is tried again first, with each sync."""
+    failed: list[Try] = []
+    one.taken.clear()
+    delivery = Delivery(one, app.store.outbox, app.clock, kinds=one.kinds, told=failed.append)
+    await app.store.outbox.retry(one.name)
     try:
+        while await delivery.again():
+            pass
         while await delivery.once():
             pass
     except IngestError as error:
         return f"events: {error.message}"
-    return ""
+    return next((f"events: {one.error.message}" for one in failed if one.error is not None), "")
 
 
 async def _announce(app: App, target: Target, job: Job) -> None:
-    """What this job has landed, into the outbox; then the job itself."""
-    after: SourcePath | None = None
-    while rows := await app.store.manifest.between(target.manifest, after, None, PAGE_ROWS):
-        after = rows[-1].path
-        await app.store.outbox.put([await _synced(app, target, row) for row in rows if row.landed_at_ns >= job.start_ns])
+    """The job itself, after its files (sync/publish), which were put down as they landed."""
     kind = EventKind.SYNC_COMPLETE if job.result and job.result.success else EventKind.SYNC_FAILED
     await app.store.outbox.put([NewEvent(kind, target.name, app.clock.now_ns(), job.id, json.dumps(answers.job(job)))])
-
-
-async def _synced(app: App, target: Target, row: ManifestRow) -> NewEvent:
-    known = await app.store.media.info(target.manifest, row.path)
-    home = bytes(target.home.dest / row.home.decode("utf-8", "surrogateescape"))
-    body = FileBody(
-        path=shown(row.path),
-        home=shown(home),
-        size=row.stat.size_bytes,
-        sha256=row.sha256.hex(),
-        mtime_ns=row.stat.mtime_ns,
-        landed_at_ns=row.landed_at_ns,
-        manifest=target.manifest,
-        incomplete=row.incomplete,
-        media=known.info if known else None,
-        path_b64=b64_if_needed(row.path),
-        home_b64=b64_if_needed(home),
-    )
-    return NewEvent(EventKind.FILE_SYNCED, target.name, row.landed_at_ns, shown(row.home), written(body))
