@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
-.PHONY: help demo test lint bench paces soak fuzz pins clean packages
+.PHONY: help demo test lint man bench paces soak fuzz schema pins clean packages
 
 python := .venv/bin/python
 pip := $(python) -m pip install -qq --no-input --disable-pip-version-check --no-warn-script-location -c .ci/constraints.txt
@@ -13,7 +13,7 @@ pytest := $(python) -m pytest
 # The real programs that the tests run against: package=program.
 packages := openssh-server=sshd openssh-client=ssh rsync=rsync busybox-static=busybox dropbear-bin=dropbear prometheus=promtool \
 	socat=socat netcat-openbsd=nc.openbsd zsh=zsh fish=fish mksh=mksh tcsh=tcsh xfsprogs=mkfs.xfs btrfs-progs=mkfs.btrfs \
-	podman=podman crun=crun libimage-exiftool-perl=exiftool postgresql=initdb
+	podman=podman crun=crun mandoc=mandoc libimage-exiftool-perl=exiftool postgresql=initdb
 
 # What forged is raced against, and what the links need.
 rivals := rclone=rclone lftp=lftp iproute2=ip procps=sysctl
@@ -38,6 +38,9 @@ test: packages .venv/.dev ## everything CI checks: lint, then the tests (ARGS='-
 lint: .venv/.dev checkers ## ruff, mypy, the import contracts, the house rules
 	@$(call check,house rules,$(pytest) tests/house)
 
+man: .venv/.forged ## the man pages, in build/man (MANDIR=/usr/local/share/man for elsewhere)
+	@$(python) -m forged.cli.manpages $(or $(MANDIR),build/man)
+
 bench: packages .venv/.dev ## how fast, against rsync, rclone, lftp: an hour, as root (ARGS='--sets tiny --links 50ms' for less)
 	@.ci/debian $(rivals)
 	@$(python) -m tests.bench.media
@@ -53,6 +56,9 @@ soak: packages .venv/.dev ## hours of it
 
 fuzz: packages .venv/.fuzz ## hostile bytes, guided by the branches they reach (FORGED_MINUTES=30 for each reader of them)
 	@$(call campaign,fuzz)
+
+schema: .venv/.dev ## write etc/forged.schema.json anew, after a change of the configuration's keys
+	@$(python) -m forged.config.json_schema > etc/forged.schema.json.new && mv etc/forged.schema.json.new etc/forged.schema.json
 
 pins: .venv/.dev ## compile .ci/constraints.txt anew
 	@$(pip) uv

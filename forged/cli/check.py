@@ -1,6 +1,16 @@
-"""`forged check`: what a valid configuration says, in short."""
+"""`forged check`: what a valid configuration says, in short.
+
+The document of `forged check --json` (keys are only ever added):
+
+    success, file, targets: [{name, type, source, dest}], discoveries: [name],
+    connected (null without `--connect`), said: [text] (what `--connect` tells people)
+
+A configuration that does not validate is the same document as of `forged once --json`.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from forged.cli.telling import Line, Tone, columns, line
 from forged.kit.units import human_duration
@@ -22,7 +32,30 @@ def report(config: Config) -> list[Line]:
             for one in config.discoveries
         ]
         + [line(f"  {text}", Tone.WARN) for one in config.discoveries for text in clashing(one)]
+        + [line(f"  {text}", Tone.WARN) for text in unused(config)]
     )
+
+
+def unused(config: Config) -> list[str]:
+    """What is configured and not there yet: two machines that believe they share a memory would each bring everything home."""
+    if config.state.postgres is None:
+        return []
+    return [f"[state] url: a state database in PostgreSQL is not built yet; forged remembers in {config.state.sqlite}"]
+
+
+def document(config: Config, tried: Sequence[Line] | None, well: bool) -> dict[str, object]:
+    """The whole JSON document. `tried`: what `--connect` has to say; `well`: whether all of it answered."""
+    targets = [
+        {"name": one.name, "type": one.type.value, "source": str(one.source), "dest": str(one.home.dest)} for one in config.targets
+    ]
+    return {
+        "success": well,
+        "file": str(config.path),
+        "targets": targets,
+        "discoveries": [one.name for one in config.discoveries],
+        "connected": None if tried is None else well,
+        "said": [each.text for each in tried or ()],
+    }
 
 
 def clashing(one: DiscoverySettings) -> list[str]:

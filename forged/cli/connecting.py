@@ -1,26 +1,34 @@
-"""`forged check --connect`: whether each source opens, each folder at home can be written to, and each discovery answers.
+"""`forged check --connect`: whether all that the configuration names is there, and lets forged in.
 
-Needs no state database, so that it can be tried beside a running daemon. Host keys that are pinned are therefore not compared.
+Sources open, folders at home can be written to, discoveries answer, ingest handlers would take events, exiftool does what it is
+told, the state database is sound. All at once, so that one run tells everything; no event is sent, nothing is written.
+
+It takes no lock, so that it can be tried beside a running daemon. Host keys that are pinned are not compared.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import aclosing
 from pathlib import Path
 
 from forged.cli.places import user_home
 from forged.cli.running import run
 from forged.cli.telling import Line, Tone, line, trouble
-from forged.daemon.app import discovery_of
-from forged.daemon.bodies import Bodies, placed_source
+from forged.daemon.bodies import Bodies, discovery_of, handler_of, placed_source, state_tried
+from forged.daemon.enriching import SAID
+from forged.destination.root import Root
 from forged.discovery.trying import tried
+from forged.kit.clock import SystemClock
+from forged.kit.units import human_size
+from forged.media.xmp.sidecars import HINTS, ExifToolSidecars, Standing
 from forged.model.boxes import Box, BoxState
-from forged.model.errors import DestinationMissing, DestinationReadOnly, ForgedError
+from forged.model.errors import DestinationError, ForgedError, StoreError
 from forged.model.observer import Nobody
-from forged.model.settings import Config, DiscoverySettings
-from forged.model.target import Target
+from forged.model.settings import Config, DiscoverySettings, IngestSettings, SqliteIngest
+from forged.model.target import HomePolicy, Target
 from forged.sources.hostkeys import ForgetfulPins
 
 Tried = tuple[list[Line], bool]
@@ -33,11 +41,14 @@ def connect(config: Config) -> Tried:
 
 
 async def _connect(config: Config) -> Tried:
-    dests = {target.home.dest for target in config.targets} | {one.template.home.dest for one in config.discoveries}
+    homes = {target.home.dest: target.home for target in (*config.targets, *(one.template for one in config.discoveries))}
     tries = [
         *(_source(target) for target in config.targets),
-        *(asyncio.to_thread(_home, dest) for dest in sorted(dests)),
+        *(asyncio.to_thread(_home, homes[dest], config.transfer.min_free_bytes) for dest in sorted(homes)),
         *(_discovery(one) for one in config.discoveries),
+        *(_ingest(one) for one in _listed(config)),
+        *([_exiftool()] if _wants_sidecars(config) else []),
+        asyncio.to_thread(_state, config),
     ]
     ends: Sequence[Tried] = await asyncio.gather(*tries)
     return [each for lines, _ in ends for each in lines], all(well for _, well in ends)
@@ -54,14 +65,14 @@ async def _source(target: Target) -> Tried:
     return [_well(f"{target.name}: {target.source} answers ({can.transport}{lacking})")], True
 
 
-def _home(dest: Path) -> Tried:
-    """A folder that is not there yet is made at the first sync. Blocks."""
-    there = next(one for one in (dest, *dest.parents) if one.exists())
-    if not there.is_dir():
-        return trouble(str(dest), DestinationMissing(f"{there} is no folder")), False
-    if not os.access(there, os.W_OK | os.X_OK):
-        return trouble(str(dest), DestinationReadOnly(f"this user may not write to {there}")), False
-    return [_well(f"{dest}: can be written to" + ("" if there == dest else ", once it is made"))], True
+def _home(home: HomePolicy, min_free_bytes: int) -> Tried:
+    """Blocks."""
+    try:
+        free_bytes = Root(home, "check", min_free_bytes).try_out()
+    except DestinationError as error:
+        return trouble(str(home.dest), error), False
+    room = "once it is made" if free_bytes is None else f"{human_size(free_bytes)} free"
+    return [_well(f"{home.dest}: can be written to, {room}")], True
 
 
 async def _discovery(settings: DiscoverySettings) -> Tried:
@@ -72,6 +83,45 @@ async def _discovery(settings: DiscoverySettings) -> Tried:
     count = len(trial.boxes)
     said = _well(f"{name}: {count} box{'' if count == 1 else 'es'}")
     return [said, *(line(f"    {_box(box)}", Tone.QUIET) for box in trial.boxes), *warnings], True
+
+
+def _listed(config: Config) -> Iterator[IngestSettings]:
+    """Those of the file; the catalog that is there by itself lies beside the state database, which is tried."""
+    yield from (one for one in config.ingests if not isinstance(one.handler, SqliteIngest) or one.handler.enabled)
+
+
+async def _ingest(settings: IngestSettings) -> Tried:
+    name = f"ingest {settings.name}"
+    async with aclosing(handler_of(settings, SystemClock())) as handler:
+        try:
+            met = await handler.try_out()
+        except ForgedError as error:
+            return trouble(name, error), False
+    return [_well(f"{name}: {met}")], True
+
+
+def _wants_sidecars(config: Config) -> bool:
+    targets = (*config.targets, *(one.template for one in config.discoveries))
+    return any(target.media.metadata and target.media.xmp for target in targets)
+
+
+async def _exiftool() -> Tried:
+    """It writes a sidecar with all that forged ever says, and what it wrote is read back."""
+    with tempfile.TemporaryDirectory(prefix="forged-") as folder:
+        async with aclosing(ExifToolSidecars(Path(folder) / "xmp", SystemClock())) as sidecars:
+            standing = await sidecars.standing()
+            if standing is not Standing.READY:
+                return trouble("exiftool", ForgedError(SAID[standing], hint=HINTS[standing])), False
+            advice = [line(f"  {sidecars.advice}", Tone.QUIET)] if sidecars.advice else []
+            return [_well(f"exiftool {sidecars.version} writes sidecars"), *advice], True
+
+
+def _state(config: Config) -> Tried:
+    """Blocks."""
+    try:
+        return [_well(f"state database {state_tried(config.state)}")], True
+    except StoreError as error:
+        return trouble("state", error), False
 
 
 def _box(box: Box) -> str:

@@ -7,7 +7,9 @@ from importlib import import_module
 import click
 
 from forged import __version__
+from forged.cli.commands import Group, completion
 from forged.cli.ctl.asking import Asking
+from forged.cli.telling import any_terminal
 
 COMMANDS = {
     "status": "status",
@@ -37,16 +39,16 @@ COMMANDS = {
 }
 """Each command and the module of forged.cli.ctl that has it, in the order of the help."""
 
-COMPLETION = 'Completion for bash (zsh and fish alike): eval "$(_FORGECTL_COMPLETE=bash_source forgectl)"'
 
-
-class Commands(click.Group):
+class Commands(Group):
     """Finds commands in their modules."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return [*COMMANDS, "completion"]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name == "completion":
+            return completion("forgectl")
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = getattr(import_module(f"forged.cli.ctl.{COMMANDS[cmd_name]}"), cmd_name)
@@ -56,7 +58,6 @@ class Commands(click.Group):
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog=COMPLETION,
 )
 @click.option("--socket", metavar="PATH", help="Where the daemon listens.")
 @click.version_option(__version__, prog_name="forgectl", message="%(prog)s %(version)s")
@@ -73,4 +74,5 @@ def cli(context: click.Context, socket: str | None) -> None:
 
 def main() -> None:
     """The entry point of `forgectl`."""
+    any_terminal()
     cli(prog_name="forgectl")

@@ -12,14 +12,15 @@ from pathlib import Path
 import click
 
 from forged import __version__
+from forged.cli.commands import Group, completion
 from forged.cli.places import here, user_home
-from forged.cli.telling import Line, Manner, Tone, line, manner, print_json, say, trouble
+from forged.cli.telling import Line, Manner, Tone, any_terminal, line, manner, print_json, say, trouble
 from forged.model.errors import Cancelled, ConfigError, ForgedError
 from forged.model.exits import Exit
 from forged.model.settings import Config
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("-c", "--config", "file", type=click.Path(path_type=Path), help="The configuration file (TOML).", metavar="FILE")
 @click.version_option(__version__, prog_name="forged", message="%(prog)s %(version)s")
 @click.pass_context
@@ -47,24 +48,32 @@ def run(file: Path | None) -> None:
 
 
 @cli.command()
-@click.option("--connect", is_flag=True, help="Try each source, each folder at home and each discovery, too.")
+@click.option("--connect", is_flag=True, help="Try all that it names, too: sources, homes, handlers.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output, and nothing else.")
 @click.pass_obj
-def check(file: Path | None, connect: bool) -> None:
+def check(file: Path | None, connect: bool, as_json: bool) -> None:
     """Validate the configuration; say every mistake at once.
+
+    With --connect also whether each source, each folder at home, each discovery and each ingest handler lets forged in,
+    exiftool does what it is told, and the state database is sound. Nothing is written or sent, and a daemon may run.
 
     Exit status: 0 all well, 2 a mistake; with --connect 1 when something cannot be reached.
     """
-    from forged.cli.check import report
+    from forged.cli.check import document, report
 
-    with told(Manner.LINES):
-        config = configuration(file)
-        say(report(config))
+    with told(Manner.JSON if as_json else Manner.LINES):
+        config, tried, well = configuration(file), None, True
+        if not as_json:
+            say(report(config))
         if connect:
             from forged.cli.connecting import connect as try_all
 
-            lines, well = try_all(config)
-            say(lines)
-            sys.exit(Exit.WELL if well else Exit.FAILED)
+            tried, well = try_all(config)
+        if as_json:
+            print_json(document(config, tried, well))
+        else:
+            say(tried or [])
+        sys.exit(Exit.WELL if well else Exit.FAILED)
 
 
 @cli.command()
@@ -75,7 +84,9 @@ def check(file: Path | None, connect: bool) -> None:
 def once(file: Path | None, targets: Sequence[str], dry_run: bool, as_json: bool) -> None:
     """Bring home what is new, from all targets or from those named, and end.
 
-    A target that fails does not stop the others. Exit status: 0 all well, 1 something failed, 2 bad configuration.
+    A target that fails does not stop the others. Where a daemon runs, the work is handed to it.
+
+    Exit status: 0 all well, 1 something failed, 2 bad configuration.
     """
     from forged.cli.once import preview, sync
     from forged.kit.garbage import collect_rarely
@@ -105,7 +116,9 @@ def probe(url: str, identity_file: Path | None) -> None:
 
 
 @cli.command()
-@click.option("--seconds", type=click.FloatRange(1, 3600), default=15, show_default=True, help="How long the box works.")
+@click.option(
+    "--seconds", type=click.FloatRange(1, 3600), metavar="N", default=15, show_default=True, help="How long the box works."
+)
 @click.option("--dir", "folder", type=click.Path(path_type=Path, file_okay=False), help="Where; else a new temporary folder.")
 def demo(seconds: float, folder: Path | None) -> None:
     """See forged at work: a throw-away box makes pictures and films, and they come home while you watch.
@@ -118,6 +131,9 @@ def demo(seconds: float, folder: Path | None) -> None:
     with told(spoken):
         done = give(folder, seconds, spoken)
     sys.exit(Exit.WELL if done else Exit.FAILED)
+
+
+cli.add_command(completion("forged"))
 
 
 def configuration(file: Path | None) -> Config:
@@ -164,4 +180,5 @@ def main() -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # until a command has something to close, there is nothing to tidy up
     if sys.stdout is None:  # closed by whoever started us (`>&-`): the first file we open must not become it
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    any_terminal()
     cli(prog_name="forged")

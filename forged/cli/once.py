@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import assert_never
 
-from forged.cli import lines, results
+from forged.cli import handed, lines, results
 from forged.cli.places import user_home
 from forged.cli.running import run
 from forged.cli.telling import Manner, print_json, say, trouble
 from forged.daemon.app import App
 from forged.daemon.progress import Progress
 from forged.kit.clock import Clock, SystemClock
-from forged.model.errors import StoreDamaged
+from forged.model.errors import StateDirectoryBusy, StoreDamaged
 from forged.model.settings import Config
 from forged.model.target import Target
 from forged.sync.cycle import RoundResult
@@ -21,10 +21,19 @@ from forged.sync.preview import Preview
 
 
 def sync(config: Config, names: Sequence[str], manner: Manner) -> bool:
-    """Brings home what is new and says so; answers whether all went well. Raises ForgedError when nothing could begin."""
+    """Brings home what is new and says so; answers whether all went well. Raises ForgedError when nothing could begin.
+
+    Where a daemon has the state directory, it does the work.
+    """
     clock = SystemClock()
     started_s = clock.monotonic_s()
-    done = run(_sync(config, names, manner, clock))
+    try:
+        done = run(_sync(config, names, manner, clock))
+    except StateDirectoryBusy:
+        with handed.daemon_of(config) as daemon:
+            if daemon is None:
+                raise
+            return handed.sync(daemon, names, manner)
     if manner is Manner.JSON:
         print_json(results.document(done, dry_run=False, duration_s=clock.monotonic_s() - started_s))
     else:
@@ -36,7 +45,13 @@ def preview(config: Config, names: Sequence[str], manner: Manner) -> bool:
     """Says what a sync would bring home; changes nothing there and nothing here."""
     clock = SystemClock()
     started_s = clock.monotonic_s()
-    seen = run(_preview(config, names, clock))
+    try:
+        seen = run(_preview(config, names, clock))
+    except StateDirectoryBusy:
+        with handed.daemon_of(config) as daemon:
+            if daemon is None:
+                raise
+            return handed.preview(daemon, names, manner)
     if manner is Manner.JSON:
         print_json(results.document(seen, dry_run=True, duration_s=clock.monotonic_s() - started_s))
     else:

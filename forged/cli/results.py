@@ -2,7 +2,7 @@
 
 The document of `forged once --json` (keys are only ever added):
 
-    success, dry_run, duration_s, targets: [{
+    success, dry_run, by_daemon, duration_s, targets: [{
         target, success, job_id, sync_id, status, duration_s,
         files_listed, files_transferred, bytes_transferred, files_adopted, files_versioned, files_incomplete,
         files_waiting (not ready yet: they come with a later sync), files_failed,
@@ -13,12 +13,14 @@ With `--dry-run` a target is `{target, success, files_listed, files_waiting, fil
 [{path, path_b64?, size_bytes, change}] (at most 10,000), error}`. Where nothing could begin (a configuration that does not
 validate, exit 2; a state directory in use, exit 1), or a signal ended it (exit 130 or 143), it is
 `{success: false, error: {kind, message, hint}, problems: [text]}`.
+`by_daemon`: a daemon runs here and did it (forged.cli.handed); what its jobs do not tell is then null.
 Sizes are in bytes, times in seconds; `path_b64` is there only where the path is not UTF-8.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from forged.cli.telling import Line, Tone, columns, line, trouble
 from forged.kit.units import human_duration, human_size
@@ -42,7 +44,8 @@ def succeeded(results: Sequence[RoundResult | Preview]) -> bool:
 def document(results: Sequence[RoundResult | Preview], *, dry_run: bool, duration_s: float) -> Json:
     """The whole JSON document."""
     targets = [round_json(one) if isinstance(one, RoundResult) else preview_json(one) for one in results]
-    return {"success": succeeded(results), "dry_run": dry_run, "duration_s": round(duration_s, 3), "targets": targets}
+    head: Json = {"success": succeeded(results), "dry_run": dry_run, "by_daemon": False}
+    return head | {"duration_s": round(duration_s, 3), "targets": targets}
 
 
 def refusal_json(error: ForgedError) -> Json:
@@ -166,16 +169,36 @@ def waiting(result: RoundResult) -> int:
     return max(result.waiting.files, len(found_out))
 
 
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What a sync would bring home from one target; `named` are the first files, each with its change and size."""
+
+    target: str
+    listed: int
+    files: int
+    size_bytes: int
+    waiting: int
+    vanished: int
+    named: Sequence[tuple[str, int, str]]
+
+
 def preview_lines(preview: Preview) -> list[Line]:
     """What a sync would bring home, its beginning by name."""
     if preview.error is not None:
         return trouble(preview.target, preview.error)
-    remarks = [f"{preview.waiting:,} not ready yet"] if preview.waiting else []
-    remarks += [f"{preview.vanished:,} gone at the source (they stay home)"] if preview.vanished else []
-    what = f"{preview.total_files:,} of {preview.plan.listed:,} files would come home ({human_size(preview.total_bytes)})"
-    lines = [line(", ".join([f"{preview.target}: {what}", *remarks]), Tone.TITLE)]
-    rows = [(f.kind.value, human_size(f.entry.stat.size_bytes), shown(f.entry.path)) for f in preview.files[:MOST_SHOWN]]
+    named = [(file.kind.value, file.entry.stat.size_bytes, shown(file.entry.path)) for file in preview.files[:MOST_SHOWN]]
+    numbers = (preview.plan.listed, preview.total_files, preview.total_bytes, preview.waiting, preview.vanished)
+    return foreseen_lines(Foreseen(preview.target, *numbers, named))
+
+
+def foreseen_lines(seen: Foreseen) -> list[Line]:
+    """A headline with the numbers, and the first files."""
+    remarks = [f"{seen.waiting:,} not ready yet"] if seen.waiting else []
+    remarks += [f"{seen.vanished:,} gone at the source (they stay home)"] if seen.vanished else []
+    what = f"{seen.files:,} of {seen.listed:,} files would come home ({human_size(seen.size_bytes)})"
+    lines = [line(", ".join([f"{seen.target}: {what}", *remarks]), Tone.TITLE)]
+    rows = [(change, human_size(size_bytes), path) for change, size_bytes, path in seen.named[:MOST_SHOWN]]
     lines += [line(f"  {text}") for text in columns(rows, right=frozenset({1}))]
-    if preview.total_files > len(rows):
-        lines.append(line(f"  and {preview.total_files - len(rows):,} more (--json names up to 10,000)", Tone.QUIET))
+    if seen.files > len(rows):
+        lines.append(line(f"  and {seen.files - len(rows):,} more (--json names up to 10,000)", Tone.QUIET))
     return lines

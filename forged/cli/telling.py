@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import enum
+import io
 import json
 import os
 import sys
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TextIO
@@ -60,14 +62,27 @@ def trouble(who: str, error: ForgedError) -> list[Line]:
     return lines + ([line(f"  → {error.hint}")] if error.hint else [])
 
 
+def cells(text: str) -> int:
+    """How many columns of a terminal a printable text takes: two for a wide character (UAX #11), none for a combining mark."""
+    return len(text) if text.isascii() else sum(map(_cells, text))
+
+
+def _cells(character: str) -> int:
+    if unicodedata.category(character) in ("Mn", "Me"):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
 def columns(rows: Sequence[Sequence[str]], right: frozenset[int] = frozenset()) -> list[str]:
     """Rows of equal length as aligned text, two spaces apart; the columns in `right` are flush right. Nothing is cut off."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))] if rows else []
+    widths = [max(cells(row[i]) for row in rows) for i in range(len(rows[0]))] if rows else []
     return ["  ".join(aligned(row, widths, right)).rstrip() for row in rows]
 
 
 def aligned(row: Sequence[str], widths: Sequence[int], right: frozenset[int]) -> list[str]:
-    return [cell.rjust(w) if i in right else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))]
+    """Each cell with the spaces that it needs."""
+    spaces = [" " * (width - cells(cell)) for cell, width in zip(row, widths, strict=True)]
+    return [space + cell if i in right else cell + space for i, (cell, space) in enumerate(zip(row, spaces, strict=True))]
 
 
 def say(lines: Iterable[Line], *, to_stderr: bool = False) -> None:
@@ -76,6 +91,13 @@ def say(lines: Iterable[Line], *, to_stderr: bool = False) -> None:
     coloured = is_coloured(stream)
     stream.writelines(f"{painted(each) if coloured else each.text}\n" for each in lines)
     stream.flush()
+
+
+def any_terminal() -> None:
+    """What a terminal has no character for becomes a question mark, and ends no command: some still speak Latin-1."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.encoding.lower() not in ("utf-8", "utf8"):
+            stream.reconfigure(errors="replace")
 
 
 def is_coloured(stream: TextIO) -> bool:

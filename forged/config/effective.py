@@ -107,7 +107,7 @@ class Effective:
             if name in _INNER_TABLES:
                 continue
             fact = (known or {}).get(name)
-            origin = self._place((*path, name)) if name in written else fact.origin if fact else DEFAULT
+            origin = self._place((*path, name), written[name]) if name in written else fact.origin if fact else DEFAULT
             value = fact.value if fact else _as_written(getattr(table, name), written.get(name, field.default))
             yield EffectiveValue(f"{key}.{name}", _without_secrets(name, field, value), origin)
 
@@ -121,8 +121,10 @@ class Effective:
                 found = found[step]
         return found if isinstance(found, Mapping) else {}
 
-    def _place(self, path: KeyPath) -> str:
-        return f"{told(self._config.path)}:{line_of(self._lines, path)}"
+    def _place(self, path: KeyPath, value: object = None) -> str:
+        """The line that says it; and where that line leads to a credential of systemd's, this too."""
+        credential = isinstance(value, str) and "CREDENTIALS_DIRECTORY" in value
+        return f"{told(self._config.path)}:{line_of(self._lines, path)}" + (" (credential)" if credential else "")
 
 
 def _from(place: Place | None, path: Path) -> Known:

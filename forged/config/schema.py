@@ -69,7 +69,7 @@ class DaemonTable(Table):
     metrics: Listen = key(
         "127.0.0.1:9750", 'address of the Prometheus page, "" for off; it has no password, so it stays on this machine'
     )
-    log_level: Annotated[LogLevel, choice(LogLevel)] = key("info", "debug, info, warning or error")
+    log_level: Annotated[LogLevel, choice(LogLevel)] = key("info", "debug, info, warning or error; debug has a line for each file")
     log_format: Annotated[LogFormat, choice(LogFormat)] = key("auto", "text, json, or auto: text on a terminal, JSON elsewhere")
 
 

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, ValidationInfo
+from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema
 
 from forged.config.address import parse_source
 from forged.config.cron import parse_cron
@@ -39,7 +39,22 @@ class WatchMode(enum.Enum):
     OFF = "off"
 
 
-def _from_text(read: Callable[[str], object], example: str) -> BeforeValidator:
+def _written(**schema: object) -> object:
+    """A text of the file as JSON Schema describes it (config/json_schema)."""
+    return Annotated[str, WithJsonSchema({"type": "string", **schema})]
+
+
+_A_TEXT = _written()
+_A_DURATION = _written(pattern=r"^\s*([0-9.]+(ms|[dhms]))+\s*$")
+_A_SIZE = _written(pattern=r"^\s*[0-9.]+ ?([kKMGT]?B|[KMGT]iB)\s*$")
+_A_SIZE_OR_OFF = _written(pattern=r"^(off|\s*[0-9.]+ ?([kKMGT]?B|[KMGT]iB)\s*)$")
+_A_BANDWIDTH = _written(pattern=r"^\s*off\s*$|/\s*s\s*$|,")
+_A_MODE = _written(pattern="^0?[0-7]{3}$")
+_A_NAME = _written(pattern="^[A-Za-z0-9._][A-Za-z0-9._-]{0,63}$")
+"""What an editor can tell at once. Looser than what is read: these know the shape of a value, not its bounds."""
+
+
+def _from_text(read: Callable[[str], object], example: str, written: object = _A_TEXT) -> BeforeValidator:
     """A value that is written as text; None stays None, which is how an absent key reads."""
 
     def validate(value: object) -> object:
@@ -49,17 +64,21 @@ def _from_text(read: Callable[[str], object], example: str) -> BeforeValidator:
             raise ValueError(f"a text in quotes is needed, such as {example}")
         return read(value)
 
-    return BeforeValidator(validate)
+    return BeforeValidator(validate, json_schema_input_type=written)
 
 
 def choice(kind: type[enum.Enum]) -> BeforeValidator:
     """One of the words of an enum."""
-    return _from_text(_member(kind), " or ".join(f'"{member.value}"' for member in list(kind)[:2]))
+    return _from_text(_member(kind), " or ".join(f'"{member.value}"' for member in list(kind)[:2]), _words(kind))
 
 
 def choices(kind: type[enum.Enum]) -> BeforeValidator:
     """A list of words of an enum."""
-    return _list_of(_member(kind), f'["{next(iter(kind)).value}"]')
+    return _list_of(_member(kind), f'["{next(iter(kind)).value}"]', _words(kind))
+
+
+def _words(kind: type[enum.Enum]) -> object:
+    return _written(enum=[str(member.value) for member in kind])
 
 
 def _member(kind: type[enum.Enum]) -> Callable[[str], enum.Enum]:
@@ -83,7 +102,7 @@ def between(low: str, high: str) -> BeforeValidator:
             raise ValueError(f"from {low} to {high} is possible")
         return duration_s
 
-    return _from_text(read, '"30s"')
+    return _from_text(read, '"30s"', _A_DURATION)
 
 
 def _size_or_off(text: str) -> int | None:
@@ -198,7 +217,7 @@ def _box_path(text: str) -> SourceAddress:
     return parse_source(text)
 
 
-def _list_of(read: Callable[[str], object], example: str, *, filled: bool = False) -> BeforeValidator:
+def _list_of(read: Callable[[str], object], example: str, written: object = _A_TEXT, *, filled: bool = False) -> BeforeValidator:
     """A list of texts, each read by `read`."""
 
     def validate(value: object) -> tuple[object, ...]:
@@ -208,7 +227,8 @@ def _list_of(read: Callable[[str], object], example: str, *, filled: bool = Fals
             raise ValueError(f"it is empty; write at least one, such as {example}")
         return tuple(map(read, value))
 
-    return BeforeValidator(validate)
+    items = list[written]  # type: ignore[valid-type]  # made while it runs
+    return BeforeValidator(validate, json_schema_input_type=Annotated[items, Field(min_length=1)] if filled else items)
 
 
 def _path(value: object, info: ValidationInfo) -> Path | None:
@@ -235,15 +255,15 @@ class Secret:
 
 SECRET = Secret()
 
-Name = Annotated[str, _from_text(_name, '"studio"')]
+Name = Annotated[str, _from_text(_name, '"studio"', _A_NAME)]
 Text = Annotated[str | None, _from_text(_filled, '"text"')]
-Size = Annotated[int, _from_text(parse_size, '"50MB"')]
-InFlight = Annotated[int, _from_text(_in_flight, '"64MB"')]
-SizeOrOff = Annotated[int | None, _from_text(_size_or_off, '"2GB" or "off"')]
-BandwidthText = Annotated[Bandwidth, _from_text(parse_bandwidth, '"20MB/s" or "off"')]
-FileMode = Annotated[int, _from_text(_file_mode, '"0644"')]
-DirMode = Annotated[int, _from_text(_dir_mode, '"0755"')]
-SocketMode = Annotated[int, _from_text(_mode, '"0660"')]
+Size = Annotated[int, _from_text(parse_size, '"50MB"', _A_SIZE)]
+InFlight = Annotated[int, _from_text(_in_flight, '"64MB"', _A_SIZE)]
+SizeOrOff = Annotated[int | None, _from_text(_size_or_off, '"2GB" or "off"', _A_SIZE_OR_OFF)]
+BandwidthText = Annotated[Bandwidth, _from_text(parse_bandwidth, '"20MB/s" or "off"', _A_BANDWIDTH)]
+FileMode = Annotated[int, _from_text(_file_mode, '"0644"', _A_MODE)]
+DirMode = Annotated[int, _from_text(_dir_mode, '"0755"', _A_MODE)]
+SocketMode = Annotated[int, _from_text(_mode, '"0660"', _A_MODE)]
 Listen = Annotated[ListenAddress | None, _from_text(_listen, '"127.0.0.1:9750"')]
 HostKey = Annotated[str, _from_text(_host_key, '"pin"')]
 Layout = Annotated[str, _from_text(_layout, '"{folder}/{path}"')]
@@ -252,10 +272,10 @@ SourceText = Annotated[SourceAddress, _from_text(parse_source, '"ssh://root@host
 BoxPath = Annotated[SourceAddress | None, _from_text(_box_path, '"/workspace/ComfyUI/output"')]
 Folders = Annotated[tuple[str, ...], _list_of(_folder, '["txt2img-images"]')]
 Patterns = Annotated[tuple[str, ...], _list_of(_pattern, '["*.png"]')]
-Names = Annotated[tuple[str, ...], _list_of(_name, '["studio"]')]
+Names = Annotated[tuple[str, ...], _list_of(_name, '["studio"]', _A_NAME)]
 Argv = Annotated[tuple[str, ...], _list_of(str, '["/usr/local/bin/program", "--flag"]', filled=True)]
-PathText = Annotated[Path | None, BeforeValidator(_path)]
-KeyFile = Annotated[Path | None, BeforeValidator(_existing_file)]
+PathText = Annotated[Path | None, BeforeValidator(_path, json_schema_input_type=_A_TEXT)]
+KeyFile = Annotated[Path | None, BeforeValidator(_existing_file, json_schema_input_type=_A_TEXT)]
 Url = Annotated[str | None, _from_text(_url, '"https://host/path"'), SECRET]
 Dsn = Annotated[str | None, _from_text(_dsn, '"postgresql://user@host/database"'), SECRET]
 StateUrl = Annotated[str, _from_text(_state_url, '"sqlite"'), SECRET]

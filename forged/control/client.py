@@ -11,7 +11,7 @@ import socket
 import struct
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from forged.model.errors import ForgedError
@@ -32,13 +32,18 @@ RUN_SOCKET = "/run/forged/forged.sock"
 class NoDaemon(ForgedError):
     """No forged daemon answers"""
 
-    default_hint = "start one with `forged run` or `systemctl start forged`, or say where it listens with --socket"
+    default_hint = (
+        "`systemctl start forged` or `forged run` starts one; if it listens elsewhere, say where: --socket or $FORGED_SOCKET. "
+        "`forged check` and `journalctl -u forged` say why it does not stay"
+    )
 
 
 class NoPermission(ForgedError):
     """You may not talk to the forged daemon"""
 
     default_hint = "join the group that owns the socket (`socket_group` in [daemon]), or ask as root"
+    path = ""
+    """The socket."""
 
 
 class NoAnswer(ForgedError):
@@ -62,18 +67,29 @@ class Notification(NamedTuple):
     params: Any
 
 
-def find_socket(argument: str | None, env: Mapping[str, str]) -> str:
-    """The socket to talk to: `argument`, $FORGED_SOCKET, else the first that exists of the user's own and the system's.
-
-    Where neither exists it is the system's, so that the error names a path.
-    """
+def sockets(argument: str | None, env: Mapping[str, str]) -> tuple[str, ...]:
+    """The sockets to try, in this order: `argument` or $FORGED_SOCKET alone; else the user's own and the system's."""
     if explicit := argument or env.get("FORGED_SOCKET"):
-        return explicit
-    if base := env.get("XDG_RUNTIME_DIR"):
-        own = os.path.join(base, "forged/forged.sock")
-        if os.path.exists(own):
-            return own
-    return RUN_SOCKET
+        return (explicit,)
+    base = env.get("XDG_RUNTIME_DIR")
+    return (os.path.join(base, "forged/forged.sock"), RUN_SOCKET) if base else (RUN_SOCKET,)
+
+
+def reach(paths: Sequence[str], timeout_s: float | None = TIMEOUT_S) -> Client:
+    """A connection to the first of these sockets on which a daemon answers; a file that a dead one left is passed over.
+
+    Raises NoPermission or NoAnswer of the first that is alive, and NoDaemon, which names all that were tried, where none is.
+    """
+    errors: list[NoDaemon | NoPermission | NoAnswer] = []
+    for path in paths:
+        try:
+            return Client(path, timeout_s)
+        except (NoDaemon, NoPermission, NoAnswer) as error:
+            errors.append(error)
+    alive = next((error for error in errors if not isinstance(error, NoDaemon)), None)
+    if alive is not None or len(errors) == 1:
+        raise alive or errors[0]
+    raise NoDaemon("No forged daemon is running: nobody listens on " + " or on ".join(paths) + ".")
 
 
 LONGEST_SLEEP_S = 1.0
@@ -102,6 +118,10 @@ class Client:
 
     def close(self) -> None:
         self._socket.close()
+
+    def fileno(self) -> int:
+        """For `select`. What has arrived already may wait inside: `notifications` first."""
+        return self._socket.fileno()
 
     def call(self, method: str, /, **params: Any) -> Any:
         """Asks, waits, and gives the result as json.loads makes it; `rpc.discover` tells its shape.
@@ -190,9 +210,11 @@ def _timeval(seconds: float) -> bytes:
     return struct.pack("@ll", int(seconds), int(seconds % 1 * 1_000_000) or 1)
 
 
-def _translated(path: str, error: OSError) -> ForgedError:
+def _translated(path: str, error: OSError) -> NoDaemon | NoPermission | NoAnswer:
     if isinstance(error, PermissionError):
-        return NoPermission(f"You may not connect to {path}.")
+        refused = NoPermission(f"You may not connect to {path}.")
+        refused.path = path
+        return refused
     if isinstance(error, (TimeoutError, BlockingIOError)):  # its queue stayed full: it is alive, but takes nobody in
         return NoAnswer(f"The daemon on {path} accepts no connection.")
     if isinstance(error, FileNotFoundError):

@@ -7,13 +7,13 @@ After each line everybody else has a turn.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from functools import partial
 
 from forged.control.errors import InternalError, InvalidRequest, Stopping
 from forged.control.hangups import Hangups
-from forged.control.peers import Peer
+from forged.control.peers import Level, Peer
 from forged.control.protocol import Call, Refusal, error_line, parse, result_line
 from forged.control.publisher import Connection, Publisher
 from forged.control.registry import Method, Registry
@@ -26,6 +26,13 @@ CALLS_MOST = 32
 
 Report = Callable[[str, BaseException], None]
 """Told of a fault in forged: where (a method's name), and the exception."""
+
+Acted = Callable[[str, Mapping[str, object], Peer], None]
+"""Told that somebody has forged do something: which method, what it is called with, and who."""
+
+
+def nobody_listens(method: str, arguments: Mapping[str, object], peer: Peer) -> None:
+    """An Acted."""
 
 
 class Conversation:
@@ -43,8 +50,10 @@ class Conversation:
         backlog: Backlog,
         hangups: Hangups,
         report: Report,
+        acted: Acted,
     ) -> None:
         self._reader, self._writer, self._registry, self._report = reader, writer, registry, report
+        self._acted = acted
         self._hangups = hangups
         self._fd: int = writer.get_extra_info("socket").fileno()
         self._news = asyncio.Event()
@@ -143,7 +152,10 @@ class Conversation:
         task.add_done_callback(partial(self._ended, call, reply))
 
     async def _carry_out(self, method: Method, call: Call) -> bytes:
-        result = await method.handler(**method.arguments(call.params, self._connection))
+        arguments = method.arguments(call.params, self._connection)
+        if method.level > Level.LOOK:
+            self._acted(method.name, arguments, self._connection.peer)
+        result = await method.handler(**arguments)
         return result_line(call.id, result) if call.wants_answer else b""
 
     def _ended(self, call: Call, reply: Reply, task: asyncio.Task[bytes]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import TypeVar
 
-from forged.control.conversation import Conversation, Report
+from forged.control.conversation import Acted, Conversation, Report, nobody_listens
 from forged.control.errors import TooBusy
 from forged.control.hangups import Hangups
 from forged.control.listening import Listening
@@ -52,13 +52,14 @@ class Seats:
 
 
 class Server:
-    """Answers on one socket. `report` is told of faults in methods, which callers see as "Internal error" only.
+    """Answers on one socket. `report` is told of faults in methods, which callers see as "Internal error" only;
+    `acted` of each call that does more than look, when it is about to begin.
 
     `start` it once.
     """
 
-    def __init__(self, registry: Registry, publisher: Publisher, *, report: Report) -> None:
-        self._registry, self._publisher, self._report = registry, publisher, report
+    def __init__(self, registry: Registry, publisher: Publisher, *, report: Report, acted: Acted = nobody_listens) -> None:
+        self._registry, self._publisher, self._report, self._acted = registry, publisher, report, acted
         self._backlog = Backlog()
         self._seats = Seats()
         self._conversations: dict[asyncio.Task[None], Conversation] = {}
@@ -114,6 +115,7 @@ class Server:
             backlog=self._backlog,
             hangups=self._hangups,
             report=self._report,
+            acted=self._acted,
         )
         task = asyncio.create_task(conversation.run(), name=f"rpc/uid {peer.uid} pid {peer.pid}")
         self._conversations[task] = conversation

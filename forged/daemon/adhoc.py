@@ -18,6 +18,7 @@ from forged.daemon.adhoc_work import AdHocWork
 from forged.daemon.app import App
 from forged.daemon.fleet import Fleet
 from forged.daemon.jobbook import ActiveJob, JobBook
+from forged.daemon.runner import REPORT
 from forged.kit.logs import Log
 from forged.kit.tasks import Tasks
 from forged.model.errors import ConfigError, ForgedError
@@ -92,7 +93,7 @@ class AdHoc:
 
     def _task_ended(self, name: str, error: BaseException | None) -> None:
         if error is not None:
-            self._log.error("a task ended unexpectedly", task=name, exc_info=error)
+            self._log.error("forged stumbled over a mistake of its own", task=name, exc_info=error, hint=REPORT)
 
 
 def _task(active: ActiveJob) -> str:

@@ -73,13 +73,6 @@ class AdHocWork:
                 result = await run_cleanup(doors, policy, dry_run=policy.dry_run)
         except ForgedError as error:
             return [f"cleanup: {error.message}"]
-        would = "would be" if policy.dry_run else "are"
-        self._log.info(
-            f"cleanup of an ad-hoc sync: {len(result.removed)} files {would} removed",
-            target=doors.target.name,
-            freed_bytes=result.freed_bytes,
-            kept={why.value: count for why, count in result.kept_count.items()},
-        )
         hold = await doors.store.flags.hold(doors.target.manifest)
         held = [f"cleanup: held: {hold.message}"] if hold else []
         return held + ([f"cleanup: {result.error.message} ({result.error.hint})"] if result.error else [])
@@ -97,7 +90,7 @@ class AdHocWork:
         try:
             await self._jobs.end(active, ended, keep=True)
         except StoreError as error:
-            self._log.error("a job cannot be remembered", job=ended.id, reason=error.message, hint=error.hint)
+            self._log.error("a job cannot be remembered; what it brought is", job=ended.id, reason=error.message, hint=error.hint)
 
 
 def with_words(job: Job, words: Sequence[str]) -> Job:

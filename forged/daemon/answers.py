@@ -37,6 +37,7 @@ from forged.sync.verify import Compared
 if TYPE_CHECKING:
     from forged.daemon.couriers import Courier
     from forged.daemon.discovered import Discovered
+    from forged.daemon.reload import Reloaded
 
 ALARMS = (AlarmKind.LOST.value, AlarmKind.ENDING.value)
 
@@ -55,6 +56,9 @@ HANDLERS: Mapping[type[Handler], str] = MappingProxyType(
     }
 )
 """Of ingest, likewise."""
+
+MISTAKES_SHOWN = 5
+"""Of a refused configuration, in status; `forged check` tells all."""
 
 MOST_NAMED = 1_000
 """Files named in an answer that is not paged. More are only counted."""
@@ -217,6 +221,16 @@ def problems(conditions: Conditions) -> list[rpc.Problem]:
         {"kind": one.kind, "message": clipped(one.message), "hint": clipped(one.hint), "since": time_text(one.since_ns)}
         for one in found
     ]
+
+
+def refused_reload(last: Reloaded | None) -> list[rpc.Problem]:
+    """That the file is not what is in force: a problem until one is accepted (promise 8)."""
+    if last is None or last.success:
+        return []
+    few, more = last.problems[:MISTAKES_SHOWN], len(last.problems) - MISTAKES_SHOWN
+    told = [f"{last.message}; what was in force before goes on", *few, *([f"and {more} more"] if more > 0 else [])]
+    hint = "mend it (`forged check` says whether it is right), then: forgectl reload"
+    return [{"kind": "config_refused", "message": clipped("\n".join(told)), "hint": hint, "since": time_text(last.at_ns)}]
 
 
 def discovery(one: Discovered) -> rpc.Discovery:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from forged.daemon.bodies import Bodies, placed_source
+from forged.daemon.bodies import Bodies, discovery_of, handler_of, placed_source
 from forged.daemon.pool import Pool
 from forged.daemon.wanted import One, Wanted, wanted
 from forged.destination.apart.hands import ApartHands
@@ -23,13 +23,8 @@ from forged.destination.desk import Desk
 from forged.destination.hands import Hands, Threads
 from forged.destination.posix import PosixDestination
 from forged.discovery.base import Discovery
-from forged.discovery.command import Command
 from forged.ingest.base import Handler
-from forged.ingest.catalog.handler import Sqlite
 from forged.ingest.catalog.reading import Finder
-from forged.ingest.command import Command as IngestCommand
-from forged.ingest.postgres import Postgres
-from forged.ingest.python import Python
 from forged.kit.clock import Clock, SystemClock
 from forged.kit.lock import LockHeld, hold_lock
 from forged.media.base import Examiner
@@ -51,17 +46,9 @@ from forged.model.manifest import Hold, HostKeyPin, ManifestName
 from forged.model.observer import Nobody, Observer
 from forged.model.paths import SourcePath, source_path
 from forged.model.settings import (
-    CommandDiscovery,
-    CommandIngest,
     Config,
     DiscoverySettings,
     IngestSettings,
-    PostgresIngest,
-    PythonIngest,
-    RunpodDiscovery,
-    SqliteIngest,
-    VastaiDiscovery,
-    WebhookIngest,
 )
 from forged.model.target import SourceKind, Target, TargetName
 from forged.rules.boxes import newcomers
@@ -309,19 +296,7 @@ class App:
 
     def handler(self, settings: IngestSettings) -> Handler:
         """The ingest handler of these settings. Opens nothing yet."""
-        match settings.handler:
-            case WebhookIngest():
-                from forged.ingest.webhook import Webhook  # here, since loading an HTTP client takes 0.2 s
-
-                return Webhook(settings.name, settings.handler)
-            case PostgresIngest():
-                return Postgres(settings.name, settings.handler)
-            case CommandIngest():
-                return IngestCommand(settings.name, settings.handler)
-            case PythonIngest():
-                return Python(settings.name, settings.handler)
-            case SqliteIngest():
-                return Sqlite(settings.name, settings.handler, self.clock)
+        return handler_of(settings, self.clock)
 
     def finder(self) -> Finder:
         """Searches in the catalog of the configuration that holds at that moment."""
@@ -348,21 +323,6 @@ class App:
             rows = await manifest.between(target.manifest, SourcePath(folder + b"/"), SourcePath(folder + b"0"), 1)
             known.update(folder for row in rows if row.path.startswith(folder + b"/"))
         return frozenset(known)
-
-
-def discovery_of(settings: DiscoverySettings) -> Discovery:
-    """The body for its type. Opens nothing yet."""
-    match settings.finder:
-        case VastaiDiscovery(api_key=key, label=label):
-            from forged.discovery.vastai import Vastai  # here, since loading an HTTP client takes 0.2 s
-
-            return Vastai(key, label)
-        case RunpodDiscovery(api_key=key, label=label):
-            from forged.discovery.runpod import Runpod
-
-            return Runpod(key, label)
-        case CommandDiscovery(argv=argv, label=label):
-            return Command(argv, label)
 
 
 def _routed(bodies: Bodies, route: Route, target: Target) -> Source:

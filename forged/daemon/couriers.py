@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from forged.daemon.conditions import Conditions
 from forged.daemon.instance import discovery_of
+from forged.daemon.runner import REPORT
 from forged.ingest.base import Handler
 from forged.ingest.delivery import Delivery, Try
 from forged.kit.clock import Clock
@@ -56,6 +57,9 @@ class Of:
         wanted = [event for event in events if not self._names or self._names & {event.target, discovery_of(event)}]
         if wanted:
             await self._handler.deliver(wanted)
+
+    async def try_out(self) -> str:
+        return await self._handler.try_out()
 
     async def aclose(self) -> None:
         await self._handler.aclose()
@@ -187,7 +191,7 @@ class Couriers:
         if courier is not None and isinstance(error, StoreError):
             courier.conditions.failed(error)
         else:
-            self._log.error("a task ended unexpectedly; it is started again", task=task, exc_info=error)
+            self._log.error("a task ended unexpectedly; it is started again", task=task, exc_info=error, hint=REPORT)
         if courier is not None:
             asyncio.get_running_loop().call_later(BEGIN_ANEW_S, self._restart, courier)
 
@@ -227,6 +231,6 @@ class Couriers:
             try:
                 await self._outbox.prune(sorted(self._takers))
             except StoreError as error:
-                self._log.warning("the outbox cannot be pruned; it is tried again", reason=error.message)
+                self._log.warning("the outbox cannot be pruned; it is tried again", reason=error.message, hint=error.hint)
             await self.count()
             await self._clock.sleep(PRUNE_S)

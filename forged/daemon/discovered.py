@@ -259,9 +259,10 @@ class Discovered:
         for one in decisions:
             told = {"discovery": self.name, "instance": one.box.id, "label": one.box.label}
             if one.turn is Turn.GONE and one.box.id in kept:
-                self._log.warning("a box is gone, and not all of it is home", **told)
+                hint = "it stays as `lost` for a week, should it come back; forgectl release gives it up"
+                self._log.warning("a box is gone, and not all of it is home", **told, hint=hint)
             elif one.turn is Turn.MISSING:
-                self._log.debug("a box is missing in an answer", **told)
+                self._log.debug("a box is missing in an answer", **told, hint="it is believed when more answers say so")
             else:
                 self._log.info(WORDS[one.turn], **told, addresses=[str(address) for address in one.box.addresses])
 
@@ -289,12 +290,12 @@ class Discovered:
 
 
 WORDS = {
-    Turn.APPEARED: "a box has appeared",
-    Turn.MOVED: "a box has moved",
-    Turn.STOPPED: "a box has stopped",
-    Turn.WOKE: "a box has an address again",
+    Turn.APPEARED: "a box has appeared, and is a target now",
+    Turn.MOVED: "a box has moved, and is followed to its new address",
+    Turn.STOPPED: "a box has stopped; it is waited for",
+    Turn.WOKE: "a box has an address again, and is tried at once",
     Turn.GONE: "a box is gone; all that is known of it is home",
-    Turn.BACK: "a box is back",
+    Turn.BACK: "a box is back, and goes on where it was",
 }
 
 

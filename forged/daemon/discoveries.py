@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from forged.daemon.bell import Bell
 from forged.daemon.discovered import Discovered
 from forged.daemon.fleet import BEGIN_ANEW_S, Difference, Fleet
+from forged.daemon.runner import REPORT
 from forged.discovery.base import Discovery
 from forged.kit.clock import Clock
 from forged.kit.logs import Log
@@ -137,7 +138,7 @@ class Discoveries:
 
     def _ended(self, name: str, error: BaseException | None) -> None:
         """A bug of ours. Said loudly, and it begins anew."""
-        self._log.error("a task ended unexpectedly; it is started again", task=name, exc_info=error)
+        self._log.error("a task ended unexpectedly; it is started again", task=name, exc_info=error, hint=REPORT)
         asyncio.get_running_loop().call_later(BEGIN_ANEW_S, self._restart, name)
 
     def _restart(self, task: str) -> None:

@@ -7,13 +7,14 @@ import random
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 
 from forged.daemon.app import App
 from forged.daemon.conditions import Conditions
 from forged.daemon.enriching import Enriching
 from forged.daemon.instance import Found, Instance
 from forged.daemon.jobbook import JobBook
-from forged.daemon.runner import Runner
+from forged.daemon.runner import REPORT, Runner
 from forged.daemon.schedule import Errand, Timetable
 from forged.daemon.standing import Standing
 from forged.daemon.work import Work
@@ -111,8 +112,9 @@ class Fleet:
         """Raises UnknownTarget."""
         member = self._members.get(name)
         if member is None:
+            near = "".join(f"did you mean {one!r}? " for one in get_close_matches(name, self._members, n=1))
             known = ", ".join(self._members) or "none"
-            raise UnknownTarget(f"no target {name!r} is configured", hint=f"configured are: {known}")
+            raise UnknownTarget(f"no target {name!r} is configured", hint=f"{near}configured are: {known}")
         return member
 
     @property
@@ -257,7 +259,7 @@ class Fleet:
 
     def _ended(self, name: str, error: BaseException | None) -> None:
         """A target's task ended by itself: a bug of ours. Said loudly, and it begins anew."""
-        self._log.error("a task ended unexpectedly; it is started again", task=name, exc_info=error)
+        self._log.error("a task ended unexpectedly; it is started again", task=name, exc_info=error, hint=REPORT)
         member = self._members.get(name.partition(" ")[2])
         if member is not None:
             asyncio.get_running_loop().call_later(BEGIN_ANEW_S, self._restart, name, member)

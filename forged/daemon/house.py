@@ -15,6 +15,7 @@ from forged.daemon.alarms import Watchman
 from forged.daemon.app import App
 from forged.daemon.bell import Bell
 from forged.daemon.couriers import Couriers
+from forged.daemon.diary import Diary
 from forged.daemon.discoveries import Discoveries
 from forged.daemon.enriching import Enriching
 from forged.daemon.fleet import Difference, Fleet
@@ -30,14 +31,18 @@ from forged.daemon.methods_sync import SyncMethods, Telling
 from forged.daemon.methods_target import TargetMethods
 from forged.daemon.reload import Reloader
 from forged.daemon.replays import Replays
+from forged.daemon.runner import REPORT
 from forged.kit.clock import Clock
-from forged.kit.logs import Log
+from forged.kit.logs import Log, is_heard
 from forged.kit.notify import Notifier
 from forged.metrics.metrics import Metrics
 from forged.model.events import NewEvent
 from forged.model.jobs import Job
 from forged.model.observer import Everyone
 from forged.model.settings import Config
+
+LOGGER = "forged.daemon"
+"""Under this name all that the daemon has to say is logged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +78,13 @@ def furnished(
     """Everything around an open app. `read` loads the configuration again."""
     clock, publisher = app.clock, Publisher()
     events = LiveEvents(publisher, clock)
-    jobs = _job_book(app, publisher, events, clock)
+    diary = Diary(log, lambda: is_heard(LOGGER, "debug"))
+    jobs = _job_book(app, publisher, events, diary, clock)
     enriching = Enriching(app.sidecars, app.store, metrics, clock, log)
     couriers = Couriers(app.handler, app.store.outbox, app.store.ingests, metrics, clock, log)
     app.anybody_takes = couriers.anybody
-    fleet = Fleet(app, jobs, metrics, log, Everyone(events, couriers), enriching)
+    everyone = Everyone(events, couriers, diary)
+    fleet = Fleet(app, jobs, metrics, log, everyone, enriching)
 
     def rung(event: NewEvent) -> None:
         events.alarm(event)
@@ -91,7 +98,7 @@ def furnished(
         return fleet.difference(config) | discoveries.difference(config)
 
     def report(where: str, fault: BaseException) -> None:
-        log.error("a fault in a method", where=where, exc_info=fault)
+        log.error("forged stumbled over a mistake of its own in a method", where=where, exc_info=fault, hint=REPORT)
 
     configs, registry = ConfigStore(app.config), Registry("forged", forged.__version__)
     return House(
@@ -107,8 +114,8 @@ def furnished(
         watchman=Watchman(fleet, bell, clock, log),
         discoveries=discoveries,
         reloader=Reloader(read, configs, difference, metrics, notifier, clock, log),
-        adhoc=AdHoc(app, fleet, jobs, Everyone(events, couriers), env, log),
-        server=Server(registry, publisher, report=report),
+        adhoc=AdHoc(app, fleet, jobs, everyone, env, log),
+        server=Server(registry, publisher, report=report, acted=diary.asked),
         registry=registry,
         gauges=Gauges(fleet, app.pool, metrics),
     )
@@ -139,11 +146,12 @@ def methods(house: House, page: str | None) -> ServiceMethods:
     return service
 
 
-def _job_book(app: App, publisher: Publisher, events: LiveEvents, clock: Clock) -> JobBook:
+def _job_book(app: App, publisher: Publisher, events: LiveEvents, diary: Diary, clock: Clock) -> JobBook:
     telling = Telling(publisher, clock)
 
     def ended(job: Job, kept: bool) -> None:
         telling.ended(job)
+        diary.job_ended(job)
         if kept:
             events.job_ended(job)
 

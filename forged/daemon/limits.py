@@ -35,7 +35,12 @@ class PersonsLimits:
             try:
                 self._hold(target, parse_bandwidth(text), "kept")
             except ValueError as e:  # written by a forged that knew more; a limit is no reason not to start
-                logger("forged.daemon").warning("a kept limit cannot be read and does not hold", target=target, reason=str(e))
+                logger("forged.daemon").warning(
+                    "a kept limit cannot be read, so the configured one holds",
+                    target=target,
+                    reason=str(e),
+                    hint="set it again: forgectl limit --keep, or forget it: forgectl limit config",
+                )
 
     async def change(self, target: str | None, text: str, *, keep: bool) -> None:
         """Another limit for one target or (None) for all together; "config" forgets it.

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 import forged
@@ -16,8 +17,9 @@ from forged.control.listening import inherited, listen
 from forged.daemon.app import App
 from forged.daemon.fleet import BEGIN_ANEW_S
 from forged.daemon.gauges import Gauges
-from forged.daemon.house import House, furnished, methods
+from forged.daemon.house import LOGGER, House, furnished, methods
 from forged.daemon.reload import Reloader
+from forged.daemon.runner import REPORT
 from forged.kit.clock import Clock, SystemClock
 from forged.kit.descriptors import allow_many_open_files
 from forged.kit.garbage import collect_rarely
@@ -127,7 +129,7 @@ class _Daemon:
         """What goes on for as long as the daemon lives."""
 
         def ended(name: str, error: BaseException | None) -> None:
-            log.error("a task ended unexpectedly; it is started again", task=name, exc_info=error)
+            log.error("a task ended unexpectedly; it is started again", task=name, exc_info=error, hint=REPORT)
 
         self._tasks = Eternal(ended, BEGIN_ANEW_S)
         stack.push_async_callback(self._tasks.stop_all)
@@ -166,7 +168,8 @@ class _Daemon:
     def _leave_it(self, log: Log) -> None:
         """Something does not end."""
         hanging = sorted({task.get_name() for task in asyncio.all_tasks() if task is not asyncio.current_task()})
-        log.warning("forged leaves without waiting any longer: what has landed is safe", still_at_work=hanging[:10])
+        hint = "the next start goes on where this one was; what hangs is named, such as a disk or a box that does not answer"
+        log.warning("forged leaves without waiting any longer: what has landed is safe", still_at_work=hanging[:10], hint=hint)
         self._logs.close()
         os._exit(Exit.WELL)
 
@@ -178,15 +181,23 @@ class _Daemon:
             reload = asyncio.create_task(reloader.reload(), name="reload")
             await asyncio.wait([reload])
             if error := reload.exception():  # a fault of ours must not make forged deaf for the next SIGHUP
-                log.error("a fault while reloading", exc_info=error)
+                log.error("forged stumbled over a mistake of its own while reloading", exc_info=error, hint=REPORT)
 
     def _open_logs(self, config: Config, stack: AsyncExitStack) -> Log:
         settings = config.daemon
         level, style = settings.log_level.value, Style(settings.log_format.value)
-        self._logs = stack.enter_context(
-            configure("forged", sys.stderr, level=level, style=style, folder=settings.log_dir, environ=self._env)
-        )
-        return logger("forged.daemon")
+        set_up = partial(configure, "forged", sys.stderr, level=level, style=style, environ=self._env)
+        trouble: OSError | None = None
+        try:
+            self._logs = set_up(folder=settings.log_dir)
+        except OSError as error:  # files home are worth more than lines about them
+            self._logs, trouble = set_up(), error
+        stack.enter_context(self._logs)
+        log = logger(LOGGER)
+        if trouble is not None:
+            hint = "make $LOG_BASE a folder that this user may write to, and start forged again; until then the lines are here only"
+            log.warning("log files cannot be written", folder=str(settings.log_dir), reason=trouble.strerror, hint=hint)
+        return log
 
     async def _apply_log_level(self, config: Config) -> None:
         self._logs.set_level(config.daemon.log_level.value)

@@ -173,7 +173,7 @@ class ServiceMethods:
             "discoveries": [answers.discovery(one) for one in self._discoveries.all],
             "handlers": [answers.handler(one) for one in self._couriers.all],
             "media": {"waiting": await self._enriching.count()},
-            "problems": answers.problems(self._enriching.conditions),
+            "problems": [*answers.refused_reload(last), *answers.problems(self._enriching.conditions)],
         }
 
     async def reload(self, wait: bool = True) -> rpc.Reloaded:

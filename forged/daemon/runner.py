@@ -25,6 +25,10 @@ LONGEST_PAUSE_S = 300.0
 tries at once."""
 
 
+REPORT = "please report it, with the lines below"
+"""What to do about a fault of ours."""
+
+
 class Fault(ForgedError):
     """forged stumbled over a mistake of its own."""
 

@@ -12,19 +12,28 @@ from forged.daemon.jobbook import ActiveJob
 from forged.kit.clock import Clock
 from forged.metrics.metrics import Metrics
 from forged.model.errors import AuthRefused, ForgedError, HostKeyChanged, HostKeyUnknown, Scope, SourceError, SourceMissing
-from forged.model.files import Entry
+from forged.model.files import HARMLESS, Entry, ProblemKind
 from forged.model.jobs import JobStatus
 from forged.model.manifest import Hold, Pause
 from forged.model.observer import ConnectionClosed, ConnectionOpened, Fact, FilesWanted, HomeReady
 from forged.model.target import SourceAddress, Target
 from forged.sources.base import Capabilities
 from forged.sync.cycle import RoundResult
+from forged.sync.tally import Tally
 
 REFUSALS = (AuthRefused, HostKeyChanged, HostKeyUnknown)
 """Errors that only a person can mend: the box answers, but one side does not accept the other."""
 
 MEASURED_BYTES = 1_000_000
 """A sync of less says nothing about a line: it is over before the window is open."""
+
+MEANT = {
+    ProblemKind.UNREADABLE: "make it readable for the user that forged logs in as (chmod, chown at the box); ",
+    ProblemKind.MISMATCH: "the line or the box's memory garbles bytes: restart the box if it goes on; ",
+    ProblemKind.BAD_NAME: "rename it at the box; ",
+    ProblemKind.HOME: "look at the folder at home that it should land in; ",
+}
+"""What to do about a file, by what is wrong with it."""
 
 WAITED_FOR = (Scope.DESTINATION, Scope.STORE)
 """Scopes whose trouble is at home: it outlasts the wish that met it, and heals there."""
@@ -173,9 +182,20 @@ class Standing:
                 self.conditions.well(scope, self._began_s)  # what a notice has run into meanwhile stays broken
             self.waiting = any(condition.scope in WAITED_FOR for condition in self.conditions.problems)
             self._left(result.waiting.files, 0, settled=result.tally.failed > 0)
+            self._tell_files(result.tally, everything)
         elif numbers is not None:
             files = numbers.total_files - numbers.landed_files
             self._left(files, numbers.wanted_bytes - numbers.done_bytes, settled=files > 0)
+
+    def _tell_files(self, tally: Tally, everything: bool) -> None:
+        """Files that should have come and did not, each for a reason of its own: the first stands for all."""
+        first = next((problem for problem in tally.problems if problem.kind not in HARMLESS), None)
+        if first is not None:
+            few = "1 file does" if tally.failed == 1 else f"{tally.failed:,} files do"
+            hint = f"{MEANT.get(first.kind, '')}each look tries again; `forgectl jobs` and `forgectl job ID` name them all"
+            self.conditions.broken("files", f"{few} not come home; the first: {first}", hint)
+        elif everything:
+            self.conditions.healed("files")
 
     def noticed_in_vain(self, entries: Sequence[Entry]) -> None:
         """A line broke before these had come home, whom the watch had noticed: the next round finds them, if there is one."""

@@ -62,6 +62,20 @@ class Root:
                 self.check_free(root)
                 return Readiness(self._id, _free_bytes(root), self._level)
 
+    def try_out(self) -> int | None:
+        """Whether files could land, with nothing made or written: the bytes that are free. None: it is made at the first sync.
+
+        Raises DestinationError, in the words of `ready`.
+        """
+        with border(self.where):
+            _gid(self._policy.group)
+            self._check_mounted()
+            there = next(one for one in (self._policy.dest, *self._policy.dest.parents) if os.path.lexists(one))
+            with self._open(ROOT, os.fsencode(there)) as folder:
+                _check_writable(folder, self.where)
+                self.check_free(folder)
+                return _free_bytes(folder) if there == self._policy.dest else None
+
     def believe(self, id: str, level: NoReplace) -> None:
         """What another one that works in the same folder has found: for looking only, since nothing was tried here."""
         self._id, self._level = id, level

@@ -22,6 +22,12 @@ class Handler(Protocol):
         event can come more than once; its id is the same each time.
         """
 
+    async def try_out(self) -> str:
+        """Whether it could take events now, as far as can be told without bringing one; answers in a few words what was met.
+
+        Nothing is changed at the other side. Raises IngestError.
+        """
+
     async def aclose(self) -> None:
         """Lets go of what it holds. Nothing is delivered any more."""
 

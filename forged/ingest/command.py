@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
@@ -32,6 +33,7 @@ LAST_WORDS_BYTES = 2000
 GRACE_S = 0.5
 """For what is left in the pipe when it has ended. Whoever still holds the pipe then is somebody else."""
 
+CHECK = "check `command`: the program's whole path, and that forged's user may run it"
 HINT = "run it by hand with a line of JSON on its standard input; forged tries again by itself"
 
 
@@ -65,6 +67,20 @@ class Command:
             how = f"was ended by signal {-status}" if status < 0 else f"ended with exit status {status}"
             raise self._failed(how, run, () if status == TEMPFAIL else events)
 
+    async def try_out(self) -> str:
+        """Looks for the program, and for the interpreter that its first line names; runs neither."""
+        return await asyncio.to_thread(self._found)
+
+    def _found(self) -> str:
+        program = self._settings.argv[0]
+        path = shutil.which(program, path=environment(self.name).get("PATH"))
+        if path is None:
+            raise IngestRefused(f"{program} is not there, or this user may not run it", hint=CHECK)
+        if (interpreter := _interpreter(path)) and not os.access(interpreter, os.X_OK):
+            hint = "correct the first line of the program, or install what it names"
+            raise IngestRefused(f"{path} wants to be run by {clean(interpreter, 300)}, which is not there", hint=hint)
+        return f"{path} can be run"
+
     async def _started(self) -> tuple[asyncio.SubprocessTransport, _Run]:
         run: _Run
         try:
@@ -77,8 +93,7 @@ class Command:
             )
         except (OSError, ValueError) as e:  # ValueError: a NUL in an argument
             why = getattr(e, "strerror", None) or e
-            hint = "check `command`: the program's whole path, and that forged's user may run it"
-            raise IngestRefused(f"{self._settings.argv[0]} cannot be started: {why}", hint=hint) from e
+            raise IngestRefused(f"{self._settings.argv[0]} cannot be started: {why}", hint=CHECK) from e
         return transport, run
 
     def _failed(self, how: str, run: _Run, about: Sequence[Event]) -> IngestError:
@@ -120,6 +135,17 @@ class _Run(asyncio.SubprocessProtocol):
     def process_exited(self) -> None:
         if not self.ended.done():
             self.ended.set_result(None)
+
+
+def _interpreter(path: str) -> str | None:
+    """What execve(2) would start for a script; None for what is none, or cannot be read. Blocks."""
+    try:
+        with open(path, "rb") as file:
+            first = file.readline(256)
+    except OSError:
+        return None
+    words = first[2:].split()
+    return os.fsdecode(words[0]) if first.startswith(b"#!") and words else None
 
 
 def _end(transport: asyncio.SubprocessTransport) -> None:

@@ -46,10 +46,13 @@ class Postgres:
         except ValueRefused as refused:
             raise IngestRefused(refused.message, hint=refused.hint, about=[event.id for event in events]) from None
         except TimeoutError:
-            raise IngestError(
-                f"PostgreSQL has not taken a batch within {self._batch_s:g} s",
-                hint="it hangs, or somebody holds a lock on forged's tables; forged tries again by itself",
-            ) from None
+            raise self._hung() from None
+
+    def _hung(self) -> IngestError:
+        return IngestError(
+            f"PostgreSQL has not taken a batch within {self._batch_s:g} s",
+            hint="it hangs, or somebody holds a lock on forged's tables; forged tries again by itself",
+        )
 
     async def _write(self, rows: Rows) -> None:
         """Leaves a connection behind that is good, or none."""
@@ -65,6 +68,11 @@ class Postgres:
                 link.drop()
 
     async def _opened(self) -> Link:
+        link, dsn = await self._way()
+        return await link.opened(dsn)
+
+    async def _way(self) -> tuple[type[Link], str]:
+        """What connects, and whereto."""
         try:
             from forged.ingest.postgres_link import Link
         except ImportError:
@@ -72,10 +80,18 @@ class Postgres:
                 "asyncpg is not installed", hint="pip install 'forged[postgres]', then start forged again"
             ) from None
         try:
-            dsn = await asyncio.to_thread(reveal, self._settings.dsn)
+            return Link, await asyncio.to_thread(reveal, self._settings.dsn)
         except ConfigError as error:
             raise IngestError(error.message, hint="it is read again when forged tries again") from None
-        return await Link.opened(dsn)
+
+    async def try_out(self) -> str:
+        """Makes the tables in a transaction that is taken back."""
+        try:
+            async with asyncio.timeout(self._batch_s):
+                link, dsn = await self._way()
+                return await link.tried(dsn)
+        except TimeoutError:
+            raise self._hung() from None
 
     async def aclose(self) -> None:
         """A batch that is under way is given up."""

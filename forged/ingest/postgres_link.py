@@ -33,13 +33,35 @@ class Link:
         """Raises IngestError."""
         hidden = passwords(dsn)
         with _translated(hidden):
-            link = cls(await asyncpg.connect(dsn, timeout=CONNECT_S), hidden)
+            link = cls(await _connected(dsn), hidden)
             try:
                 await link._up_to_date()
             except BaseException:
                 link.drop()
                 raise
         return link
+
+    @classmethod
+    async def tried(cls, dsn: str) -> str:
+        """Connects, makes or renews the tables, and takes all of it back; answers what was met. Raises IngestError."""
+        hidden = passwords(dsn)
+        with _translated(hidden):
+            link = cls(await _connected(dsn), hidden)
+            try:
+                return await link._tried()
+            finally:
+                link.drop()
+
+    async def _tried(self) -> str:
+        """Who goes away before the end of a transaction has changed nothing."""
+        await self._connection.transaction().start()
+        before = await self._version()
+        await self._up_to_date()
+        if not await self._connection.fetchval(sql.MAY_WRITE):
+            raise IngestRefused("this user may not write to the tables", hint="grant insert, update on all tables in schema forged")
+        told = {0: "its tables can be made", await self._version(): "its tables are up to date"}
+        found = str(await self._connection.fetchval("select current_setting('server_version')")).split()[0]
+        return f"PostgreSQL {found} answers, {told.get(before, 'its tables can be brought up to date')}"
 
     @property
     def lost(self) -> bool:
@@ -67,12 +89,16 @@ class Link:
         if await self._connection.fetchval(sql.ENCODING) != "UTF8":
             hint = "make one with: createdb -E UTF8 -T template0 NAME"
             raise IngestRefused("the database does not hold every text: its encoding is not UTF8", hint=hint)
-        known = sql.migrations()
-        at = await self._connection.fetchval(sql.VERSION) if await self._connection.fetchval(sql.THERE) else 0
+        known, at = sql.migrations(), await self._version()
         if at > known[-1].version:
             raise IngestRefused("the tables were made by a newer forged", hint="install the newer version again")
         if at < known[-1].version:
             await self._migrate(known)
+
+    async def _version(self) -> int:
+        """Of the tables; 0: there are none."""
+        there = await self._connection.fetchval(sql.THERE)
+        return int(await self._connection.fetchval(sql.VERSION)) if there else 0
 
     async def _migrate(self, known: Sequence[sql.Migration]) -> None:
         """All or nothing. Who had to wait for another finds its work done."""
@@ -94,6 +120,19 @@ class Link:
     def drop(self) -> None:
         """At once, whatever is under way; the server takes back what was not committed."""
         self._connection.terminate()
+
+
+async def _connected(dsn: str) -> asyncpg.Connection:
+    """Raises IngestError where nobody answers: with the address, since the system's words do not have it."""
+    try:
+        return await asyncpg.connect(dsn, timeout=CONNECT_S)
+    except TimeoutError:
+        raise
+    except OSError as error:
+        parts = urlsplit(dsn)
+        where = f" at {parts.hostname}" if parts.hostname else ""
+        why = clean((error.strerror or str(error)).split(" (")[0], SAID_CHARS)
+        raise IngestError(f"PostgreSQL{where}: {why}", hint=f"{CHECK}; forged tries again by itself") from None
 
 
 @contextmanager

@@ -46,6 +46,8 @@ select exists (
 """
 """Not `to_regclass`: it answers from a cache that waiting for an advisory lock does not refresh (seen with PostgreSQL 15.18)."""
 
+MAY_WRITE = "select has_table_privilege('forged.files', 'insert') and has_table_privilege('forged.files', 'update')"
+
 VERSION = "select coalesce(max(version), 0) from forged.migrations"
 
 PREPARE = """

@@ -20,7 +20,7 @@ from forged.ingest.python_letters import LENGTH_BYTES, MOST_ANSWER_BYTES, Answer
 from forged.ingest.surroundings import environment
 from forged.kit.child import started
 from forged.kit.log_lines import clean
-from forged.model.errors import IngestError
+from forged.model.errors import IngestError, IngestRefused
 from forged.model.events import Event, EventId
 from forged.model.settings import PythonIngest
 
@@ -70,6 +70,21 @@ class Python:
         finally:
             if not taken:
                 await self._killed()
+
+    async def try_out(self) -> str:
+        """Loads the class and makes one of it, in a process that ends with this."""
+        process: _Process | None = None
+        try:
+            process = await _Process.started(environment(self.name))
+            await process.open(self._settings.handler)
+            await process.goodbye()
+        except _Failed as failed:
+            hint = "it has to be importable where forged runs: PYTHONPATH, or installed beside forged"
+            raise IngestRefused(f"{self._settings.handler} {failed}", hint=hint) from None
+        finally:
+            if process is not None:
+                await process.kill()
+        return f"{self._settings.handler} can be loaded"
 
     async def _killed(self) -> None:
         process, self._process = self._process, None

@@ -58,6 +58,18 @@ class Webhook:
         if not answer.succeeded:
             raise _refusal(url, answer, events)
 
+    async def try_out(self) -> str:
+        """Asks for the headers of the address alone (HEAD): whatever it answers, somebody is there. The secret is tried as well."""
+        url = await _revealed(self._settings.url)
+        if self._settings.secret is not None:
+            _key(await _revealed(self._settings.secret))
+        asked = _ntfy_topic(url)[0] if self._settings.format is WebhookFormat.NTFY else url
+        try:
+            answer = await self._client.ask("HEAD", asked)
+        except HttpFailure as failure:
+            raise IngestError(f"{place(url)}: {failure}", hint="check url, the name's address and the way there") from None
+        return f"{place(url)} answers (no event was sent; HEAD: {answer.status})"
+
     def _made(self, url: str, events: Sequence[Event]) -> tuple[str, bytes]:
         match self._settings.format:
             case WebhookFormat.NTFY:

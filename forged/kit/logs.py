@@ -59,6 +59,11 @@ def logger(name: str) -> Log:
     return log
 
 
+def is_heard(name: str, level: str) -> bool:
+    """Whether a line of this logger and level is written now: to be asked before making very many."""
+    return logging.getLogger(name).isEnabledFor(_level(level))
+
+
 class Logs:
     """Logs as they were set up; `close` puts everything back. Made by `configure`."""
 

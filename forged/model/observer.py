@@ -7,14 +7,16 @@ files at once is one fact.
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from forged.model.errors import ForgedError
 from forged.model.files import Problem, ScanSummary
+from forged.model.manifest import ManifestRow
 from forged.model.media import MediaKind
 from forged.model.plan import PlanCount
+from forged.model.removal import KeptBecause
 from forged.model.transfer import Landed
 
 
@@ -142,6 +144,16 @@ class FilesRemoved:
     files: int
 
 
+@dataclass(frozen=True, slots=True)
+class CleanupEnded:
+    """Cleanup removed these at the source (with `dry_run`: would have), and kept so many others for these reasons."""
+
+    target: str
+    removed: Sequence[ManifestRow]
+    kept: Mapping[KeptBecause, int]
+    dry_run: bool = False
+
+
 Fact = (
     HomeReady
     | ScanStarted
@@ -151,6 +163,7 @@ Fact = (
     | FilesLanded
     | FilesExamined
     | FilesRemoved
+    | CleanupEnded
     | FileTrouble
     | VerifyFailed
     | Retried

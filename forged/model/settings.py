@@ -198,7 +198,8 @@ class EffectiveValue:
     """One key as it holds, to be shown: the text that is or could be in the file, without secrets.
 
     `key` is dotted, an element of an array by its name: `target.forge.cleanup.age`. `origin` says where the value was decided:
-    `default`, `preset` (of the target's type), `FILE:LINE`, or `$NAME` for an environment variable.
+    `default`, `preset` (of the target's type), `FILE:LINE` (with `(credential)` behind it for a file that systemd hands over), or
+    `$NAME` for an environment variable.
     """
 
     key: str

@@ -301,6 +301,8 @@ class _Judge(asyncssh.SSHClient):
 def translated(error: Exception, whereto: Whereto) -> SourceError:
     """asyncssh's and the system's errors of a connection that did not come to be, in forged's words."""
     reason = error.reason if isinstance(error, asyncssh.DisconnectError | asyncssh.ChannelOpenError) else str(error)
+    if isinstance(error, OSError) and error.strerror:
+        reason = error.strerror  # without `[Errno 111]`, which helps nobody
     if "authentication failures" in reason:  # OpenSSH says so by a plain disconnect, after MaxAuthTries keys
         return AuthRefused(f"{whereto}: {reason}", hint="too many keys were tried: set identity_file")
     if isinstance(error, asyncssh.KeyExchangeFailed | asyncssh.ProtocolNotSupported):
@@ -309,6 +311,8 @@ def translated(error: Exception, whereto: Whereto) -> SourceError:
         return SourceBroken(f"{whereto} does not speak SSH properly: {reason}")
     if isinstance(error, ValueError):
         return SourceError(f"the ssh config cannot be used for {whereto}: {reason}", hint=CONFIG_HINT)
+    if isinstance(error, OSError) and error.strerror:
+        reason = error.strerror.split(" (")[0]  # its number, and the address once more, help nobody
     return SourceUnreachable(f"{whereto}: {reason or type(error).__name__}")
 
 

@@ -22,7 +22,7 @@ from sqlalchemy.pool import NullPool
 
 from forged.kit.clock import Clock, SystemClock
 from forged.kit.sql import sqlite_database
-from forged.model.errors import StoreLost
+from forged.model.errors import StoreError, StoreLost
 from forged.model.manifest import Hold, ManifestName
 from forged.store import schema, sound
 from forged.store.border import Border, damaged, translated
@@ -66,6 +66,27 @@ async def open_store(file: Path, *, clock: Clock | None = None) -> SqlStore:
         await store.close()
         raise
     return store
+
+
+def tried(file: Path) -> str:
+    """Whether `open_store` would find a database that it can use, or could make one, in words; changes nothing. Blocks.
+
+    May be asked while another forged works with it. Raises StoreError and its kinds.
+    """
+    if not file.exists():
+        if _known_identity(file) is not None:
+            raise StoreLost(f"the state database {file} is not there any more")
+        there = next(one for one in file.parents if one.exists())
+        if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+            raise StoreError(f"{file}: this user may not write to {there}", hint="make state_dir a folder this user may write to")
+        return f"{file}: made at the first start"
+    with translated(str(file)), closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        connection.execute("PRAGMA trusted_schema=OFF")
+        sound.check_pages(connection, str(file))
+        at = sound.revision(connection, str(file))
+    if not (os.access(file, os.W_OK) and os.access(file.parent, os.W_OK | os.X_OK)):
+        raise StoreError(f"{file}: this user may not write to it", hint="run this as forged's own user, or check the file's owner")
+    return f"{file} is sound" + ("" if at == schema.HEAD else f"; the next start brings it up to date (from {at} to {schema.HEAD})")
 
 
 def begin_anew(file: Path, holds: Holds, at_ns: int) -> Path | None:

@@ -14,7 +14,7 @@ from forged.destination.base import HomeLook
 from forged.model.errors import ForgedError, NotSupported
 from forged.model.files import Entry, Stat
 from forged.model.manifest import AtSource, ManifestRow
-from forged.model.observer import FilesRemoved
+from forged.model.observer import CleanupEnded, FilesRemoved
 from forged.model.paths import SourcePath
 from forged.model.removal import KeptBecause, Removable, Removed
 from forged.model.target import CleanupPolicy
@@ -83,6 +83,7 @@ async def run_cleanup(doors: Doors, policy: CleanupPolicy, *, dry_run: bool) -> 
             result.folders = list(await doors.source.remove_empty_folders(emptied(result.removed, doors.target.selection.folders)))
     except ForgedError as error:
         result.error = error
+    doors.observer.notice(CleanupEnded(doors.target.name, result.removed, result.kept_count, dry_run))
     return result
 
 

@@ -185,6 +185,18 @@ def registry_of(canned: Canned, publisher: Publisher) -> Registry:
     async def sync__list(limit: int | None = None, cursor: str | None = None) -> rpc.Jobs:
         return canned.answer("sync.list", {"limit": limit, "cursor": cursor})
 
+    async def ingest__list(handler: str | None = None, limit: int | None = None, cursor: str | None = None) -> rpc.IngestPage:
+        return canned.answer("ingest.list", {"handler": handler, "limit": limit, "cursor": cursor})
+
+    async def ingest__retry(handler: str, events: list[int] | None = None) -> rpc.IngestSteered:
+        return canned.answer("ingest.retry", {"handler": handler, "events": events})
+
+    async def ingest__drop(handler: str, events: list[int] | None = None) -> rpc.IngestSteered:
+        return canned.answer("ingest.drop", {"handler": handler, "events": events})
+
+    async def ingest__replay(handler: str) -> rpc.IngestSteered:
+        return canned.answer("ingest.replay", {"handler": handler})
+
     async def sync__active() -> rpc.Jobs:
         return canned.answer("sync.active", {})
 

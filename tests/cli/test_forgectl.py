@@ -15,7 +15,21 @@ from click.testing import CliRunner, Result
 from forged.cli.forgectl import COMMANDS, cli
 from forged.daemon.methods_sync import UnknownJob
 from forged.model import rpc
-from tests.cli.canned import AT, EVENT, EVIL, FORBIDDEN, PROGRESS, SYNC_ID, UNREACHABLE, Canned, daemon, job, problem, target
+from tests.cli.canned import (
+    AT,
+    EVENT,
+    EVIL,
+    FORBIDDEN,
+    PROGRESS,
+    SYNC_ID,
+    UNREACHABLE,
+    Canned,
+    daemon,
+    forgectl,
+    job,
+    problem,
+    target,
+)
 
 
 class Ctl:
@@ -74,7 +88,7 @@ def test_status_is_an_aligned_table_with_the_problems_below(ctl: Ctl) -> None:
     assert re.fullmatch(r"forge        transferring       .+\S +1,200, 3\.4 GB  2 min  12\.5 MB/s  1\.2 TB", rows[0])
     assert re.fullmatch(r"night-shift  unreachable, held  never +\? +\?          -       \?", rows[1])
     assert rows[3].startswith("forged 9.9.9, up ")
-    assert re.fullmatch(r"✘ night-shift: no answer \(since .+\)", rows[5])
+    assert re.fullmatch(r"✘ night-shift: no answer \(for .+\)", rows[5])
     assert rows[6:] == [r"  evil\x1b]0;owned\x07[red]", "  .png", "  → check that the box runs"]
 
 
@@ -281,7 +295,7 @@ def held(ctl: Ctl) -> None:
 def test_release_shows_why_it_was_held(ctl: Ctl) -> None:
     held(ctl)
     first, _, last = ctl.text("release", "forge", "--yes").splitlines()
-    assert first.startswith("✘ forge: All 1,200 files are gone at once. (since ")
+    assert first.startswith("✘ forge: All 1,200 files are gone at once. (for ")
     assert last == "forge is released"
     assert ctl.json("release", "forge", "--yes")["held"]["reason"] == "emptied"
 
@@ -388,8 +402,9 @@ def test_manifest_show_lists_all_pages(ctl: Ctl) -> None:
         page | {"files": [remembered("b.png", state="removed", tombstone_at=AT)], "next_cursor": None},
     ]
     assert ctl.text("manifest", "show", "forge").splitlines() == [
-        r"2026-11-23 07:00:00  2.0 MB  present at the source  evil\x1b]0;owned\x07[red]\n.png",
-        "2026-11-23 07:00:00  2.0 MB  removed at the source, deleted at home  b.png",
+        "HOME SINCE                SIZE  NAME AT HOME",
+        r"2026-11-23 07:00:00    2.0 MB  evil\x1b]0;owned\x07[red]\n.png",
+        "2026-11-23 07:00:00    2.0 MB  b.png  (removed at the source, deleted at home)",
         "forge: 2 files, 4.0 MB",
     ]
     assert [file["path"] for file in ctl.json("manifest", "show", "forge")["files"]] == [EVIL, "b.png"]
@@ -411,7 +426,7 @@ def test_manifest_reset_needs_a_persons_yes(ctl: Ctl) -> None:
 
 
 def test_events_shows_the_last_ones(ctl: Ctl) -> None:
-    text = "2026-11-23 07:00:00  forge  file synced  a/evil\\x1b]0;owned\\x07[red]\\n.png\n"
+    text = "2026-11-23 07:00:00  forge  came home      a/evil\\x1b]0;owned\\x07[red]\\n.png\n"
     assert ctl.text("events", "--target", "forge") == text
     assert ctl.canned.params("events.subscribe") == {"target": "forge"}
     assert ctl.json("events")["recent"] == [EVENT]
@@ -443,16 +458,21 @@ def test_a_reload_that_changed_nothing_ends_with_2(ctl: Ctl) -> None:
 def test_config_shows_values_and_where_they_come_from(ctl: Ctl) -> None:
     values = [
         {"key": "daemon.log_level", "value": "info", "origin": "default"},
-        {"key": "target.forge.poll", "value": "10s", "origin": "forged.toml:7"},
+        {"key": "target.forge.poll", "value": "10s", "origin": "/etc/f.toml:7"},
+        {"key": "target.forge.exclude", "value": ["*.tmp"] * 20, "origin": "preset"},
     ]
     ctl.canned.answers["daemon.config"] = {"success": True, "path": "/etc/f.toml", "values": values, "next_cursor": None}
     assert ctl.text("config").splitlines() == [
         "/etc/f.toml",
         'daemon.log_level = "info"  default',
-        'target.forge.poll = "10s"  forged.toml:7',
+        'target.forge.poll = "10s"  line 7',
+        f"target.forge.exclude = {json.dumps(['*.tmp'] * 20)}  preset",
     ]
     assert ctl.json("config", "target.forge")["values"] == values[1:]
+    assert ctl.json("config", "--target", "forge")["values"] == values[1:]
+    assert ctl.json("config", "--changed")["values"] == values[1:]
     assert ctl.run("config", "no.such").exit_code == 1
+    assert ctl.run("config", "--target", "for").exit_code == 1, "a name is whole"
 
 
 def test_call_prints_any_methods_result(ctl: Ctl) -> None:
@@ -494,6 +514,26 @@ def test_without_a_daemon_it_says_how_to_start_one(tmp_path: Path) -> None:
     assert result.exit_code == 3
     assert "forged run" in result.stderr and "systemctl start forged" in result.stderr
     assert ctl.json("status", status=3)["error"]["type"] == "no_daemon"
+
+
+def test_without_a_daemon_it_names_every_socket_that_it_tried(tmp_path: Path) -> None:
+    done = forgectl("status", XDG_RUNTIME_DIR=str(tmp_path))
+    assert done.returncode == 3
+    assert f"on {tmp_path}/forged/forged.sock or on /run/forged/forged.sock" in done.stderr
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("statu", "'status'"), ("clean", "'cleanup'"), ("duplicate", "'duplicates'")])
+def test_a_mistyped_command_is_told_what_it_may_have_meant(ctl: Ctl, typed: str, meant: str) -> None:
+    result = ctl.run(typed)
+    assert result.exit_code == 2 and f"Did you mean {meant}?" in result.stderr
+
+
+def test_a_daemon_of_another_version_is_named_where_it_does_not_know_what_is_asked(ctl: Ctl) -> None:
+    del ctl.canned.answers["target.list"]["targets"]
+    result = ctl.run("status")
+    assert result.exit_code == 1 and "the daemon is forged 9.9.9" in result.stderr and "systemctl restart forged" in result.stderr
+    assert "the daemon is forged 9.9.9" in ctl.run("call", "no.such").stderr
+    assert "the daemon is forged 9.9.9" in ctl.json("status", status=1)["error"]["hint"]
 
 
 def test_each_command_has_its_help_without_a_daemon() -> None:

@@ -76,7 +76,7 @@ def test_alarms_stand_above_everything_else_and_are_not_said_twice() -> None:
     calm = target("studio", problems=[problem("held", "cleanup is held")])
     lost = target("cloud-7", state="lost", label="my box", problems=[problem("lost", "is gone: 3 files not home"), problem()])
     lines = texts(shown(calm, lost, discoveries=[discovery()]))
-    assert lines[0].startswith("✘ cloud-7 (my box): is gone: 3 files not home (since ")
+    assert lines[0].startswith("✘ cloud-7 (my box): is gone: 3 files not home (for ")
     assert lines[1] == "  → check that the box runs"
     assert lines[2] == ""
     assert lines[3].startswith("TARGET")
@@ -94,7 +94,7 @@ def test_a_box_that_sleeps_is_said_calmly_and_why() -> None:
 
 def test_troubles_of_discoveries_and_handlers_come_with_their_cure() -> None:
     lines = texts(shown(discoveries=[discovery(problems=[problem()])], handlers=[handler(problems=[problem("x", "answers 500")])]))
-    assert [line.split(" (since")[0] for line in lines if line.startswith("✘")] == [
+    assert [line.split(" (for")[0] for line in lines if line.startswith("✘")] == [
         "✘ discovery cloud: The source does not answer.",
         "✘ ingest phone: answers 500",
     ]

@@ -125,3 +125,11 @@ def test_pages_are_asked_for_until_there_are_enough(ctl: Ctl) -> None:
     assert [given["limit"] for _, given in ctl.canned.asked] == [1_000, 1_000, 1_000]
     ctl.json("find", "--limit", "1100")
     assert [given["limit"] for _, given in ctl.canned.asked[3:]] == [1_000, 100]
+
+
+def test_on_a_narrow_terminal_the_path_has_a_row_of_its_own() -> None:
+    one = file(prompt="a red fox " * 20)
+    first, second = [each.text for each in listed([one], 80, is_terminal=True)]
+    assert len(first) <= 80 and "a red" in first
+    assert second == f"  {one['home']}"
+    assert len(listed([one], 80)) == 1, "into a pipe one row is one file"

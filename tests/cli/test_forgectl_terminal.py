@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import io
 import json
 import os
 import pty
@@ -19,15 +18,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from forged.cli.ctl.board import bars
-from forged.cli.ctl.picture import picture, sparkline
+from forged.cli.ctl.frame import Row, width
+from forged.cli.ctl.graph import ceiling, graph, sparkline
+from forged.cli.ctl.picture import picture
+from forged.cli.ctl.screen import keys
 from forged.cli.ctl.view import View
 from forged.cli.ctl.words import WHY, brief
 from forged.control.client import Notification
 from forged.model.removal import KeptBecause
-from tests.cli.canned import DAEMON, EVENT, EVIL, HERE, PROGRESS, SYNC_ID, Canned, daemon, forgectl, job, problem, target
+from tests.cli.canned import DAEMON, EVENT, EVIL, FORBIDDEN, HERE, PROGRESS, SYNC_ID, Canned, daemon, forgectl, job, problem, target
 from tests.control.serving import open_folder
 
 PATIENCE_S = 30
@@ -36,9 +37,10 @@ PATIENCE_S = 30
 class Terminal:
     """forgectl in a terminal of its own."""
 
-    def __init__(self, socket: Path, *arguments: str, columns: int = 100, **env: str) -> None:
+    def __init__(self, socket: Path, *arguments: str, columns: int = 100, rows: int = 30, **env: str) -> None:
         self._mine, theirs = pty.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 30, columns, 0, 0))
+        self.resize(columns, rows)
+        self.before = termios.tcgetattr(self._mine)
         program = [sys.executable, "-c", "from forged.cli.forgectl import main; main()", "--socket", str(socket), *arguments]
         own = {"PYTHONPATH": str(HERE), "TERM": "xterm-256color", "TZ": "UTC", **env}
         given = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS", "LINES")}
@@ -70,6 +72,19 @@ class Terminal:
 
     def type(self, text: str) -> None:
         os.write(self._mine, text.encode())
+
+    def resize(self, columns: int, rows: int) -> None:
+        fcntl.ioctl(self._mine, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def forget(self) -> None:
+        """What was written until now is not looked at any more."""
+        self.output = ""
+
+    @property
+    def is_restored(self) -> bool:
+        """The other screen was left, the cursor is back, and keys echo as they did."""
+        left = self.output.count("\x1b[?1049h") == self.output.count("\x1b[?1049l") > 0
+        return left and self.output.endswith("\x1b[?1049l") and termios.tcgetattr(self._mine) == self.before
 
     def _read(self, end_s: float) -> bool:
         if not select.select([self._mine], [], [], max(end_s - time.monotonic(), 0))[0]:
@@ -150,19 +165,149 @@ def test_release_asks_a_person(socket: Path, canned: Canned, answer: str, status
     assert any(method == "target.release" for method, _ in canned.asked) is released
 
 
-def test_the_live_view_shows_targets_jobs_and_files_and_ends_well(socket: Path, canned: Canned) -> None:
+def at_work(canned: Canned) -> None:
     canned.answers["sync.active"] = {"success": True, "jobs": [job("transferring")], "next_cursor": None}
     canned.notes = [("sync_progress", PROGRESS), ("event", EVENT)]
+
+
+@pytest.mark.parametrize(("end", "status"), [("q", 0), (signal.SIGINT, 0), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_the_live_view_shows_targets_jobs_and_files_and_ends_well(
+    socket: Path, canned: Canned, end: str | signal.Signals, status: int
+) -> None:
+    at_work(canned)
     with Terminal(socket, "watch") as terminal:
         terminal.until("120 / 400 files")
         assert r"a/evil\x1b]0;owned\x07[red]\n.png" in terminal.until(".png")
-        terminal.process.send_signal(signal.SIGINT)
+        terminal.type(end) if isinstance(end, str) else terminal.process.send_signal(end)
+        assert terminal.end() == status
+        assert terminal.is_restored, terminal.output[-200:]
+
+
+def test_keys_choose_pause_sync_freeze_and_explain(socket: Path, canned: Canned) -> None:
+    canned.answers["target.list"] = {"success": True, "targets": [target("a"), target("b", paused=True)], "next_cursor": None}
+    canned.answers["target.pause"] = {"success": True, "message": "a rests now"}
+    canned.answers["target.resume"] = FORBIDDEN
+    with Terminal(socket, "watch") as terminal:
+        terminal.until("? help")
+        terminal.type("p")
+        terminal.until("choose a target first")
+        terminal.type("\x1b[B")
+        terminal.until("▸")
+        terminal.type("p")
+        terminal.until("a rests now")
+        terminal.type("s")
+        terminal.until(f"a: {SYNC_ID}")
+        terminal.type("j")
+        terminal.type("p")
+        terminal.until("the socket's group")
+        terminal.type("?")
+        terminal.until("freeze the picture")
+        terminal.type("x")
+        terminal.type(" ")
+        terminal.until("frozen: space goes on")
+        terminal.type("q")
         assert terminal.end() == 0
-    assert terminal.output.count("\x1b[?1049h") == terminal.output.count("\x1b[?1049l") == 1  # the other screen, and back
+    assert canned.params("target.pause") == {"target": "a"}
+    assert canned.params("target.resume") == {"target": "b"}
+
+
+@pytest.mark.parametrize("columns", [60, 80, 100])
+def test_jobs_fit_their_terminal_and_keep_what_has_to_be_typed(socket: Path, canned: Canned, columns: int) -> None:
+    failed = job("failed", result={**job()["result"], "errors": ["no answer " * 20]})  # type: ignore[dict-item]
+    canned.answers["sync.list"] = {"success": True, "jobs": [job(), failed], "next_cursor": None}
+    with Terminal(socket, "jobs", columns=columns, NO_COLOR="1") as terminal:
+        assert terminal.end() == 0
+    rows = terminal.output.splitlines()
+    assert max(map(len, rows)) <= columns
+    assert [row.split()[:3] for row in rows[1:]] == [[SYNC_ID, "forge", "complete"], [SYNC_ID, "forge", "failed"]]
+
+
+def test_a_terminal_that_speaks_latin_1_ends_no_command(socket: Path, canned: Canned) -> None:
+    row = target("studio", problems=[problem()])
+    canned.answers["target.list"] = {"success": True, "targets": [row], "next_cursor": None}
+    done = forgectl("--socket", str(socket), "status", PYTHONIOENCODING="latin-1", PYTHONUTF8="0")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "? studio: The source does not answer." in done.stdout
+
+
+def test_keys_that_are_read_at_once_are_told_apart() -> None:
+    assert keys("\x1b[B\x1bOAp\x1b[1;5Cq \x1b") == ["down", "up", "p", "q", "space", "escape"]
+
+
+def test_a_frame_writes_only_what_changed_and_a_new_size_is_drawn_anew(socket: Path, canned: Canned) -> None:
+    at_work(canned)
+    canned.answers["target.list"] = {"success": True, "targets": [target("forge")], "next_cursor": None}
+    with Terminal(socket, "watch", columns=100) as terminal:
+        terminal.until("120 / 400 files")
+        terminal.until("\x1b[30;1H")
+        terminal.forget()
+        terminal.type("\x1b[B")
+        terminal.until("▸")
+        assert "\x1b[2J" not in terminal.output and "? help" not in terminal.output, "the last line did not change"
+        terminal.forget()
+        terminal.resize(60, 20)
+        assert "LAST SYNC" not in terminal.until("? help"), "there is no room for it any more"
+        terminal.type("q")
+        assert terminal.end() == 0
+
+
+def test_ctrl_z_gives_the_terminal_back_until_it_goes_on(socket: Path) -> None:
+    with Terminal(socket, "watch") as terminal:
+        terminal.until("? help")
+        terminal.process.send_signal(signal.SIGTSTP)
+        terminal.until("\x1b[?1049l")
+        assert os.waitid(os.P_PID, terminal.process.pid, os.WSTOPPED | os.WNOWAIT) is not None
+        assert terminal.is_restored
+        terminal.forget()
+        terminal.process.send_signal(signal.SIGCONT)
+        terminal.until("? help")
+        terminal.type("q")
+        assert terminal.end() == 0
+
+
+def test_the_live_view_waits_for_a_daemon_that_restarts(tmp_path: Path, canned: Canned) -> None:
+    with daemon(tmp_path / "s", canned):
+        terminal = Terminal(tmp_path / "s", "watch")
+        terminal.until("? help")
+    with terminal:
+        terminal.until("not connected, trying again: No forged daemon")
+        terminal.forget()
+        with daemon(tmp_path / "s", canned):
+            terminal.until("forged 9.9.9")
+            terminal.type("q")
+            assert terminal.end() == 0
+
+
+def test_the_live_view_has_no_colours_where_nobody_wants_them(socket: Path, canned: Canned) -> None:
+    at_work(canned)
+    with Terminal(socket, "watch", NO_COLOR="1") as terminal:
+        terminal.until("120 / 400 files")
+        terminal.type("q")
+        assert terminal.end() == 0
+    assert re.findall(r"\x1b\[[0-9;]*m", terminal.output) == ["\x1b[0m"], "the one that ends whatever there was"
+
+
+@pytest.mark.parametrize("env", [{"TERM": "dumb"}, {}])
+def test_where_nothing_can_be_drawn_the_live_view_is_lines(socket: Path, canned: Canned, env: dict[str, str]) -> None:
+    at_work(canned)
+    row = target(problems=[problem(message="no answer")])
+    canned.answers["target.list"] = {"success": True, "targets": [row], "next_cursor": None}
+    if env:
+        with Terminal(socket, "watch", **env) as terminal:
+            said = terminal.until(r"[red]\n.png")
+            terminal.process.send_signal(signal.SIGINT)
+            assert terminal.end() == 0
+    else:
+        program = [sys.executable, "-c", "from forged.cli.forgectl import main; main()", "--socket", str(socket), "watch"]
+        with subprocess.Popen(program, env=os.environ | {"PYTHONPATH": str(HERE)}, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            said = "".join(process.stdout.readline() for _ in range(3))
+            process.send_signal(signal.SIGINT)
+            assert process.wait(PATIENCE_S) == 0
+    assert "✘ forge: no answer" in said and "\x1b" not in said
 
 
 def test_the_live_view_for_programs_is_a_document_a_line(socket: Path) -> None:
-    assert forgectl("--socket", str(socket), "watch").returncode == 2
     with subprocess.Popen(
         [sys.executable, "-c", "from forged.cli.forgectl import main; main()", "--socket", str(socket), "watch", "--json"],
         env=os.environ | {"PYTHONPATH": str(HERE)},
@@ -188,19 +333,19 @@ def test_events_are_followed_until_ctrl_c(socket: Path, canned: Canned) -> None:
 # --- the pictures ---------------------------------------------------------------------------------------------------------
 
 
-def shown(picture: object, columns: int) -> str:
-    console = Console(width=columns, file=io.StringIO(), record=True)
-    console.print(picture)
-    return console.export_text()
+def shown(rows: list[Row], columns: int) -> str:
+    assert all(width(row) <= columns for row in rows), [width(row) for row in rows]
+    return "\n".join("".join(piece.text for piece in row).rstrip() for row in rows)
 
 
-@pytest.mark.parametrize("columns", [80, 100, 200])
+@pytest.mark.parametrize("columns", [60, 80, 100, 200])
 def test_no_number_is_cut_and_nothing_wraps(columns: int) -> None:
     long = PROGRESS | {"transferred_files": 12_345, "total_files": 123_456, "total_bytes": 98_700_000_000}
     text = shown(bars([("forge", long), ("night-shift", PROGRESS)], columns), columns)
-    assert "12,345 / 123,456 files" in text and "34.0 MB / 98.7 GB" in text and "12.5 MB/s" in text
+    assert ("12,345 / 123,456 files" in text) is (columns > 60) and "12.5 MB/s" in text and "7 s left" in text
+    assert ("34.0 MB / 98.7 GB" in text) is (columns >= 100)
     assert "forge " in text and "night-shift " in text
-    assert len(text.splitlines()) == 2 and max(map(len, text.splitlines())) <= columns
+    assert text.count("━") > 3 and len(text.splitlines()) == 2
 
 
 def view(targets: int) -> View:
@@ -215,13 +360,43 @@ def view(targets: int) -> View:
     return seen
 
 
-@pytest.mark.parametrize(("columns", "rows"), [(80, 24), (120, 40)])
-def test_the_live_view_fits_its_terminal(columns: int, rows: int) -> None:
-    text = shown(picture(view(3), columns, rows), columns)
-    assert len(text.splitlines()) <= rows
-    assert r"49evil\x1b]0;owned\x07[red]\n.png" in text, "the newest file comes first"
-    assert "✘ target-0: The source does not answer." in text and "→ check that the box runs" in text
-    assert "▄█" in text
+@pytest.mark.parametrize(("columns", "rows"), [(60, 20), (80, 24), (120, 40), (200, 100), (40, 12)])
+@pytest.mark.parametrize("targets", [0, 1, 3, 60])
+def test_the_live_view_fits_its_terminal(columns: int, rows: int, targets: int) -> None:
+    text = shown(picture(view(targets), columns, rows), columns)
+    assert len(text.split("\n")) == rows
+    assert text.splitlines()[-1].lstrip().startswith("q quit   ? help")
+    if rows >= 20 and 0 < targets < 60:
+        assert (r"49evil\x1b]0;owned\x07[red]\n.png" in text) is (columns > 60), "the newest file comes first"
+        assert r"…l\x1b]0;owned\x07[red]\n.png" in text or columns > 60, "of a name that is too long, the end"
+        assert "✘ target-0: The source does not answer." in text and "→ check that the box runs" in text
+    if targets == 60 and rows < 60:
+        assert re.search(r"and \d+ more", text)
+
+
+def test_the_chosen_target_is_what_the_rest_is_about() -> None:
+    seen = view(2)
+    seen.choose(+1)
+    seen.choose(+1)
+    text = shown(picture(seen, 80, 24), 80)
+    assert "▸ target-1" in text and "✘" not in text and "nothing has come home yet" in text
+    seen.choose(+1)
+    assert seen.chosen is None
+    seen.choose(-1)
+    assert seen.chosen == "target-1"
+
+
+def test_what_comes_home_beside_the_jobs_counts_as_rate() -> None:
+    seen = View()
+    seen.take(Notification("event", EVENT | {"body": {"size": 5_000_000}}))
+    assert seen.fast == {"forge": 1e6}
+
+
+def test_wide_characters_keep_the_columns(canned: Canned) -> None:
+    seen = view(1)
+    seen.targets = [target("工作室"), target("plain")]
+    rows = shown(picture(seen, 80, 24), 80).splitlines()
+    assert rows[3].index("idle") + 3 == rows[4].index("idle"), "three characters of two columns each"
 
 
 def test_a_job_that_ends_leaves_the_live_view() -> None:
@@ -229,6 +404,11 @@ def test_a_job_that_ends_leaves_the_live_view() -> None:
     assert seen.bytes_per_s == 12.5e6
     seen.take(Notification("sync_complete", job()))
     assert (seen.jobs, seen.bytes_per_s) == ([], 0)
+
+
+def test_a_graph_is_as_a_sparkline_but_higher() -> None:
+    assert graph([0, 1, 8, 16], 2, 16.0) == ["   █", " ▁██"]
+    assert [ceiling([rate]) for rate in (0, 0.5, 1e6, 1.2e6, 4.9e6, 9e6)] == [0, 0.5, 1e6, 2e6, 5e6, 1e7]
 
 
 def test_a_sparkline_is_full_at_its_highest() -> None:

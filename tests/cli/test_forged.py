@@ -70,6 +70,28 @@ def test_check_says_every_mistake_at_once_with_its_line(valid: Path) -> None:
     assert f"{valid}:9: target[studio].settle:" in done.stderr
 
 
+def test_check_tells_programs_the_same(valid: Path) -> None:
+    document = json.loads(forged("-c", str(valid), "check", "--json").stdout)
+    assert document == {
+        "success": True,
+        "file": str(valid),
+        "targets": [
+            {
+                "name": "studio",
+                "type": "comfyui",
+                "source": "ssh://root@10.0.0.2:2222/workspace/ComfyUI/output",
+                "dest": f"{valid.parent}/home",
+            }
+        ],
+        "discoveries": [],
+        "connected": None,
+        "said": [],
+    }
+    valid.write_text("[daemon]\nlog_level = 'loud'\n")
+    done = forged("-c", str(valid), "check", "--json")
+    assert done.returncode == 2 and "daemon.log_level" in json.loads(done.stdout)["problems"][0]
+
+
 def test_the_environment_names_the_file_and_the_option_comes_first(valid: Path, tmp_path: Path) -> None:
     assert forged("check", FORGED_CONFIG=str(valid)).returncode == 0
     done = forged("-c", str(tmp_path / "nowhere.toml"), "check", FORGED_CONFIG=str(valid))

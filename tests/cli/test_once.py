@@ -2,11 +2,15 @@
 
 import json
 import os
+import re
 import signal
+import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -193,18 +197,36 @@ def test_check_connect_tries_sources_homes_and_discoveries(config: Path, cloud: 
     done = forged("-c", str(config), "check", "--connect")
     assert done.exit_code == 0, done.output
     assert "✔ good: ssh://" in done.stdout and "answers (" in done.stdout
-    assert f"✔ {config.parent / 'home/good'}: can be written to" in done.stdout
+    assert f"✔ {config.parent / 'home/good'}: can be written to, " in done.stdout
     assert "✔ discovery cloud: 2 boxes" in done.stdout
     assert f"7 (studio): ssh://{box.user}@127.0.0.1:{box.port}" in done.stdout and "8: it is stopped" in done.stdout
+    assert "✔ exiftool 1" in done.stdout and " writes sidecars" in done.stdout
+    assert f"✔ state database {config.parent}/state/forged.db: made at the first start" in done.stdout
     assert not (config.parent / "state").exists(), "a daemon may run beside it"
+    forged("-c", str(config), "once", "good")
+    assert "state/forged.db is sound" in forged("-c", str(config), "check", "--connect").stdout
 
 
 def test_check_connect_says_what_does_not_answer(config: Path, cloud: Path, box: Sshd) -> None:
     cloud.write_text("<html>")
     config.write_text(config.read_text() + target(config.parent, box, "gone", f"ssh://root@127.0.0.1:{free_port()}/x"))
+    full = config.read_text().replace('min_free = "1MB"', 'min_free = "1000TB"')
+    config.write_text(full)
+    hook = f'[[ingest]]\ntype = "webhook"\nname = "notify"\nurl = "http://127.0.0.1:{free_port()}/?token=geheim"\n'
+    config.write_text(config.read_text() + hook + '[[ingest]]\ntype = "command"\nname = "own"\ncommand = ["true"]\n')
+    (config.parent / "state").mkdir()
+    with closing(sqlite3.connect(config.parent / "state" / "forged.db")) as theirs:
+        theirs.execute("create table theirs (a)")
     done = forged("-c", str(config), "check", "--connect")
     assert done.exit_code == 1
     assert "✘ gone: " in done.stdout and "✘ discovery cloud: cat" in done.stdout
+    assert "min_free is 1,000,000,000,000,000" in done.stdout
+    assert "✘ ingest notify: http://127.0.0.1:" in done.stdout and "✔ ingest own: " in done.stdout
+    assert "✘ state: " in done.stdout and "another program" in done.stdout
+    assert done.stdout.count("→ ") >= 4, "each with what to do"
+    document = json.loads(forged("-c", str(config), "check", "--connect", "--json").stdout)
+    assert (document["success"], document["connected"]) == (False, False)
+    assert any(text.startswith("✘ gone: ") for text in document["said"])
     assert forged("-c", str(config), "check").exit_code == 0
 
 
@@ -212,3 +234,64 @@ def test_check_warns_of_boxes_that_share_their_names(config: Path, cloud: Path) 
     assert "share one folder" not in forged("-c", str(config), "check").stdout
     config.write_text(config.read_text().replace('layout = "{target}/{folder}/{path}"\n', ""))
     assert 'layout = "{target}/{folder}/{path}"' in forged("-c", str(config), "check").stdout
+
+
+# --- beside a daemon ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def beside(config: Path, box: Sshd) -> Iterator[Path]:
+    """The same configuration, with a daemon at work on it; its socket needs a short path, and its polls are far apart."""
+    with tempfile.TemporaryDirectory(prefix="forged-") as folder:
+        calm = config.read_text().replace(f"{config.parent}/forged.sock", f"{folder}/s").replace('settle = "0s"', QUIET)
+        config.write_text(calm + target(config.parent, box, "gone", f"ssh://root@127.0.0.1:{free_port()}/x"))
+        command = [sys.executable, "-m", "forged", "-c", str(config), "run"]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as daemon:
+            assert daemon.stderr is not None
+            assert any("forged runs" in text for text in daemon.stderr)
+            yield config
+            daemon.terminate()
+            daemon.communicate(timeout=30)
+
+
+QUIET = 'settle = "0s"\npoll = "1h"\nwatch = "off"'
+
+
+def test_beside_a_daemon_it_hands_the_work_to_it(beside: Path, outputs: Path) -> None:
+    until(lambda: (beside.parent / "home/good/a.png").exists())
+    (outputs / "new.png").write_bytes(b"new")
+    planned = json.loads(forged("-c", str(beside), "once", "good", "--dry-run", "--json").stdout)
+    assert (planned["by_daemon"], planned["targets"][0]["planned"]) == (
+        True,
+        [{"path": "new.png", "size_bytes": 3, "change": "new"}],
+    )
+    assert "good: 1 of 4 files would come home (3 B)" in forged("-c", str(beside), "once", "good", "--dry-run").stdout
+    done = forged("-c", str(beside), "once", "good", "--json")
+    document = json.loads(done.stdout)
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert (document["success"], document["by_daemon"]) == (True, True)
+    (only,) = document["targets"]
+    assert (only["target"], only["success"], only["files_transferred"], only["error"]) == ("good", True, 1, None)
+    assert (beside.parent / "home/good/new.png").read_bytes() == b"new"
+    assert only.keys() == ALONE
+
+
+def test_beside_a_daemon_trouble_is_told_as_ever(beside: Path) -> None:
+    done = forged("-c", str(beside), "once")
+    assert done.exit_code == 1
+    assert re.search(r"(?m)^good .+ (all home|nothing new)$", done.stdout), done.stdout
+    assert "✘ gone: " in done.stdout
+    unknown = forged("-c", str(beside), "once", "god")
+    assert unknown.exit_code == 2 and "no target 'god'; there are: good, gone" in unknown.stderr
+
+
+ALONE = {
+    "target", "success", "job_id", "sync_id", "status", "duration_s", "files_listed", "files_transferred", "bytes_transferred",
+    "files_adopted", "files_versioned", "files_incomplete", "files_waiting", "files_failed", "error", "problems", "problems_total",
+}  # fmt: skip
+"""The keys of a target in the document, with a daemon or without one."""
+
+
+def test_the_document_has_the_same_keys_without_a_daemon(config: Path) -> None:
+    (only,) = json.loads(forged("-c", str(config), "once", "--json").stdout)["targets"]
+    assert only.keys() == ALONE

@@ -36,7 +36,9 @@ def running(config: Path, **env: str) -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen(program, cwd=HERE, env={**clean, **env}, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr is not None
+            process.said = []  # type: ignore[attr-defined]
             for line in process.stderr:
+                process.said.append(line)  # type: ignore[attr-defined]
                 if "forged runs" in line:
                     break
             yield process
@@ -83,3 +85,17 @@ def test_its_log_files_are_below_log_base() -> None:
             pass
         assert [str(path.relative_to(folder)) for path in (folder / "logs").rglob("*.log")] == ["logs/sync/forged.log"]
         assert "forged runs" in (folder / "logs" / "sync" / "forged.log").read_text()
+
+
+def test_it_runs_without_log_files_where_it_may_write_none_and_says_so() -> None:
+    with tempfile.TemporaryDirectory(prefix="forged-") as name:
+        folder = Path(name)
+        (folder / "home").mkdir()
+        (folder / "logs").write_text("not a folder")
+        config = folder / "forged.toml"
+        config.write_text(CONFIG.format(folder=folder, port=free_port()))
+        with running(config, LOG_BASE=str(folder / "logs")) as process:
+            assert process.poll() is None
+        said = [json.loads(line) for line in process.said if "log files cannot be written" in line]
+        assert [(line["level"], line["folder"]) for line in said] == [("warning", f"{folder}/logs/sync")]
+        assert "$LOG_BASE" in said[0]["hint"]

@@ -152,6 +152,7 @@ def test_the_json_names_every_number_and_keeps_every_byte_of_a_path() -> None:
     assert json.loads(json.dumps(document)) == {
         "success": False,
         "dry_run": False,
+        "by_daemon": False,
         "duration_s": 3.25,
         "targets": [
             {

@@ -145,6 +145,13 @@ def test_no_secret_is_shown(tmp_path: Path) -> None:
     assert effective(TARGET, tmp_path)["state.url"] == ("sqlite", "default")
 
 
+def test_a_file_that_systemd_hands_over_is_told_as_a_credential(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("geheim")
+    text = TARGET + 'identity_file = "$CREDENTIALS_DIRECTORY/key"\n'
+    told = effective(text, tmp_path, ENV | {"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    assert told["target.studio.identity_file"] == (f"{tmp_path}/key", "F:5 (credential)")
+
+
 def test_a_value_that_fills_an_answer_is_shown_in_part(tmp_path: Path) -> None:
     many = ", ".join(f'"{n}.png"' for n in range(1_000))
     told = effective(TARGET + f"exclude = [{many}]\ninclude = ['{'x' * 100_000}']\n", tmp_path)

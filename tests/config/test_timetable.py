@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from forged.config.timetable import parse_bandwidth
+from forged.kit.units import format_rate
 from forged.model.target import Bandwidth, RateStep
+from forged.rules.bandwidth import rate_at
 
 DAY = 24 * 60
 
@@ -44,3 +48,28 @@ def test_steps_ascend_however_they_were_written() -> None:
 def test_what_is_no_bandwidth_is_refused_with_a_reason(text: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         parse_bandwidth(text)
+
+
+CLOCK = st.integers(0, DAY - 1)
+NAMES = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+RATE = st.none() | st.integers(1, 900).map(lambda mb: mb * 1_000_000)
+
+
+@given(st.dictionaries(CLOCK, RATE, min_size=1, max_size=4), st.dictionaries(st.tuples(st.integers(0, 6), CLOCK), RATE, max_size=4))
+def test_every_minute_of_the_week_holds_what_was_said_last(
+    daily: dict[int, int | None], weekly: dict[tuple[int, int], int | None]
+) -> None:
+    """Minute by minute round the week, twice, as a person would follow the text with a finger; midnight is a minute like others."""
+    items = [f"{at // 60:02}:{at % 60:02},{format_rate(rate)}" for at, rate in daily.items()]
+    items += [f"{NAMES[day]}-{at // 60:02}:{at % 60:02},{format_rate(rate)}" for (day, at), rate in weekly.items()]
+    read, holding = parse_bandwidth(" ".join(items)), None
+    moments = sorted({at + day * DAY for day in range(7) for at in daily} | {day * DAY + at for day, at in weekly})
+    for again in (False, True):
+        for minute in moments:
+            day, at = divmod(minute, DAY)
+            if again:
+                before = (minute - 1) % (7 * DAY)
+                if before not in moments:
+                    assert rate_at(read, *divmod(before, DAY)) == holding
+            holding = weekly.get((day, at), daily.get(at))
+            assert rate_at(read, day, at) == holding

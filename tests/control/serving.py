@@ -112,6 +112,8 @@ class Served:
     publisher: Publisher
     methods: Methods
     faults: list[tuple[str, BaseException]] = field(default_factory=list)
+    acts: list[tuple[str, dict[str, object], int]] = field(default_factory=list)
+    """What peers had done: the method, its arguments, and who."""
 
     async def connect(self) -> Line:
         return Line(*await asyncio.open_unix_connection(str(self.path), limit=4 * 1024 * 1024))
@@ -193,11 +195,17 @@ async def serving(*, mode: int = 0o660, group: str = "") -> AsyncIterator[Served
     """A server until the end of the `async with`; then it must be empty and have reported nothing unexpected."""
     with open_folder() as folder:
         methods, publisher, faults = Methods(), Publisher(), list[tuple[str, BaseException]]()
-        server = Server(registry_of(methods), publisher, report=lambda where, error: faults.append((where, error)))
+        acts: list[tuple[str, dict[str, object], int]] = []
+        server = Server(
+            registry_of(methods),
+            publisher,
+            report=lambda where, error: faults.append((where, error)),
+            acted=lambda method, arguments, peer: acts.append((method, dict(arguments), peer.uid)),
+        )
         listening = listen(folder / "forged.sock", mode=mode, group=group)
         await server.start(listening)
         try:
-            yield Served(listening.path, server, listening, publisher, methods, faults)
+            yield Served(listening.path, server, listening, publisher, methods, faults, acts)
         finally:
             methods.may_end.set()
             await server.stop(limit_s=5)

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import pytest
 
-from forged.control.client import RUN_SOCKET, CallFailed, Client, NoAnswer, NoDaemon, NoPermission, Notification, find_socket
+from forged.control.client import RUN_SOCKET, CallFailed, Client, NoAnswer, NoDaemon, NoPermission, Notification, reach, sockets
 from tests.control.serving import Served, serving, until
 
 T = TypeVar("T")
@@ -176,12 +176,24 @@ except NoPermission as e:
 
 
 def test_the_socket_is_looked_for_in_this_order(tmp_path: Path) -> None:
-    env = {"FORGED_SOCKET": "/from/env", "XDG_RUNTIME_DIR": str(tmp_path)}
-    own = tmp_path / "forged" / "forged.sock"
-    assert find_socket("/given", env) == "/given"
-    assert find_socket(None, env) == "/from/env"
-    assert find_socket(None, {**env, "FORGED_SOCKET": ""}) == RUN_SOCKET
-    own.parent.mkdir()
-    own.touch()
-    assert find_socket(None, {"XDG_RUNTIME_DIR": str(tmp_path)}) == str(own)
-    assert find_socket(None, {}) == RUN_SOCKET
+    env = {"FORGED_SOCKET": "/from/env", "XDG_RUNTIME_DIR": "/run/user/1"}
+    own = "/run/user/1/forged/forged.sock"
+    assert sockets("/given", env) == ("/given",)
+    assert sockets(None, env) == ("/from/env",)
+    assert sockets(None, {**env, "FORGED_SOCKET": ""}) == (own, RUN_SOCKET)
+    assert sockets(None, {}) == (RUN_SOCKET,)
+
+
+async def test_a_socket_that_a_dead_daemon_left_is_passed_over(tmp_path: Path) -> None:
+    left = tmp_path / "left"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(left))
+
+    def asked(*paths: Path) -> str:
+        with reach([str(path) for path in paths]) as client:
+            return str(client.call("rpc.discover")["openrpc"])
+
+    async with serving() as served:
+        assert await asyncio.to_thread(asked, tmp_path / "none", left, served.path)
+    with pytest.raises(NoDaemon, match=f"on {tmp_path}/none or on {left}"):
+        reach((str(tmp_path / "none"), str(left)))

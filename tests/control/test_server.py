@@ -51,6 +51,15 @@ async def test_a_fault_in_a_method_is_reported_here_and_not_told_there() -> None
         assert (where, repr(error)) == ("broken", "LookupError('a secret detail')")
 
 
+async def test_what_does_more_than_look_is_told_with_who_asked_for_it() -> None:
+    async with serving() as served, await served.connect() as line:
+        await line.call("subtract", minuend=3, subtrahend=1)
+        await line.call("steer", wrong=1)
+        await line.call("steer")
+        await line.call("rule")
+        assert [(method, uid) for method, _, uid in served.acts] == [("steer", os.getuid()), ("rule", os.getuid())]
+
+
 async def test_a_result_that_is_no_json_is_a_fault_too() -> None:
     async with serving() as served, await served.connect() as line:
         assert (await line.call("unprintable"))["error"]["code"] == -32603

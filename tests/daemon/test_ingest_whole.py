@@ -45,10 +45,12 @@ class Here(Daemon):
 
     @property
     def environment(self) -> dict[str, str]:
-        return super().environment | {"PYTHONPATH": os.pathsep.join([str(self.root), os.environ.get("PYTHONPATH", "")])}
+        return super().environment | {
+            "PYTHONPATH": os.pathsep.join([str(self.root / "own"), *filter(None, [os.environ.get("PYTHONPATH")])])
+        }
 
     def kept(self) -> list[str]:
-        file = self.root / "kept"
+        file = self.root / "own" / "kept"
         return sorted(file.read_text().splitlines()) if file.exists() else []
 
     def ctl(self, *arguments: str) -> Any:
@@ -60,13 +62,15 @@ def test_what_a_class_of_the_owners_chokes_on_waits_for_it_and_nothing_else_does
     with sshd() as box, daemon(box, box=CLEANUP) as plain:
         house = Here.__new__(Here)
         house.__dict__ = plain.__dict__
-        (house.root / "own_class.py").write_text(CLASS)
+        (house.root / "own").mkdir()
+        (house.root / "own" / "own_class.py").write_text(CLASS)
         house.write()
         house.start()
         for name in ("a", "bad", "c"):
             (house.box() / f"{name}.png").write_bytes(name.encode())
         until(lambda: house.kept() == ["a.png False", "c.png False"], house.log)
-        (event,) = until(lambda: house.ctl("ingest")["events"], house.log)
+        until(lambda: house.ctl("ingest")["events"], house.log)
+        (event,) = house.ctl("ingest")["events"]
         assert (event["handler"], event["key"]) == ("own", f"{house.home()}/bad.png")
         assert "this one I cannot read" in event["error"]
         cleaned = house.ctl("cleanup", "box")
@@ -77,7 +81,7 @@ def test_what_a_class_of_the_owners_chokes_on_waits_for_it_and_nothing_else_does
         assert house.ctl("drain", "box")["safe_to_destroy"] is False
 
         house.kill()
-        (house.root / "mended").touch()
+        (house.root / "own" / "mended").touch()
         house.start()
         house.ctl("ingest", "retry", "own")
         until(lambda: house.kept() == ["a.png False", "bad.png False", "c.png False"], house.log)

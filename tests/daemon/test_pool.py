@@ -346,3 +346,45 @@ class TestTimetable:
         await asyncio.sleep(16)
         assert now(pool) == 5 * MB
         keeping.cancel()
+
+    @pytest.mark.parametrize(
+        ("began", "changes"),
+        [
+            (
+                datetime(2026, 3, 27, 12, tzinfo=UTC),  # the night to Sunday has 23 hours: no 02:30
+                ["Fri 22:00 1", "Sat 00:00 off", "Sat 02:30 5", "Sat 08:00 off", "Sat 22:00 1", "Sun 03:00 5", "Sun 08:00 off"],
+            ),
+            (
+                datetime(2026, 10, 23, 12, tzinfo=UTC),  # the night to Sunday has 25 hours: 02:30 comes twice
+                [
+                    *("Fri 22:00 1", "Sat 00:00 off", "Sat 02:30 5", "Sat 08:00 off", "Sat 22:00 1"),
+                    *("Sun 02:30 5", "Sun 02:00 1", "Sun 02:30 5", "Sun 08:00 off"),
+                ],
+            ),
+        ],
+        ids=["spring", "autumn"],
+    )
+    def test_over_midnight_and_clock_changes_it_turns_at_the_minute_of_the_wall(self, began: datetime, changes: list[str]) -> None:
+        """As the daemon runs it, over two days; what a wall clock in Berlin shows is taken from the zone's own table."""
+        seen: list[str] = []
+
+        class WallClock(LoopClock):
+            def now_ns(self) -> int:
+                return round(began.timestamp() * 1e9) + round(self.monotonic_s() * 1e9)
+
+        @virtual
+        async def two_days() -> None:
+            pool = Pool(TransferSettings(bandwidth=parse_bandwidth("22:00,1MB/s 02:30,5MB/s 08:00,off Sat-00:00,off")), WallClock())
+            keeping = asyncio.create_task(pool.keep_time())
+            before = now(pool)
+            for minute in range(1, 48 * 60):
+                await asyncio.sleep(minute * 60 + 0.01 - asyncio.get_running_loop().time())
+                if now(pool) != before:
+                    before = now(pool)
+                    wall = (began + timedelta(minutes=minute)).astimezone(ZoneInfo("Europe/Berlin"))
+                    seen.append(f"{wall:%a %H:%M} {'off' if before is None else before // MB}")
+            keeping.cancel()
+
+        with living_in("Europe/Berlin"):
+            two_days()
+        assert seen == changes

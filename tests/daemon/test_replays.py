@@ -223,7 +223,7 @@ async def test_what_is_set_aside_is_listed_page_by_page_retried_and_dropped() ->
             page = await w.methods.list_events(limit=2, cursor=page["next_cursor"])
             seen += page["events"]
         assert [(one["handler"], one["key"]) for one in seen] == [
-            (name, f"/home/box/{number:03}.png") for name in "ac" for number in (1, 11, 21)
+            (name, f"{target().home.dest}/{number:03}.png") for name in "ac" for number in (1, 11, 21)
         ]
         assert {(one["tries"], one["error"], one["set_aside"], one["kind"]) for one in seen} == {
             (1, "it chokes", False, "file_synced")

@@ -11,13 +11,16 @@ import sys
 import tempfile
 import uuid
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from forged.destination.base import NoReplace
+from forged.destination.root import Root
 from forged.model.errors import DestinationError, DestinationMissing, DestinationReadOnly, DiskFull, MarkerMissing
 from forged.model.paths import home_path
+from forged.model.target import HomePolicy
 from forged.model.transfer import Landed, Piece
 from tests.destination.places import landing, needs_root, pieces, posix, pour, request, tmpfs, tree
 
@@ -264,3 +267,20 @@ os.setgid(65534)
 os.setuid(65534)
 asyncio.run(main())
 """
+
+
+def test_trying_it_out_makes_nothing_and_says_what_a_sync_would(tmp_path: Path) -> None:
+    there = HomePolicy(dest=tmp_path / "home")
+    assert Root(there, "studio", 0).try_out() is None
+    assert list(tmp_path.iterdir()) == []
+    there.dest.mkdir()
+    free_bytes = Root(there, "studio", 0).try_out()
+    assert free_bytes is not None and free_bytes > 0
+    assert list(there.dest.iterdir()) == []
+    with pytest.raises(DiskFull, match="min_free"):
+        Root(there, "studio", 2**62).try_out()
+    with pytest.raises(DestinationError, match="nosuchgroup"):
+        Root(replace(there, group="nosuchgroup"), "studio", 0).try_out()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DestinationError):
+        Root(replace(there, dest=tmp_path / "file" / "home"), "studio", 0).try_out()

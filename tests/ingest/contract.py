@@ -120,6 +120,13 @@ class HandlerContract:
         await receiver.handler.deliver([*others, strange, not_text, large])
         assert set(homes([strange, large])) <= set(await receiver.taken())
 
+    async def test_it_can_be_tried_without_bringing_it_anything(self, receiver: Receiver) -> None:
+        assert await receiver.handler.try_out()
+        assert await receiver.taken() == []
+        await receiver.handler.deliver([synced(1)])
+        assert await receiver.handler.try_out()
+        assert await receiver.taken() == homes([synced(1)])
+
     async def test_one_that_fails_has_taken_nothing_and_is_given_it_again(self, receiver: Receiver) -> None:
         events = [synced(1), synced(2)]
         await receiver.fails()

@@ -15,7 +15,7 @@ from forged.rules.handing import missing
 
 PATH = source_path(b"m.png")
 ROW = ManifestRow(PATH, Stat(1, 1), b"h" * 32, home_path(b"m.png"), landed_at_ns=100)
-KEY = "/home/m.png"
+KEY = "/srv/m.png"
 
 
 def handed(**changes: object) -> Handed:
@@ -51,7 +51,7 @@ def test_a_replay_that_has_come_past_it_is_as_good(after: SourcePath | None) -> 
 
 
 def test_what_concerns_others_is_no_doubt() -> None:
-    others = {("b", KEY), ("a", "/home/other.png")}
+    others = {("b", KEY), ("a", "/srv/other.png")}
     assert missing(ROW, KEY, ["a"], handed(waiting=frozenset(others), aside=frozenset(others))) is None
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import functools
 import grp
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, Concatenate, NoReturn, ParamSpec
 
 import click
 
+from forged import __version__
 from forged.cli.telling import Line, Manner, manner, print_json, say, trouble
-from forged.control.client import TIMEOUT_S, CallFailed, Client, NoAnswer, NoDaemon, NoPermission, find_socket
+from forged.control.client import TIMEOUT_S, CallFailed, Client, NoAnswer, NoDaemon, NoPermission, reach, sockets
 from forged.model.errors import ForgedError
 from forged.model.exits import Exit
 
@@ -24,7 +26,7 @@ class Asking:
     """What a command needs: questions to the daemon, and telling the answer. Connects with the first question."""
 
     def __init__(self, socket: str | None) -> None:
-        self.path = find_socket(socket, os.environ)
+        self.paths = sockets(socket, os.environ)
         self.as_json = False
         self._client: Client | None = None
 
@@ -32,6 +34,11 @@ class Asking:
     def manner(self) -> Manner:
         """How to speak: to a terminal, a pipe or a program."""
         return manner(self.as_json)
+
+    @property
+    def columns(self) -> int | None:
+        """How wide the terminal is; None where a program or a file reads, for whom nothing may be left out."""
+        return shutil.get_terminal_size().columns if self.manner is Manner.SCREEN else None
 
     @property
     def client(self) -> Client:
@@ -43,14 +50,15 @@ class Asking:
     def another_client(self, timeout_s: float = TIMEOUT_S) -> Client:
         """A connection of its own, for a second thread or a shorter patience."""
         try:
-            return Client(self.path, timeout_s)
+            return reach(self.paths, timeout_s)
         except NoPermission as e:
-            raise NoPermission(e.message, hint=_admission(self.path)) from e
+            raise NoPermission(e.message, hint=_admission(e.path)) from e
 
     def close(self) -> None:
-        """Ends the connection, if there is one."""
+        """Ends the connection, if there is one; the next question begins another."""
         if self._client is not None:
             self._client.close()
+            self._client = None
 
     def call(self, method: str, /, **params: Any) -> Any:
         """The result; parameters that are None are left out. Raises CallFailed, NoAnswer and what `client` raises."""
@@ -111,14 +119,47 @@ def told(asking: Asking) -> Iterator[None]:
     try:
         yield
     except ForgedError as error:
-        if asking.as_json:
-            print_json(refusal(error))
-        say(trouble("forgectl", error), to_stderr=True)
-        sys.exit(status_of(error))
+        refuse(asking, of_one_version(asking, error))
+    except KeyError as error:  # an answer that lacks what we know of it; from a daemon of this version, a mistake of ours
+        other = another_version(asking)
+        if other is None:
+            raise
+        refuse(asking, ForgedError(f"the daemon's answer has no {error}", hint=other))
     except KeyboardInterrupt:
         sys.exit(Exit.INTERRUPTED)
     finally:
         asking.close()
+
+
+def refuse(asking: Asking, error: ForgedError) -> NoReturn:
+    """Says what is wrong, in the manner asked for, and ends."""
+    if asking.as_json:
+        print_json(refusal(error))
+    say(trouble("forgectl", error), to_stderr=True)
+    sys.exit(status_of(error))
+
+
+UNKNOWN_TO_IT = (-32601, -32602)
+"""JSON-RPC 2.0, section 5.1: a method, or a parameter, that the daemon does not know."""
+
+
+def of_one_version(asking: Asking, error: ForgedError) -> ForgedError:
+    """The error; where it may come from a daemon of another version, with that in its hint."""
+    if not isinstance(error, CallFailed) or error.code not in UNKNOWN_TO_IT:
+        return error
+    hint = "; ".join(filter(None, (error.hint, another_version(asking))))
+    return CallFailed(error.code, error.message, hint=hint, type=error.type)
+
+
+def another_version(asking: Asking) -> str | None:
+    """What to do about a daemon that is not of this version; None where it is, or does not say."""
+    try:
+        theirs = str(asking.call("daemon.status").get("version"))
+    except ForgedError:
+        return None
+    if theirs == __version__:
+        return None
+    return f"the daemon is forged {theirs}, this is forgectl {__version__}: `systemctl restart forged` makes them one"
 
 
 def status_of(error: ForgedError) -> int:

@@ -10,8 +10,8 @@ import click
 
 from forged.cli.ctl import completing
 from forged.cli.ctl.asking import Asking, command
-from forged.cli.ctl.words import clock
-from forged.cli.telling import Tone, line, say
+from forged.cli.ctl.words import clock, filled, safe
+from forged.cli.telling import Tone, cells, line, say
 from forged.model.exits import Exit
 
 if TYPE_CHECKING:
@@ -31,14 +31,17 @@ def events(asking: Asking, follow: bool, target: str | None) -> int:
     """Show the last events; follow them."""
     subscribed: rpc.EventsSubscribed = asking.call("events.subscribe", target=target)
     if not follow:
-        asking.show(subscribed, [line(text(event), tone(event)) for event in subscribed["recent"]])
+        names = max((cells(safe(event["target"])) for event in subscribed["recent"]), default=0)
+        asking.show(subscribed, [line(text(event, names), tone(event)) for event in subscribed["recent"]])
         return Exit.WELL
     try:
+        names = max((cells(safe(event["target"])) for event in subscribed["recent"]), default=0)
         for event in subscribed["recent"]:
-            tell(asking, event)
+            tell(asking, event, names)
         for note in asking.client.notifications():
             if note.method == "event":
-                tell(asking, note.params)
+                names = max(names, cells(safe(note.params["target"])))
+                tell(asking, note.params, names)
             elif note.method == "rpc.dropped":
                 say([line(f"{note.params['count']:,} events were lost on the way to here", Tone.WARN)], to_stderr=True)
     except KeyboardInterrupt:
@@ -46,20 +49,30 @@ def events(asking: Asking, follow: bool, target: str | None) -> int:
     return Exit.WELL
 
 
-def tell(asking: Asking, event: rpc.Event) -> None:
+def tell(asking: Asking, event: rpc.Event, names: int) -> None:
     """One event, at once."""
     if asking.as_json:
         sys.stdout.write(json.dumps(event) + "\n")
         sys.stdout.flush()
     else:
-        say([line(text(event), tone(event))])
+        say([line(text(event, names), tone(event))])
 
 
-def text(event: rpc.Event) -> str:
-    """`2026-11-23 07:41:05  forge  file synced  folder/name.png`. An alarm has a sentence in the place of the key."""
+WORDS = {"file_synced": "came home", "file_removed": "removed there", "sync_complete": "sync", "sync_failed": "sync failed"}
+"""Of the usual kinds; the others are told as they are called."""
+
+WORD_COLUMNS = max(map(len, WORDS.values()))
+
+
+def text(event: rpc.Event, names: int = 0) -> str:
+    """`2026-11-23 07:41:05  forge  came home      folder/name.png`; the target's name in so many columns at least.
+
+    An alarm has a sentence in the place of the key.
+    """
     message = event["body"].get("message")
     what = message if isinstance(message, str) else event["key"]
-    return "  ".join([clock(event["at"]), event["target"], event["kind"].replace("_", " "), what]).rstrip()
+    word = WORDS.get(event["kind"], event["kind"].replace("_", " "))
+    return "  ".join([clock(event["at"]), filled(safe(event["target"]), names), word.ljust(WORD_COLUMNS), what]).rstrip()
 
 
 def tone(event: rpc.Event) -> Tone:

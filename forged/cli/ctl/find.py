@@ -58,7 +58,7 @@ class Since(click.ParamType[str]):
 @click.option("--since", type=Since(), metavar="WHEN", help="Home since then: 2h, 7d, 2026-11-23.")
 @click.option("--target", metavar="TARGET", shell_complete=completing.targets, help="Of this target.")
 @click.option("--kind", type=click.Choice(KINDS), help="Only such files.")
-@click.option("--limit", type=click.IntRange(min=0), default=SHOWN, show_default=True, help="Files at most; 0: all.")
+@click.option("--limit", type=click.IntRange(min=0), metavar="N", default=SHOWN, show_default=True, help="Files at most; 0: all.")
 @click.option("--paths0", is_flag=True, help="Only the paths at home, exact, each ended by NUL: for xargs -0.")
 @command
 def find(asking: Asking, /, query: tuple[str, ...], limit: int, paths0: bool, **wanted: str | None) -> int:
@@ -77,7 +77,7 @@ def find(asking: Asking, /, query: tuple[str, ...], limit: int, paths0: bool, **
         if paths0:
             put(page)
         else:
-            say(listed(page, width))
+            say(listed(page, width, is_terminal=asking.columns is not None))
     if not count and not paths0:
         say([line("nothing found", Tone.QUIET)], to_stderr=True)
     return Exit.WELL
@@ -107,19 +107,32 @@ def exact(file: rpc.FoundFile) -> bytes:
     return base64.b64decode(file["home_b64"]) if "home_b64" in file else file["home"].encode()
 
 
-def listed(files: Sequence[rpc.FoundFile], width: int) -> list[Line]:
-    """A row for each: when it landed, its prompt, model, seed, and where it is. Only a path is never cut."""
+def listed(files: Sequence[rpc.FoundFile], width: int, *, is_terminal: bool = False) -> list[Line]:
+    """A row for each: when it landed, its prompt, model, seed, and where it is. Only a path is never cut.
+
+    On a terminal where they do not fit beside each other, the path has a row of its own.
+    """
     facts = [
         (clock(file["landed_at"]), cut(safe(file["model"] or NOTHING), MODEL_CHARS), file["seed"] or NOTHING) for file in files
     ]
     longest = max((len(file["home"]) for file in files), default=0)
     room = width - longest - max((sum(map(len, row)) for row in facts), default=0) - 8
+    if is_terminal and room < LEAST_PROMPT_CHARS:
+        return [each for file, row in zip(files, facts, strict=True) for each in stacked(file, row, width)]
     chars = max(min(room, PROMPT_CHARS), LEAST_PROMPT_CHARS)
     rows = [
         (when, cut(safe(beginning(file["prompt"])), chars), model, safe(seed), safe(file["home"]))
         for file, (when, model, seed) in zip(files, facts, strict=True)
     ]
     return [line(text) for text in columns(rows)]
+
+
+def stacked(file: rpc.FoundFile, facts: tuple[str, str, str], width: int) -> tuple[Line, Line]:
+    """Two rows: what it is, and below it where."""
+    when, model, seed = facts
+    room = max(width - len(when) - len(model) - len(seed) - 7, LEAST_PROMPT_CHARS // 2)
+    prompt = cut(safe(beginning(file["prompt"])), room)
+    return line("  ".join((when, prompt, model, safe(seed)))), line(f"  {file['home']}", Tone.QUIET)
 
 
 def beginning(prompt: str | None) -> str:

@@ -40,7 +40,7 @@ def _done(asking: Asking, method: str, target: str) -> int:
 
 
 @click.command()
-@click.argument("limit", nargs=-1, metavar="[RATE|off|TIMETABLE]")
+@click.argument("limit", nargs=-1, metavar="[RATE|off|TIMETABLE]", shell_complete=completing.limits)
 @click.option("--target", metavar="T", shell_complete=completing.targets, help="For this target; else for all together.")
 @click.option("--keep", is_flag=True, help="Also after a restart of the daemon.")
 @command
@@ -54,7 +54,8 @@ def limit(asking: Asking, limit: tuple[str, ...], target: str | None, keep: bool
     asked = {"limit": " ".join(limit), "keep": keep} if limit else {}
     limits: rpc.Limits = asking.call("transfer.limit", target=target, **asked)
     rows = [
-        (each["target"] or "all together", human_rate(each["rate"]), each["limit"], each["origin"]) for each in limits["limits"]
+        (each["target"] or "all together", human_rate(each["rate"]), each["limit"], each["origin"])
+        for each in sorted(limits["limits"], key=lambda one: one["target"] or "")
     ]
     said = [line(limits["message"])] if limits["message"] else []
     asking.show(limits, [*said, *table([("TARGET", "NOW", "AS SET", "FROM"), *rows], frozenset({1}))])

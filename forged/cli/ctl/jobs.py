@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -9,8 +10,11 @@ import click
 
 from forged.cli.ctl import completing
 from forged.cli.ctl.asking import Asking, command
-from forged.cli.ctl.words import NOTHING, age_s, ago, brief, clock, counted, now, table
+from forged.cli.ctl.frame import cut
+from forged.cli.ctl.grid import Column, fitted
+from forged.cli.ctl.words import NOTHING, age_s, ago, brief, clock, counted, now, safe
 from forged.cli.telling import Line, Tone, line
+from forged.cli.telling import cells as cells_of
 from forged.kit.units import human_duration, human_rate, human_size
 from forged.model.exits import Exit
 
@@ -23,12 +27,11 @@ RECENT = 20
 MB = 1_000_000
 """`transfer_rate_mbps` is in 10^6 bytes a second (daemon/answers)."""
 
-RIGHT = frozenset({4, 5, 6})
 TONES = {"complete": Tone.GOOD, "failed": Tone.BAD, "cancelled": Tone.WARN}
 
 
 @click.command()
-@click.option("-n", "--limit", type=click.IntRange(1, 1000), default=RECENT, show_default=True, help="How many.")
+@click.option("-n", "--limit", type=click.IntRange(1, 1000), metavar="N", default=RECENT, show_default=True, help="How many.")
 @command
 def jobs(asking: Asking, limit: int) -> int:
     """List the jobs that run, and the last that ran."""
@@ -36,22 +39,43 @@ def jobs(asking: Asking, limit: int) -> int:
     recent: rpc.Jobs = asking.call("sync.list", limit=limit)
     ids = {job["id"] for job in active["jobs"]}
     both = [*active["jobs"], *(job for job in recent["jobs"] if job["id"] not in ids)][:limit]
-    lines = table([HEAD, *(row(job, now()) for job in both)], RIGHT) if both else [line("no jobs yet")]
+    lines = listed(both, now(), asking.columns) if both else [line("no jobs yet", Tone.QUIET)]
     asking.show({**recent, "jobs": both}, lines)
     return Exit.WELL
 
 
-HEAD = ("ID", "TARGET", "STATUS", "STARTED", "TOOK", "FILES", "SIZE", "")
+def listed(found: Sequence[rpc.Job], at: datetime, columns: int | None = None) -> list[Line]:
+    """The table, for a terminal of so many columns, or as wide as it gets. One that failed stands out, with its first error."""
+    rows = [row(job, at) for job in found]
+    head, *body = ["  ".join(cells) for cells in fitted(COLUMNS, [cells[:-1] for cells in rows], columns)]
+    lines = [line(head.rstrip(), Tone.QUIET)]
+    for job, text, (*_, error) in zip(found, body, rows, strict=True):
+        room = None if columns is None else max(columns - cells_of(text) - 2, 0)
+        said = error if room is None else cut(error, room)
+        lines.append(line(f"{text}  {said}".rstrip(), LISTED.get(job["status"], Tone.PLAIN)))
+    return lines
+
+
+COLUMNS = (
+    Column("ID"),
+    Column("TARGET"),
+    Column("STATUS"),
+    Column("STARTED", rank=4),
+    Column("TOOK", rank=3, right=True),
+    Column("FILES", rank=1, right=True),
+    Column("SIZE", rank=2, right=True),
+)
+LISTED = {"failed": Tone.BAD, "cancelled": Tone.WARN}
 
 
 def row(job: rpc.Job, at: datetime) -> tuple[str, ...]:
     """The cells of one job."""
     result = job["result"]
-    beginning = (job["sync_id"], job["target"], job["status"], ago(job["start_time"], at))
+    beginning = (job["sync_id"], safe(job["target"]), job["status"], ago(job["start_time"], at))
     if result is None:
         return (*beginning, brief(age_s(job["start_time"], at)), NOTHING, NOTHING, "")
     took, files = human_duration(result["duration"]), f"{result['files_transferred']:,}"
-    return (*beginning, took, files, human_size(result["bytes_transferred"]), result["errors"][0] if result["errors"] else "")
+    return (*beginning, took, files, human_size(result["bytes_transferred"]), safe(result["errors"][0]) if result["errors"] else "")
 
 
 @click.command()

@@ -12,8 +12,8 @@ import click
 from forged.cli.ctl import completing
 from forged.cli.ctl.asking import Asking, command
 from forged.cli.ctl.confirming import confirmed, yes_option
-from forged.cli.ctl.words import clock, counted, safe
-from forged.cli.telling import Line, Tone, columns, line, say
+from forged.cli.ctl.words import clock, counted
+from forged.cli.telling import Line, Tone, line, say
 from forged.kit.units import human_size
 from forged.model.exits import Exit
 
@@ -35,6 +35,7 @@ def show(asking: Asking, target: str) -> int:
         asking.show(asking.whole("manifest.list", "files", target=target), [])
         return Exit.WELL
     page: rpc.ManifestPage | None = None
+    say([line("HOME SINCE                SIZE  NAME AT HOME", Tone.QUIET)])
     for page in asking.pages("manifest.list", target=target):
         say(listed(page["files"]))
     if page is not None:
@@ -44,15 +45,27 @@ def show(asking: Asking, target: str) -> int:
 
 
 def listed(files: Sequence[rpc.ManifestFile]) -> list[Line]:
-    """A row for each file: when it landed, size, where it is at the source, its name at home."""
-    rows = [(clock(file["landed_at"]), human_size(file["size"]), standing(file), safe(file["home"])) for file in files]
-    return [line(text) for text in columns(rows, frozenset({1}))]
+    """A row for each file: when it landed, its size, its name at home, and what is special about it."""
+    return [
+        line(f"{clock(file['landed_at'])}  {human_size(file['size']):>8}  {file['home']}{standing(file)}", tone(file))
+        for file in files
+    ]
+
+
+def tone(file: rpc.ManifestFile) -> Tone:
+    """What is not there any more is quiet; what is cut short is not."""
+    return Tone.WARN if file["incomplete"] else Tone.QUIET if file["tombstone_at"] else Tone.PLAIN
 
 
 def standing(file: rpc.ManifestFile) -> str:
-    """Where the source's copy is, and what is special about the file."""
-    special = (("deleted at home", file["tombstone_at"] is not None), ("incomplete", file["incomplete"]))
-    return ", ".join([f"{file['state']} at the source", *(word for word, is_so in special if is_so)])
+    """`  (removed at the source, deleted at home)`; nothing where it is at both ends, and whole."""
+    special = (
+        (f"{file['state']} at the source", file["state"] != "present"),
+        ("deleted at home", file["tombstone_at"] is not None),
+        ("incomplete", file["incomplete"]),
+    )
+    words = [word for word, is_so in special if is_so]
+    return f"  ({', '.join(words)})" if words else ""
 
 
 @manifest.command()

@@ -37,7 +37,9 @@ def _draw(client: Client, target: str, answered: threading.Event) -> None:
             while not answered.is_set():
                 mine = {job["sync_id"] for job in client.call("sync.active")["jobs"] if job["target"] == target}
                 for note in client.notifications(LOOK_EVERY_S):
-                    if note.method == "sync_progress" and note.params["sync_id"] in mine:
+                    # One that waits for its turn waits for another, and that one is worth seeing.
+                    waits = note.method == "sync_progress" and note.params["status"] == "pending" and len(mine) > 1
+                    if note.method == "sync_progress" and note.params["sync_id"] in mine and not waits:
                         draw(note.params)
     except ForgedError:
         return

@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING
 
 import click
 
+from forged.cli.ctl import completing
 from forged.cli.ctl.asking import Asking, command
-from forged.cli.ctl.words import safe
-from forged.cli.telling import Line, Tone, columns, line, print_json
+from forged.cli.ctl.words import filled, safe
+from forged.cli.telling import Line, Tone, cells, line, print_json
 from forged.model.exits import Exit
 
 if TYPE_CHECKING:
     from forged.model import rpc
+
+
+MOST_VALUE_COLUMNS = 72
+"""Of `key = value`, up to which origins stand in one column; with one beside it, it fits into 100."""
 
 
 @click.command()
@@ -38,25 +43,49 @@ def reloaded(done: rpc.Reloaded) -> Iterator[Line]:
 
 
 @click.command()
-@click.argument("keys", nargs=-1, metavar="[KEY]...")
+@click.argument("keys", nargs=-1, metavar="[KEY]...", shell_complete=completing.keys)
+@click.option(
+    *("--target", "-t", "targets"),
+    multiple=True,
+    metavar="TARGET",
+    shell_complete=completing.targets,
+    help="Only this target (or discovery) and its keys.",
+)
+@click.option("--changed", is_flag=True, help="Only what is not the default.")
 @command
-def config(asking: Asking, keys: tuple[str, ...]) -> int:
-    """Show every effective value and where it comes from; or those whose key begins with KEY."""
+def config(asking: Asking, keys: tuple[str, ...], targets: tuple[str, ...], changed: bool) -> int:
+    """Show every effective value and where it comes from; or those whose key begins with KEY.
+
+    It comes from a line of the file, the preset of a target's type, an environment variable, or is the default. Secrets are hidden.
+    """
     effective: rpc.EffectiveConfig = asking.whole("daemon.config", "values")
-    values = [value for value in effective["values"] if not keys or value["key"].startswith(keys)]
-    asking.show({**effective, "values": values}, [line(effective["path"], Tone.TITLE), *valued(values)])
+    begin = (*keys, *(f"{kind}.{name}." for name in targets for kind in ("target", "discovery")))
+    values = [value for value in effective["values"] if not begin or f"{value['key']}.".startswith(begin)]
+    values = [value for value in values if not changed or value["origin"] != "default"]
+    asking.show({**effective, "values": values}, [line(effective["path"], Tone.TITLE), *valued(values, effective["path"])])
     return Exit.WELL if values else Exit.FAILED
 
 
-def valued(values: Sequence[rpc.ConfigValue]) -> list[Line]:
-    """`key = value    origin`; what the owner wrote stands out against the defaults."""
-    texts = columns([(safe(f"{v['key']} = {json.dumps(v['value'], ensure_ascii=False)}"), safe(v["origin"])) for v in values])
+def valued(values: Sequence[rpc.ConfigValue], file: str) -> list[Line]:
+    """`key = value    origin`, of this file only the line; what the owner wrote stands out against the defaults.
+
+    One long value pushes its own origin aside, not those of all others.
+    """
+    told = [(safe(f"{v['key']} = {json.dumps(v['value'], ensure_ascii=False)}"), safe(origin(v, file))) for v in values]
+    room = max((cells(text) for text, _ in told if cells(text) <= MOST_VALUE_COLUMNS), default=0)
+    texts = [f"{filled(text, room)}  {where}" for text, where in told]
     tones = [Tone.QUIET if v["origin"] == "default" else Tone.PLAIN for v in values]
     return [line(text, tone) for text, tone in zip(texts, tones, strict=True)]
 
 
+def origin(value: rpc.ConfigValue, file: str) -> str:
+    """Where a value comes from: `default`, `preset`, or `line 12`."""
+    path, _, number = value["origin"].rpartition(":")
+    return f"line {number}" if path == file else value["origin"]
+
+
 @click.command()
-@click.argument("method")
+@click.argument("method", shell_complete=completing.methods)
 @click.argument("params", default="{}", metavar="[JSON]")
 @command
 def call(asking: Asking, method: str, params: str) -> int:
@@ -64,7 +93,8 @@ def call(asking: Asking, method: str, params: str) -> int:
 
     JSON is an object with the parameters, such as '{"target": "forge"}'.
     """
-    result = asking.client.call(method, **_object(params))
+    given = _object(params)
+    result = asking.client.call(method, **given)
     print_json(result)
     return Exit.FAILED if isinstance(result, dict) and result.get("success") is False else Exit.WELL
 

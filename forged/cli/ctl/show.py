@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from forged.cli.ctl import completing
 from forged.cli.ctl.asking import Asking, command
 from forged.cli.ctl.words import clock, counted
 from forged.cli.telling import Line, Tone, line
@@ -26,8 +27,13 @@ WIDEST_CHARS, NARROWEST_CHARS = 110, 40
 
 
 @click.command()
-@click.argument("path")
-@click.option("--target", metavar="TARGET", help="Where PATH is one at the source, or relative to its destination: whose.")
+@click.argument("path", shell_complete=completing.files)
+@click.option(
+    "--target",
+    metavar="TARGET",
+    shell_complete=completing.targets,
+    help="Where PATH is one at the source, or relative to its destination: whose.",
+)
 @click.option("--raw", is_flag=True, help="The texts of the file as they are, too.")
 @command
 def show(asking: Asking, path: str, target: str | None, raw: bool) -> int:

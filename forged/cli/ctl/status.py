@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import click
 
 from forged.cli.ctl.asking import Asking, command
+from forged.cli.ctl.grid import Column, fitted
 from forged.cli.ctl.words import NOTHING, UNKNOWN, age_s, ago, brief, counted, now, problems, safe, since_s
-from forged.cli.telling import Line, Tone, columns, line
+from forged.cli.telling import Line, Tone, line
 from forged.control.client import CallFailed
 from forged.kit.units import human_duration, human_rate, human_size
 from forged.model.exits import Exit
@@ -22,8 +23,17 @@ from forged.model.exits import Exit
 if TYPE_CHECKING:
     from forged.model import rpc
 
-HEAD = ("target", "state", "last sync", "backlog", "lag", "rate", "free")
-RIGHT = frozenset({4, 5, 6})
+COLUMNS = (
+    Column("TARGET"),
+    Column("STATE"),
+    Column("LAST SYNC", rank=5),
+    Column("BACKLOG", rank=1),
+    Column("LAG", rank=3, right=True),
+    Column("RATE", rank=2, right=True),
+    Column("FREE", rank=4, right=True),
+)
+"""With the rank in which they go where a terminal is narrow."""
+
 ALARMS = ("lost", "ending")
 """Kinds of problems that stand above everything else: files are about to be out of reach."""
 
@@ -41,6 +51,9 @@ MB = 1_000_000
 Rates = Mapping[str, float]
 """Bytes per second by target."""
 
+Trouble = tuple[str, "rpc.Problem"]
+"""Who has it, and what it is."""
+
 
 @click.command()
 @command
@@ -51,7 +64,7 @@ def status(asking: Asking) -> int:
     active: rpc.Jobs = asking.call("sync.active")
     progress = [(job["target"], one) for job in active["jobs"] if (one := _progress(asking, job["id"])) is not None]
     document = {**listed, "progress": [{"target": name, **one} for name, one in progress], "daemon": daemon}
-    asking.show(document, board(listed["targets"], rates(progress), daemon, now()))
+    asking.show(document, board(listed["targets"], rates(progress), daemon, now(), asking.columns))
     return Exit.WELL
 
 
@@ -74,28 +87,28 @@ def rates(progress: Sequence[tuple[str, rpc.Progress]]) -> Rates:
     return summed
 
 
-def board(targets: Sequence[rpc.Target], fast: Rates, daemon: rpc.DaemonStatus, at: datetime) -> list[Line]:
-    """The whole screen."""
-    table = [*lines_of(targets, fast, at, bool(daemon["discoveries"])), line("")]
+def board(
+    targets: Sequence[rpc.Target], fast: Rates, daemon: rpc.DaemonStatus, at: datetime, columns: int | None = None
+) -> list[Line]:
+    """The whole screen; for a terminal of so many columns, or as wide as it gets."""
+    table = [*lines_of(targets, fast, at, bool(daemon["discoveries"]), columns), line("")]
     asked = [discovered(one, at) for one in daemon["discoveries"]]
     told = [handled(one) for one in daemon["handlers"]]
     return [
-        *alarms(targets, at),
+        *alarms(targets, at, columns),
         *table,
         line(summary(daemon, at), Tone.QUIET),
         *asked,
         *told,
         *asleep(targets),
         *limited(targets),
-        *troubles(targets, daemon, at),
+        *troubles(targets, daemon, at, columns),
     ]
 
 
-def alarms(targets: Sequence[rpc.Target], at: datetime) -> list[Line]:
+def alarms(targets: Sequence[rpc.Target], at: datetime, columns: int | None = None) -> list[Line]:
     """What cannot wait, above everything else."""
-    lines = []
-    for target in targets:
-        lines += problems(named(target), [one for one in target["problems"] if one["kind"] in ALARMS], at)
+    lines = [each for who, problem in _alarming(targets) for each in problems(who, [problem], at, columns)]
     return [*lines, line("")] if lines else []
 
 
@@ -119,14 +132,20 @@ def handled(one: rpc.Handler) -> Line:
     return line(f"ingest {one['name']} ({one['type']}): {how}{waits}{aside}", tone)
 
 
-def lines_of(targets: Sequence[rpc.Target], fast: Rates, at: datetime, discovering: bool = False) -> list[Line]:
+def _alarming(targets: Sequence[rpc.Target]) -> list[Trouble]:
+    return [(named(target), problem) for target in targets for problem in target["problems"] if problem["kind"] in ALARMS]
+
+
+def lines_of(
+    targets: Sequence[rpc.Target], fast: Rates, at: datetime, discovering: bool = False, columns: int | None = None
+) -> list[Line]:
     """The table, a row for each target. `discovering`: boxes may come by themselves."""
     if not targets and discovering:
         return [line("no boxes yet", Tone.QUIET)]
     if not targets:
         return [line("no targets yet: `forged probe URL` prints a [[target]] to paste", Tone.WARN)]
-    rows = [[safe(cell) for cell in row(target, fast.get(target["name"], 0.0), at)] for target in targets]
-    head, *body = columns([[title.upper() for title in HEAD], *rows], RIGHT)
+    rows = [row(target, fast.get(target["name"], 0.0), at) for target in targets]
+    head, *body = ["  ".join(cells).rstrip() for cells in fitted(COLUMNS, rows, columns)]
     return [line(head, Tone.QUIET), *(line(text, tone(target)) for text, target in zip(body, targets, strict=True))]
 
 
@@ -134,8 +153,8 @@ def row(target: rpc.Target, bytes_per_s: float, at: datetime) -> tuple[str, ...]
     """The cells of one target; short ones, so that a usual row fits into 80 columns."""
     lag_s, free_bytes = target["lag_seconds"], target["free_bytes"]
     return (
-        target["name"],
-        standing(target),
+        safe(target["name"]),
+        safe(standing(target)),
         brief(age_s(target["last_sync"], at)) if target["last_sync"] else "never",
         backlog(target["backlog_files"], target["backlog_bytes"]),
         UNKNOWN if lag_s is None else brief(lag_s) if lag_s else NOTHING,
@@ -192,13 +211,20 @@ def limited(targets: Sequence[rpc.Target]) -> list[Line]:
     ]
 
 
-def troubles(targets: Sequence[rpc.Target], daemon: rpc.DaemonStatus, at: datetime) -> list[Line]:
-    """What is wrong beside the alarms: the daemon's first, then discoveries and handlers, then target by target."""
-    lines = problems("forged", daemon["problems"], at)
-    for discovery in daemon["discoveries"]:
-        lines += problems(f"discovery {discovery['name']}", discovery["problems"], at)
-    for handler in daemon["handlers"]:
-        lines += problems(f"ingest {handler['name']}", handler["problems"], at)
-    for target in targets:
-        lines += problems(target["name"], [one for one in target["problems"] if one["kind"] not in ALARMS], at)
+def troubles(targets: Sequence[rpc.Target], daemon: rpc.DaemonStatus, at: datetime, columns: int | None = None) -> list[Line]:
+    """What is wrong beside the alarms."""
+    lines = [each for who, problem in _troubling(targets, daemon) for each in problems(who, [problem], at, columns)]
     return [line(""), *lines] if lines else []
+
+
+def wrong(targets: Sequence[rpc.Target], daemon: rpc.DaemonStatus) -> list[Trouble]:
+    """Everything that is wrong: the alarms first."""
+    return [*_alarming(targets), *_troubling(targets, daemon)]
+
+
+def _troubling(targets: Sequence[rpc.Target], daemon: rpc.DaemonStatus) -> list[Trouble]:
+    """The daemon's own first, then discoveries and handlers, then target by target."""
+    found = [("forged", problem) for problem in daemon["problems"]]
+    found += [(f"discovery {one['name']}", problem) for one in daemon["discoveries"] for problem in one["problems"]]
+    found += [(f"ingest {one['name']}", problem) for one in daemon["handlers"] for problem in one["problems"]]
+    return found + [(target["name"], one) for target in targets for one in target["problems"] if one["kind"] not in ALARMS]

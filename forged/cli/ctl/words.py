@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from forged.cli.telling import Line, Tone, columns, line
+from forged.cli.telling import Line, Tone, cells, columns, line
 from forged.kit.units import human_duration
 
 if TYPE_CHECKING:
@@ -71,6 +72,12 @@ def brief(duration_s: float) -> str:
     return f"{number.removesuffix('.0')} {unit}"
 
 
+def whole(duration_s: float) -> str:
+    """A duration in whole seconds, for what counts down: `7 s`, `2 min 47 s`."""
+    seconds = max(round(duration_s), 1)
+    return f"{seconds} s" if seconds < 60 else human_duration(seconds)
+
+
 def ago(time: str | None, at: datetime) -> str:
     """`3 min ago`; `never` for null."""
     return f"{brief(age_s(time, at))} ago" if time else "never"
@@ -84,6 +91,11 @@ def clock(time: str) -> str:
 def counted(number: int, noun: str, several: str = "") -> str:
     """`1 file`, `1,200 files`; `2 boxes` with `several`."""
     return f"{number:,} {noun if number == 1 else several or noun + 's'}"
+
+
+def filled(text: str, columns: int) -> str:
+    """The text, with spaces up to so many columns."""
+    return text + " " * max(columns - cells(text), 0)
 
 
 def safe(text: str) -> str:
@@ -102,12 +114,30 @@ def more(hidden: int, how: str) -> list[Line]:
     return [line(f"  and {hidden:,} more ({how})", Tone.QUIET)] if hidden > 0 else []
 
 
-def problems(who: str, found: Sequence[rpc.Problem], at: datetime) -> list[Line]:
-    """What is wrong, since when, and what to do."""
+def loudness(problem: rpc.Problem) -> Tone:
+    """Red for what does not work; yellow for what is safe, and waits for a person."""
+    return Tone.WARN if problem["kind"] in ("held", "limited") else Tone.BAD
+
+
+def problems(who: str, found: Sequence[rpc.Problem], at: datetime, columns: int | None = None) -> list[Line]:
+    """What is wrong, since when, and what to do; broken between words where a terminal has so few columns."""
     lines = []
     for problem in found:
         first, *rest = problem["message"].splitlines() or [problem["kind"]]
-        lines.append(line(f"✘ {who}: {first} (since {brief(age_s(problem['since'], at))})", Tone.BAD))
-        lines += [line(f"  {text}", Tone.BAD) for text in rest]
-        lines += [line(f"  → {problem['hint']}")] if problem["hint"] else []
+        tone = loudness(problem)
+        lines += fold(f"✘ {who}: {first} (for {brief(age_s(problem['since'], at))})", tone, columns, "  ")
+        for text in rest:
+            lines += fold(f"  {text}", tone, columns, "  ")
+        lines += fold(f"  → {problem['hint']}", Tone.PLAIN, columns, "    ") if problem["hint"] else []
     return lines
+
+
+def fold(text: str, tone: Tone, columns: int | None, indent: str) -> list[Line]:
+    """A line, or as many as it needs on a terminal of so many columns; those that follow are indented."""
+    whole = line(text, tone)
+    if columns is None or cells(whole.text) < columns:
+        return [whole]
+    pieces = textwrap.wrap(
+        whole.text, max(columns - 1, 20), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+    return [Line(piece, tone) for piece in pieces]

@@ -6,7 +6,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
@@ -49,6 +49,20 @@ def opened(path: Path, busy_s: float) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def tried(path: Path, busy_s: float) -> str:
+    """Whether it could be opened for writing, in words; nothing is made. Raises IngestError, sqlite3.Error, OSError."""
+    if not path.exists():
+        there = next(one for one in path.parents if one.exists())
+        if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+            raise IngestRefused(f"{path}: this user may not write to {there}", hint="check its owner, or give it another `path`")
+        return f"{path}: made with the first file"
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", timeout=busy_s, uri=True)) as connection:
+        _check(connection, path)
+    if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK | os.X_OK)):
+        raise IngestRefused(f"{path}: this user may not write to it", hint="check the owner of the file and of its folder")
+    return f"{path} can be written to"
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:

@@ -50,6 +50,10 @@ class Sqlite:
         if any(event.kind in ABOUT_FILES for event in events):
             await self._in_thread(lambda: self._take(events))
 
+    async def try_out(self) -> str:
+        """A damaged one is told, and left where it is."""
+        return await self._in_thread(lambda: self._told(lambda: file.tried(self._path, self._busy_s), _harmed))
+
     async def lost(self) -> bool:
         """Whether the catalog has no file in it, asked once of each catalog. Makes one where there is none."""
         try:
@@ -69,11 +73,18 @@ class Sqlite:
 
     def _take(self, events: Sequence[Event]) -> None:
         told = [(event, body_of(event)) for event in events if event.kind in ABOUT_FILES]
+        self._told(lambda: self._write(told), self._set_aside)
+
+    def _told(self, work: Callable[[], T], damaged: Callable[[Path, sqlite3.Error], IngestError]) -> T:
+        """What goes wrong becomes an IngestError; of damage `damaged` says what follows."""
         try:
-            self._write(told)
+            return work()
         except sqlite3.Error as error:
             self._let_go()
-            raise self._translated(error, events) from error
+            if file.is_damage(error):
+                raise damaged(self._path, error) from error
+            hint = "another program may have it locked, or the disk be full"
+            raise IngestError(f"{self._path}: {error}", hint=hint) from error
         except OSError as error:
             self._let_go()
             hint = "check that the folder exists, has room, and may be written to"
@@ -81,9 +92,13 @@ class Sqlite:
 
     def _write(self, told: _Told) -> None:
         catalog = self._opened()
-        with file.transaction(catalog.connection):
-            for event, body in told:
-                catalog.tables.take(event, body)
+        try:
+            with file.transaction(catalog.connection):
+                for event, body in told:
+                    catalog.tables.take(event, body)
+        except (sqlite3.DataError, sqlite3.IntegrityError) as error:  # a value that it cannot hold
+            about = [event.id for event, _ in told]
+            raise IngestRefused(f"{self._path}: {error}", hint="this is a fault of ours", about=about) from error
 
     def _opened(self) -> _Open:
         if self._open is None or not self._open.is_at(self._path):
@@ -101,16 +116,17 @@ class Sqlite:
         if before is not None:
             before.connection.close()
 
-    def _translated(self, error: sqlite3.Error, events: Sequence[Event]) -> IngestError:
-        if isinstance(error, sqlite3.DataError | sqlite3.IntegrityError):  # a value that it cannot hold
-            return IngestRefused(f"{self._path}: {error}", hint="this is a fault of ours", about=[event.id for event in events])
-        if not file.is_damage(error):
-            return IngestError(f"{self._path}: {error}", hint="another program may have it locked, or the disk be full")
+    def _set_aside(self, path: Path, error: sqlite3.Error) -> IngestError:
         try:
-            kept = file.set_aside(self._path, self._clock.now_ns())
+            kept = file.set_aside(path, self._clock.now_ns())
         except OSError as trouble:
-            return file.CatalogDamaged(f"{self._path} is damaged ({error}), and cannot be set aside: {trouble.strerror}")
-        return file.CatalogDamaged(f"{self._path} was damaged ({error}); it is kept as {kept}, and an empty one takes its place")
+            return file.CatalogDamaged(f"{path} is damaged ({error}), and cannot be set aside: {trouble.strerror}")
+        return file.CatalogDamaged(f"{path} was damaged ({error}); it is kept as {kept}, and an empty one takes its place")
+
+
+def _harmed(path: Path, error: sqlite3.Error) -> IngestError:
+    """To who only asks."""
+    return file.CatalogDamaged(f"{path} is damaged ({error}); with the next file an empty one takes its place")
 
 
 class _Open:

@@ -1,0 +1,50 @@
+"""What both command lines have alike: commands by near names, and the completion script of a shell."""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+import click
+
+SHELLS = ("bash", "zsh", "fish")
+
+INSTALL = """\
+\b
+bash:  {name} completion bash > ~/.local/share/bash-completion/completions/{name}
+zsh:   {name} completion zsh > ~/.zfunc/_{name}   (a folder of $fpath, before compinit)
+fish:  {name} completion fish > ~/.config/fish/completions/{name}.fish
+"""
+"""Where each shell looks by itself: bash-completion 2's README, zshcompsys(1), `man fish-completions`."""
+
+
+class Group(click.Group):
+    """A group that knows what a mistyped command may have meant."""
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            raise click.UsageError(error.message + self._near(ctx, args[0]), ctx) from error
+
+    def _near(self, ctx: click.Context, word: str) -> str:
+        from difflib import get_close_matches  # 5 ms, for a mistake alone
+
+        near = get_close_matches(word, self.list_commands(ctx), n=3)
+        return f" Did you mean {' or '.join(repr(each) for each in near)}?" if near else ""
+
+
+def completion(name: str) -> click.Command:
+    """The command `completion` of the program `name`."""
+
+    def run(shell: str) -> NoReturn:
+        from click.shell_completion import get_completion_class
+
+        made = get_completion_class(shell)
+        assert made is not None
+        click.echo(made(click.get_current_context().find_root().command, {}, name, f"_{name.upper()}_COMPLETE").source())
+        sys.exit(0)
+
+    text = f"Print what makes a shell complete commands and names of {name}; it goes into a file:\n\n{INSTALL.format(name=name)}"
+    argument = click.Argument(["shell"], type=click.Choice(SHELLS), metavar="SHELL")
+    return click.Command("completion", callback=run, params=[argument], help=text, short_help="Print a shell's completion script.")
