@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from forged.api.models import SyncConfig, SyncJob, SyncProgress, job_of
 from forged.api.state import State, target_of
@@ -13,7 +13,7 @@ from forged.api.syncing import Syncing
 from forged.api.telling import MediaEventManager
 from forged.daemon.adhoc import AlreadyRunning
 from forged.daemon.methods_sync import UnknownJob
-from forged.model.jobs import Job
+from forged.model.jobs import Job, JobStatus
 from forged.store.base import JOBS_KEPT
 
 
@@ -22,6 +22,14 @@ class _Started:
     syncing: Syncing
     manifest: str
     task: asyncio.Task[Job]
+
+    @property
+    def job(self) -> Job:
+        """It has ended when all that it opened is closed, too: whoever sees that may end the event loop."""
+        job = self.syncing.job
+        if self.task.done() or not job.status.ended:
+            return job
+        return replace(job, status=JobStatus.PROCESSING, end_ns=None, result=None)
 
 
 class SyncOrchestrator:
@@ -58,7 +66,7 @@ class SyncOrchestrator:
 
     def get_job_status(self, job_id: str) -> SyncJob:
         """By id or sync_id. Raises UnknownJob."""
-        return job_of(self._find(job_id).syncing.job)
+        return job_of(self._find(job_id).job)
 
     def get_progress(self, job_id: str) -> SyncProgress:
         """Likewise."""
@@ -66,17 +74,17 @@ class SyncOrchestrator:
 
     def list_active_jobs(self) -> list[SyncJob]:
         """Those that have not ended."""
-        return [job_of(one.syncing.job) for one in self._jobs.values() if not one.task.done()]
+        return [job_of(one.job) for one in self._jobs.values() if not one.task.done()]
 
     def list_jobs(self) -> list[SyncJob]:
         """All that this orchestrator has started, newest first."""
-        return [job_of(one.syncing.job) for one in reversed(self._jobs.values())]
+        return [job_of(one.job) for one in reversed(self._jobs.values())]
 
     async def wait(self, job_id: str) -> SyncJob:
         """Until it has ended."""
         one = self._find(job_id)
         await asyncio.wait([one.task])
-        return job_of(one.syncing.job)
+        return job_of(one.job)
 
     async def cancel_job(self, job_id: str) -> bool:
         """Ends it and waits for its end: what has landed stays, the rest comes with the next sync. False: it had ended."""
@@ -90,7 +98,7 @@ class SyncOrchestrator:
 
     def _find(self, job_id: str) -> _Started:
         for one in self._jobs.values():
-            if job_id in (one.syncing.job.id, one.syncing.job.sync_id):
+            if job_id in (one.job.id, one.job.sync_id):
                 return one
         raise UnknownJob(f"no job has the id {job_id!r}")
 

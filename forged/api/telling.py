@@ -64,6 +64,10 @@ class _Subscriber:
             answer = self.hears.on_event(event)
         return await answer if inspect.isawaitable(answer) else answer
 
+    async def try_out(self) -> str:
+        """It is in this process: nothing can be tried without an event."""
+        return "in this process"
+
     async def aclose(self) -> None:
         if isinstance(self.hears, MediaIngestInterface):
             await self.hears.close()
