@@ -13,7 +13,8 @@ import pytest
 
 from forged.control.errors import InvalidParams, NotPermitted, TooBusy
 from forged.control.peers import Level, Peer
-from forged.daemon.adhoc import FAULT, MOST_AT_ONCE, AdHoc, AlreadyRunning
+from forged.daemon.adhoc import MOST_AT_ONCE, AdHoc, AlreadyRunning
+from forged.daemon.adhoc_work import FAULT
 from forged.daemon.app import App
 from forged.daemon.enriching import Enriching
 from forged.daemon.fleet import Fleet
