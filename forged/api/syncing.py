@@ -58,7 +58,7 @@ class Syncing:
         """Answers the ended job; trouble is in its result. Cancelled, the job is so, too."""
         self._state.remember(self._target, table)
         if self._told is not None:
-            self._tasks.start(_TICKER, self._book.keep_telling())
+            self._tasks.start(_TICKER, self._book.keep_telling(_alive))
         try:
             await AdHocWork(self._app, self._book, Nobody(), self._log).run(self._active, self._target)
             words = await self._events.bring(self._app, self._target, self._active.job)
@@ -79,7 +79,11 @@ class Syncing:
 
     def _task_ended(self, name: str, error: BaseException | None) -> None:
         if error is not None:
-            self._log.error("a progress callback failed", task=name, exc_info=error)
+            self._log.error("a progress callback failed", task=name, exc_info=error, hint="the sync goes on; mend the callback")
+
+
+def _alive() -> None:
+    """Nobody watches over this ticker: it ends with its sync."""
 
 
 async def _awaited(answer: Coroutine[None, None, object]) -> None:

@@ -17,9 +17,6 @@ from tests.metrics.prometheus import needs_promtool, promtool
 RULES = ROOT / "etc" / "prometheus"
 RECORDED, ALERTS, TEST = (RULES / f"forged.{kind}.yml" for kind in ("rules", "alerts", "alerts.test"))
 
-NOT_YET = {"ingest"}
-"""Commands of forgectl that alerts name and that this version does not have."""
-
 
 def alerts() -> dict[str, str]:
     """Each alert's text, by name."""
@@ -74,8 +71,6 @@ def test_the_commands_of_alerts_are_commands_of_forgectl() -> None:
     assert len(named) > 20
     for line in named:
         word, *rest = shlex.split(line.replace("{{ $labels.target }}", "box"))
-        if word in NOT_YET:
-            continue
         command = forgectl.cli.get_command(None, word)  # type: ignore[arg-type]
         assert command is not None, line
         known = {option for parameter in command.params for option in parameter.opts}

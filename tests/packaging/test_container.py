@@ -141,7 +141,6 @@ def test_what_the_recipe_copies_exists() -> None:
             assert [word for word in words if not (ROOT / word).exists()] == []
 
 
-@pytest.mark.xfail(not (ETC / "prometheus").exists(), reason="the rules and the dashboard are not here yet", strict=True)
 def test_what_the_composition_mounts_is_shipped_or_the_owners() -> None:
     services = yaml.safe_load((ETC / "compose.yaml").read_text())["services"]
     mounted = [volume.split(":")[0] for service in services.values() for volume in service.get("volumes", ())]

@@ -14,6 +14,7 @@ from tests.house.tree import ROOT, checked_in
 from tests.packaging.shipped import Built, Environment, bare, build
 
 NOT_PYTHON = {
+    "forged/__init__.pyi",
     "forged/py.typed",
     "forged/ingest/catalog/migrations/0001_catalog.sql",
     "forged/ingest/postgres_migrations/0001_catalog.sql",
