@@ -15,6 +15,7 @@ import signal
 from collections.abc import Sequence
 from contextlib import suppress
 
+from forged.ingest.base import BATCH
 from forged.ingest.bodies import json_lines
 from forged.ingest.surroundings import environment
 from forged.kit.log_lines import clean
@@ -33,6 +34,8 @@ HINT = "run it by hand with a line of JSON on its standard input; forged tries a
 
 class Command:
     """A Handler. Nothing of a run is left when it is over, however it ends."""
+
+    batch = BATCH
 
     def __init__(self, name: str, settings: CommandIngest) -> None:
         self.name = name

@@ -20,9 +20,6 @@ from forged.kit.tasks import to_the_end
 from forged.model.errors import IngestError, StoreError
 from forged.model.events import Event, EventId, EventKind
 
-BATCH = 100
-"""Events that are handed over in one go (issue 8 of the plan names the figure)."""
-
 LOOK_S = 60.0
 """Nobody should have to be told of events: whoever forgot to costs a minute."""
 
@@ -118,7 +115,7 @@ class Delivery:
 
     async def once(self) -> bool:
         """Brings the next events, if there are any. Raises IngestError and StoreError: they wait."""
-        events = await self._outbox.after(self.name, BATCH)
+        events = await self._outbox.after(self.name, self._handler.batch)
         if not events:
             return False
         wanted = [event for event in events if self._wants(event)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from itertools import count
+from itertools import accumulate, count
 
 from msgspec.structs import replace
 
@@ -16,7 +16,7 @@ from forged.model.files import Entry, Outline, Stat
 from forged.model.jobs import Job, JobId
 from forged.model.manifest import AtSource, Hold, HostKeyPin, ManifestName, ManifestRow, Pause
 from forged.model.paths import SourcePath
-from forged.store.base import JOBS_KEPT
+from forged.store.base import JOBS_KEPT, MOST_EVENTS_BYTES
 from forged.store.journal import Journaled
 from forged.store.memory_media import MemoryCopies, MemoryMedia
 
@@ -50,10 +50,16 @@ class MemoryOutbox:
 
     async def after(self, handler: str, limit: int) -> Sequence[Event]:
         self._open.check()
-        return [e for e in self._events if e.id > self._places.get(handler, 0)][:limit]
+        waiting = self._waiting(handler)[:limit]
+        before = accumulate((len(e.body) for e in waiting), initial=0)
+        return [e for e, size_bytes in zip(waiting, before, strict=False) if size_bytes <= MOST_EVENTS_BYTES]
 
     async def waiting(self, handler: str) -> int:
-        return len(await self.after(handler, len(self._events)))
+        self._open.check()
+        return len(self._waiting(handler))
+
+    def _waiting(self, handler: str) -> list[Event]:
+        return [e for e in self._events if e.id > self._places.get(handler, 0)]
 
     async def acknowledge(self, handler: str, upto: EventId) -> None:
         self._open.check()

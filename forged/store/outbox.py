@@ -8,8 +8,12 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from forged.model.events import Event, EventId, EventKind, NewEvent
+from forged.store.base import MOST_EVENTS_BYTES
 from forged.store.border import Border, put
 from forged.store.schema import outbox, positions
+
+PART = 20
+"""Events that are read in one go, whatever their size."""
 
 
 class SqlOutbox:
@@ -24,10 +28,15 @@ class SqlOutbox:
 
     async def after(self, handler: str, limit: int) -> Sequence[Event]:
         waiting = sa.select(outbox).where(_waits(handler)).order_by(outbox.c.id).limit(limit)
-        async with self._border.reading() as connection:
-            return [
-                Event(EventId(r.id), EventKind(r.kind), r.target, r.at_ns, r.key, r.body) for r in await connection.execute(waiting)
-            ]
+        events: list[Event] = []
+        size_bytes = 0
+        async with self._border.reading() as connection, connection.stream(waiting, execution_options={"yield_per": PART}) as rows:
+            async for part in rows.partitions():
+                events += [Event(EventId(r.id), EventKind(r.kind), r.target, r.at_ns, r.key, r.body) for r in part]
+                size_bytes += sum(len(r.body) for r in part)
+                if size_bytes > MOST_EVENTS_BYTES:
+                    break
+        return events
 
     async def acknowledge(self, handler: str, upto: EventId) -> None:
         async with self._border.writing() as connection:

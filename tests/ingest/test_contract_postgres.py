@@ -162,6 +162,32 @@ async def test_several_that_begin_at_once_do_not_disturb_each_other(server: Post
         await one.aclose()
 
 
+async def test_of_a_large_batch_the_last_word_on_each_file_holds(handler: Postgres, server: PostgresServer, database: str) -> None:
+    """It goes over two connections; those of one file go over the same one, in order."""
+    events = [synced(number, f"/media/{number % 100}.png") for number in range(1, 401)]
+    await handler.deliver(events)
+    newest = "select count(*), min(size_bytes), max(size_bytes) from forged.library where prompt = 'a cat ' || size_bytes"
+    assert server.sql(newest, database) == [["100", "301", "400"]]
+
+
+async def test_of_a_large_batch_half_may_be_refused_and_comes_again(
+    handler: Postgres, server: PostgresServer, database: str
+) -> None:
+    events = [synced(number) for number in range(1, 301)]
+    await handler.deliver(events[:1])
+    refuses = "create function public.no() returns trigger language plpgsql as $$ begin raise 'not today'; end $$;"
+    refuses += f"create trigger no before insert on forged.files for each row when (new.home = '{events[7].key}')"
+    server.sql(f"{refuses} execute function public.no()", database)
+    with pytest.raises(IngestError, match="not today"):
+        await handler.deliver(events)
+    assert 100 < int(server.sql("select count(*) from forged.files", database)[0][0]) < 200
+    server.sql("drop trigger no on forged.files", database)
+    await handler.deliver(events)
+    assert server.sql(
+        "select count(*), count(distinct home) from forged.generations join forged.files on id = file_id", database
+    ) == [["300", "300"]]
+
+
 async def test_a_server_that_restarts_between_two_batches_is_not_noticed_by_the_rows(
     handler: Postgres, server: PostgresServer, database: str
 ) -> None:
