@@ -29,6 +29,9 @@ FileId = bytes
 SEARCHED_CHARS = 100_000
 """Of prompts, for the full-text index: a tsvector holds 1 MiB at most (postgresql.org/docs/15/textsearch-limitations.html)."""
 
+INDEXED_CHARS = 500
+"""Of names and seeds that a btree holds: it refuses values above 2,704 bytes, and UTF-8 has at most 4 for a character."""
+
 NUL_ESCAPED = "\\u0000"
 
 _SHAPE = bytes.maketrans(b"123456789E+", b"000000000e-")
@@ -112,7 +115,7 @@ def _add(rows: Rows, id: FileId, file: _File) -> None:
     rows.media[id] = _media(id, body, file.media)
     if (made := file.media.generation) is not None:
         rows.generations[id] = _generation(id, made)
-        rows.loras += [(id, n, clean(one.name), one.weight, clean_or_none(one.hash)) for n, one in enumerate(made.loras)]
+        rows.loras += [(id, n, _indexed(one.name), one.weight, clean_or_none(one.hash)) for n, one in enumerate(made.loras)]
 
 
 def _media(id: FileId, body: FileBody, info: MediaInfo) -> Row:
@@ -123,11 +126,16 @@ def _media(id: FileId, body: FileBody, info: MediaInfo) -> Row:
     )
 
 
+def _indexed(text: str | None) -> str | None:
+    return None if text is None else clean(text[:INDEXED_CHARS])
+
+
 def _generation(id: FileId, made: Generation) -> Row:
     searched = "\n".join(filter(None, (made.prompt, *made.prompts)))[:SEARCHED_CHARS]
     return (
-        *(id, clean(made.generator), *map(clean_or_none, (made.version, made.prompt, made.negative_prompt, made.seed))),
-        *(whole(made.steps), made.cfg, *map(clean_or_none, (made.sampler, made.scheduler, made.model, made.model_hash))),
+        *(id, clean(made.generator), *map(clean_or_none, (made.version, made.prompt, made.negative_prompt)), _indexed(made.seed)),
+        *(whole(made.steps), made.cfg, clean_or_none(made.sampler), clean_or_none(made.scheduler)),
+        *(_indexed(made.model), clean_or_none(made.model_hash)),
         *(whole(made.width), whole(made.height), made.denoise, whole(made.clip_skip), clean_or_none(made.vae)),
         *(_json(made.prompts), _json(made.samplings), _json(made.settings), _json(made.origins)),
         *(clean_or_none(made.graph), clean_or_none(made.workflow), clean(searched)),

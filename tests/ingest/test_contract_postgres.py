@@ -12,7 +12,7 @@ from forged.ingest import postgres_sql
 from forged.ingest.postgres import Postgres
 from forged.model.errors import IngestError, IngestRefused
 from forged.model.events import EventKind
-from forged.model.media import MediaInfo, MediaKind, RawBlock
+from forged.model.media import Generation, Lora, MediaInfo, MediaKind, RawBlock
 from forged.model.settings import PostgresIngest, Secret
 from tests.ingest.contract import HandlerContract, homes, media, synced
 from tests.ingest.test_postgres_rows import STRANGE
@@ -186,6 +186,30 @@ async def test_of_a_large_batch_half_may_be_refused_and_comes_again(
     assert server.sql(
         "select count(*), count(distinct home) from forged.generations join forged.files on id = file_id", database
     ) == [["300", "300"]]
+
+
+async def test_names_that_no_index_holds_are_cut_also_where_an_older_forged_has_put_them(
+    server: PostgresServer, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = "\U0001f600" * 3000
+    made = Generation("A1111", seed=long, model=long, loras=(Lora(long),))
+    events = [synced(number, media=MediaInfo(MediaKind.IMAGE, "png", generation=made)) for number in (1, 2)]
+    with monkeypatch.context() as older:
+        first = postgres_sql.migrations()[:1]
+        older.setattr(postgres_sql, "migrations", lambda: first)
+        before = handler_of(server, database)
+        await before.deliver(events[:1])
+        await before.aclose()
+    # random, or it would be packed small enough for any index
+    random = "(select string_agg(md5(n::text), '') from generate_series(1, 500) n)"
+    server.sql(
+        f"update forged.generations set model = {random}, seed = {random}; update forged.loras set name = {random}", database
+    )
+    after = handler_of(server, database)
+    await after.deliver(events[1:])
+    await after.aclose()
+    lengths = "select length(model), length(seed), length(name) from forged.generations join forged.loras using (file_id)"
+    assert server.sql(lengths, database) == [["500"] * 3] * 2
 
 
 async def test_a_server_that_restarts_between_two_batches_is_not_noticed_by_the_rows(
