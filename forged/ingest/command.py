@@ -14,6 +14,7 @@ import os
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import cast
 
 from forged.ingest.base import BATCH
 from forged.ingest.bodies import json_lines
@@ -101,10 +102,9 @@ class _Run(asyncio.SubprocessProtocol):
 
     def feed(self, transport: asyncio.SubprocessTransport, lines: bytes) -> None:
         """Goes out as it is read. One that reads nothing, or only some of it, is fine."""
-        pipe = transport.get_pipe_transport(0)
-        if isinstance(pipe, asyncio.WriteTransport):
-            pipe.write(lines)
-            pipe.close()
+        pipe = cast("asyncio.WriteTransport", transport.get_pipe_transport(0))  # uvloop's do not inherit from it
+        pipe.write(lines)
+        pipe.close()
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         self.last_words += data

@@ -23,7 +23,7 @@ from tests.support.postgres import PostgresServer
 
 LINES = 'mutable = ["log.csv"]\n[target.cleanup]\nage = "5s"\nevery = "1s"'
 
-STARTS_S = REST_S = 600.0
+STARTS_S, REST_S = 120.0, 600.0
 """How long a start, and coming to rest, may take on a machine that is busy with other things."""
 
 HANDLERS = ("catalog", "archive", "site", "program", "own")
@@ -109,7 +109,7 @@ class HandingOver:
         self.house.within = lambda command: ["env", f"PYTHONPATH={own.folder}", *command]
 
     def run(self, goes_on: Callable[[int], bool]) -> Figures:
-        """Kills until `goes_on(kills)` says no, then lets all come to rest. Raises AssertionError for what is not as it should be."""
+        """Kills until `goes_on(kills)` says no, then lets all come to rest. Raises AssertionError for what is wrong."""
         began_s = time.monotonic()
         with ExitStack() as stack:
             stack.enter_context(self.site.open())
@@ -125,9 +125,9 @@ class HandingOver:
     def _configure(self) -> None:
         tables = {one.name: one.table for one in self.receivers}
         tables["archive"] = f'type = "postgres"\ndsn = "{self.server.dsn(self.database)}"'
-        self.house.transfer_lines += "\n[media]\nxmp = false"
         ingests = "\n".join(f'[[ingest]]\nname = "{name}"\n{table}' for name, table in tables.items())
-        self.house.targets["box"] = f"{LINES}\n{ingests}"
+        self.house.transfer_lines += f"\n[media]\nxmp = false\n{ingests}"
+        self.house.targets["box"] = LINES
         self.house.write()
 
     # --- lives ------------------------------------------------------------------------------------------------------------
@@ -204,9 +204,8 @@ class HandingOver:
         return [path for path in home.rglob("*") if path.is_file() and path.relative_to(home).parts[0] != ".forged"]
 
     def _archive(self) -> list[tuple[str, str, bool]]:
-        rows = self.server.sql(
-            'select home, sha256, removed_at is not null from forged.files order by home collate "C"', self.database
-        )
+        question = 'select home, sha256, removed_at is not null from forged.files order by home collate "C"'
+        rows = self.server.sql(question, self.database)
         return [(home, sha256, removed == "t") for home, sha256, removed in rows]
 
     def _prompts(self) -> int:
@@ -242,9 +241,7 @@ class HandingOver:
 
 def out_of_order(lines: Sequence[Told]) -> list[str]:
     """Files of which an event came before an earlier one had, or whose last word is not the last."""
-    by_file: dict[str, list[int]] = defaultdict(list)
+    ids_of: dict[str, list[int]] = defaultdict(list)
     for one in lines:
-        by_file[one.home].append(one.id)
-    return [
-        f"{home}: {ids}" for home, ids in by_file.items() if list(dict.fromkeys(ids)) != sorted(set(ids)) or ids[-1] != max(ids)
-    ]
+        ids_of[one.home].append(one.id)
+    return [f"{home}: {ids}" for home, ids in ids_of.items() if [*dict.fromkeys(ids)] != sorted({*ids}) or ids[-1] != max(ids)]

@@ -1,7 +1,7 @@
 """Those who are told of files, of every kind that forged knows: each misbehaves as it is told, and keeps a ledger on disk.
 
-A line of a ledger is `[id, kind, home, sha256]`, written in one go; one that a kill has cut off was not taken. Moods are read anew for
-each delivery; whoever hangs does so until the mood is another.
+A line of a ledger is `[id, kind, home, sha256]`, written in one go; one that a kill has cut off was not taken. Moods are read anew
+for each delivery; whoever hangs does so until the mood is another.
 """
 
 from __future__ import annotations

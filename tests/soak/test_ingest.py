@@ -1,8 +1,8 @@
-"""Promise 9: whatever dies and whoever misbehaves, each handler is told of each file at least once, in order, and tables have it once.
+"""Promise 9: whatever dies and whoever misbehaves, each handler is told of each file at least once, in order; tables have it once.
 
-A daemon is killed again and again, or only some of what it started; a webhook that answers 500, hangs, lies and redirects, a command
-that fails, hangs and is killed, a class that raises, blocks and exits, a PostgreSQL that is restarted, killed and frozen, and a
-catalog that somebody has locked. In the end all are well.
+A daemon is killed again and again, or only some of what it started; a webhook answers 500, hangs, lies and redirects, a command
+fails, hangs and is killed, a class raises, blocks and exits, PostgreSQL is restarted, killed and frozen, and somebody has locked
+the catalog. In the end all are well.
 
 A few kills in `make test`, hundreds as a campaign (FORGED_MINUTES, FORGED_SEED).
 """
