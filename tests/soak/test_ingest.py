@@ -26,7 +26,7 @@ from tests.support.sshd import sshd as running_sshd
 @pytest.mark.timeout(600)
 def test_a_few_kills_while_nobody_behaves(sshd: Sshd) -> None:
     with daemon(sshd) as house, postgres_server() as server:
-        figures = HandingOver(house, server, seed=3).run(lambda kills: kills < 3)
+        figures = HandingOver(house, server, seed=3, replaces=False).run(lambda kills: kills < 3)
     assert figures.files_home > 10
 
 
@@ -36,7 +36,7 @@ def test_hundreds_of_kills_while_nobody_behaves() -> None:
     minutes, seed = float(os.environ.get("FORGED_MINUTES", "20")), int(os.environ.get("FORGED_SEED", "1"))
     ends_s = time.monotonic() + 60 * minutes
     with running_sshd() as own, daemon(own) as house, postgres_server() as server:
-        over = HandingOver(house, server, seed=seed)
+        over = HandingOver(house, server, seed=seed, replaces=True)
 
         def goes_on(kills: int) -> bool:
             if kills % 10 == 0:
