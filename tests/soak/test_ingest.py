@@ -4,7 +4,7 @@ A daemon is killed again and again, or only some of what it started; a webhook a
 fails, hangs and is killed, a class raises, blocks and exits, PostgreSQL is restarted, killed and frozen, and somebody has locked
 the catalog. In the end all are well.
 
-A few kills in `make test`, hundreds as a campaign (FORGED_MINUTES, FORGED_SEED).
+A few kills, or hundreds (FORGED_MINUTES, FORGED_SEED); both are campaigns.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from tests.support.sshd import Sshd
 from tests.support.sshd import sshd as running_sshd
 
 
+@pytest.mark.campaign
 @pytest.mark.timeout(600)
 def test_a_few_kills_while_nobody_behaves(sshd: Sshd) -> None:
     with daemon(sshd) as house, postgres_server() as server:
