@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from forged.daemon import answers
 from forged.daemon.app import App
+from forged.ingest.base import BATCH
 from forged.ingest.delivery import Delivery, Try
 from forged.ingest.interface import MediaEvent, MediaEventData, MediaIngestInterface, event_data
 from forged.model.errors import IngestError
@@ -31,6 +32,7 @@ class _Subscriber:
 
     name: str
     hears: Hears
+    batch: int = BATCH
     kinds: set[MediaEvent] = field(default_factory=set)
     taken: set[EventId] = field(default_factory=set)
     """In this delivery."""
@@ -88,7 +90,7 @@ class MediaEventManager:
         kind = handler if inspect.isroutine(handler) else type(handler)
         name = f"api:{kind.__module__}.{kind.__qualname__}"
         same = sum(one.name.partition("#")[0] == name for one in self._subscribers)
-        self._subscribers.append(_Subscriber(f"{name}#{same + 1}" if same else name, handler, {event}))
+        self._subscribers.append(_Subscriber(f"{name}#{same + 1}" if same else name, handler, kinds={event}))
 
     def unsubscribe(self, event: MediaEvent, handler: Hears) -> None:
         for one in self._subscribers:

@@ -54,6 +54,10 @@ class Of:
     def name(self) -> str:
         return self._handler.name
 
+    @property
+    def batch(self) -> int:
+        return self._handler.batch
+
     async def deliver(self, events: Sequence[Event]) -> None:
         wanted = [event for event in events if not self._names or self._names & {event.target, discovery_of(event)}]
         if wanted:

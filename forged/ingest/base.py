@@ -7,6 +7,9 @@ from typing import Protocol, runtime_checkable
 
 from forged.model.events import Event
 
+BATCH = 100
+"""Of a handler that has no reason for another figure (issue 8 of the plan names it)."""
+
 
 class Handler(Protocol):
     """Takes events, and brings them elsewhere."""
@@ -14,6 +17,10 @@ class Handler(Protocol):
     @property
     def name(self) -> str:
         """As the owner called it; its place in the outbox belongs to this name."""
+
+    @property
+    def batch(self) -> int:
+        """How many events it is brought at once, at most."""
 
     async def deliver(self, events: Sequence[Event]) -> None:
         """All of them were taken when it returns, in this order. Raises IngestError: then all of them are brought again.

@@ -16,7 +16,9 @@ import shutil
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import cast
 
+from forged.ingest.base import BATCH
 from forged.ingest.bodies import json_lines
 from forged.ingest.surroundings import environment
 from forged.kit.log_lines import clean
@@ -39,6 +41,8 @@ HINT = "run it by hand with a line of JSON on its standard input; forged tries a
 
 class Command:
     """A Handler. Nothing of a run is left when it is over, however it ends."""
+
+    batch = BATCH
 
     def __init__(self, name: str, settings: CommandIngest) -> None:
         self.name = name
@@ -119,10 +123,9 @@ class _Run(asyncio.SubprocessProtocol):
 
     def feed(self, transport: asyncio.SubprocessTransport, lines: bytes) -> None:
         """Goes out as it is read. One that reads nothing, or only some of it, is fine."""
-        pipe = transport.get_pipe_transport(0)
-        if isinstance(pipe, asyncio.WriteTransport):
-            pipe.write(lines)
-            pipe.close()
+        pipe = cast("asyncio.WriteTransport", transport.get_pipe_transport(0))  # uvloop's do not inherit from it
+        pipe.write(lines)
+        pipe.close()
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         self.last_words += data

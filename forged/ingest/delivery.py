@@ -23,9 +23,6 @@ from forged.model.errors import IngestError, StoreError
 from forged.model.events import Event, EventId, EventKind
 from forged.model.handing import SetAside
 
-BATCH = 100
-"""Events that are handed over in one go (issue 8 of the plan names the figure)."""
-
 AGAIN = 10
 """Of those that are tried again, in one go: each may cost a process or a time limit, and the others wait meanwhile."""
 
@@ -152,7 +149,7 @@ class Delivery:
 
     async def once(self) -> bool:
         """Brings the next events, if there are any. Raises IngestError and StoreError: they wait."""
-        events = await self._outbox.after(self.name, BATCH)
+        events = await self._outbox.after(self.name, self._handler.batch)
         if not events:
             return False
         wanted = [event for event in events if self._wants(event)]

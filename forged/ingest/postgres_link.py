@@ -69,20 +69,20 @@ class Link:
         return bool(self._connection.is_closed())
 
     async def write(self, rows: Rows) -> None:
-        """All of them in one transaction, which is durable when this returns. Raises IngestError."""
+        """All of them (there has to be a file) in one transaction, which is durable when this returns. Raises IngestError."""
         with _translated(self._hidden):
             async with self._connection.transaction():
                 await self._connection.execute(sql.DURABLE)
-                await self._put(sql.FILES, rows.files.values())
+                await self._connection.execute(sql.FILES, *map(list, zip(*rows.files.values(), strict=True)))
                 await self._connection.execute(sql.ANEW, list(rows.files), list(rows.contents.values()), rows.anew)
                 await self._connection.execute(sql.BACK, rows.back)
-                await self._put(sql.MEDIA, rows.media.values())
-                await self._put(sql.GENERATIONS, rows.generations.values())
-                await self._put(sql.LORAS, rows.loras)
+                await self._copy(sql.MEDIA, rows.media.values())
+                await self._copy(sql.GENERATIONS, rows.generations.values())
+                await self._copy(sql.LORAS, rows.loras)
 
-    async def _put(self, statement: str, rows: Collection[Row]) -> None:
+    async def _copy(self, to: sql.Copied, rows: Collection[Row]) -> None:
         if rows:
-            await self._connection.execute(statement, *map(list, zip(*rows, strict=True)))
+            await self._connection.copy_records_to_table(to.table, records=rows, columns=to.columns, schema_name=sql.SCHEMA)
 
     async def _up_to_date(self) -> None:
         """Raises IngestRefused for a database that is none for us."""

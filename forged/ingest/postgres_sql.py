@@ -1,7 +1,7 @@
 """What is said to PostgreSQL: the migrations, and one statement for each table and batch.
 
-A batch goes as arrays, one for each column, and comes out as rows by `unnest`: no temporary tables, so nothing of it is left in
-the catalogs of somebody's database.
+Files go as arrays, one for each column, and come out as rows by `unnest`, since they may be there already; what is inside them is
+always new, and goes by COPY. No temporary tables: nothing is left in the catalogs of somebody's database.
 """
 
 from __future__ import annotations
@@ -91,27 +91,32 @@ on conflict (id) do update set
     removed_at = coalesce(excluded.removed_at, forged.files.removed_at)
 """
 
-MEDIA = """
-insert into forged.media (file_id, sha256, kind, format, width, height, duration_s, fps, frames, problems, raw, raw_json)
-select * from unnest(
-    $1::bytea[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::float8[], $8::float8[], $9::bigint[],
-    $10::jsonb[], $11::text[], $12::jsonb[]
-)
-"""
+SCHEMA = "forged"
 
-GENERATIONS = """
-insert into forged.generations (
-    file_id, generator, version, prompt, negative_prompt, seed, steps, cfg, sampler, scheduler, model, model_hash,
-    width, height, denoise, clip_skip, vae, prompts, samplings, settings, origins, graph, workflow, searched
-)
-select * from unnest(
-    $1::bytea[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::float8[], $9::text[],
-    $10::text[], $11::text[], $12::text[], $13::bigint[], $14::bigint[], $15::float8[], $16::bigint[], $17::text[],
-    $18::jsonb[], $19::jsonb[], $20::jsonb[], $21::jsonb[], $22::text[], $23::text[], $24::text[]
-)
-"""
 
-LORAS = """
-insert into forged.loras (file_id, position, name, weight, hash)
-select * from unnest($1::bytea[], $2::integer[], $3::text[], $4::float8[], $5::text[])
-"""
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """A table that is filled by COPY, and its columns in the order of our rows."""
+
+    table: str
+    columns: tuple[str, ...]
+
+
+MEDIA = Copied(
+    "media",
+    (
+        *("file_id", "sha256", "kind", "format", "width", "height", "duration_s", "fps", "frames"),
+        *("problems", "raw", "raw_json"),
+    ),
+)
+
+GENERATIONS = Copied(
+    "generations",
+    (
+        *("file_id", "generator", "version", "prompt", "negative_prompt", "seed", "steps", "cfg", "sampler", "scheduler"),
+        *("model", "model_hash", "width", "height", "denoise", "clip_skip", "vae"),
+        *("prompts", "samplings", "settings", "origins", "graph", "workflow", "searched"),
+    ),
+)
+
+LORAS = Copied("loras", ("file_id", "position", "name", "weight", "hash"))

@@ -16,6 +16,7 @@ from contextlib import suppress
 
 import msgspec
 
+from forged.ingest.base import BATCH
 from forged.ingest.python_letters import LENGTH_BYTES, MOST_ANSWER_BYTES, Answered, Asked, Letter, Opening, framed
 from forged.ingest.surroundings import environment
 from forged.kit.child import started
@@ -42,6 +43,8 @@ HINT = "forged starts it anew and tries again by itself; a class is loaded anew 
 
 class Python:
     """A Handler. Make and use it in the thread that lasts as long as the program: the kernel kills the process with it."""
+
+    batch = BATCH
 
     def __init__(self, name: str, settings: PythonIngest) -> None:
         self.name = name

@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from forged import __version__
 from forged.config.secrets import reveal
+from forged.ingest.base import BATCH
 from forged.ingest.bodies import json_body, ntfy_body, slack_body
 from forged.kit.clock import Clock, SystemClock
 from forged.kit.http import Answer, HttpClient, HttpFailure, place
@@ -37,6 +38,8 @@ LATER = frozenset({408, 425, 429})
 
 class Webhook:
     """A Handler. Its address and its secret are read anew for each request."""
+
+    batch = BATCH
 
     def __init__(self, name: str, settings: WebhookIngest, clock: Clock | None = None) -> None:
         self.name = name

@@ -198,6 +198,10 @@ class Jobs(Protocol):
         """Newest first by start; `before` continues a page."""
 
 
+MOST_EVENTS_BYTES = 16 << 20
+"""Of the bodies of events that are looked at together, but for the last one."""
+
+
 class Outbox(Protocol):
     """Events that wait for their handlers. Each handler has its own place in the stream; a new one begins at its oldest event.
 
@@ -209,7 +213,8 @@ class Outbox(Protocol):
         """Puts events that belong to no row of a manifest, in this order, in one transaction; durable on return."""
 
     async def after(self, handler: str, limit: int) -> Sequence[Event]:
-        """The next events in the stream of `handler` that it has not acknowledged, in order."""
+        """The next events in the stream of `handler` that it has not acknowledged, in order: at least one, if there is any; no more
+        than `limit`, nor than come to some MiB (MOST_EVENTS_BYTES): a picture can carry 12 MiB of text."""
 
     async def acknowledge(self, handler: str, upto: EventId) -> None:
         """`handler` is done with all events of its stream up to and including this one. Never moves backwards."""

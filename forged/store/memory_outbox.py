@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from itertools import count
+from itertools import accumulate, count
 
 from forged.model.events import Event, EventId, EventKind, NewEvent
 from forged.model.handing import AsideCount, Handed, Replay, SetAside
 from forged.model.manifest import ManifestName
 from forged.model.paths import SourcePath
+from forged.store.base import MOST_EVENTS_BYTES
 from forged.store.ingests import ALL, enlisted
 
 
@@ -32,12 +33,17 @@ class MemoryOutbox:
         self.append(events)
 
     async def after(self, handler: str, limit: int) -> Sequence[Event]:
-        self._check()
-        place = self.places.get(handler, 0)
-        return [e for e, only in self.events if e.id > place and only in (None, handler)][:limit]
+        waiting = self._waiting(handler)[:limit]
+        before = accumulate((len(e.body) for e in waiting), initial=0)
+        return [e for e, size_bytes in zip(waiting, before, strict=False) if size_bytes <= MOST_EVENTS_BYTES]
 
     async def waiting(self, handler: str) -> int:
-        return len(await self.after(handler, len(self.events)))
+        return len(self._waiting(handler))
+
+    def _waiting(self, handler: str) -> list[Event]:
+        self._check()
+        place = self.places.get(handler, 0)
+        return [e for e, only in self.events if e.id > place and only in (None, handler)]
 
     async def acknowledge(self, handler: str, upto: EventId) -> None:
         self._check()

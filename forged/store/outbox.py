@@ -9,8 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from forged.model.events import Event, EventId, EventKind, NewEvent
 from forged.store.aside import SqlAside, place
+from forged.store.base import MOST_EVENTS_BYTES
 from forged.store.border import put
 from forged.store.schema import outbox, positions, set_aside
+
+PART = 20
+"""Events that are read in one go, whatever their size."""
 
 
 class SqlOutbox(SqlAside):
@@ -21,11 +25,16 @@ class SqlOutbox(SqlAside):
             await append(connection, events)
 
     async def after(self, handler: str, limit: int) -> Sequence[Event]:
-        query = sa.select(outbox).where(waits(handler)).order_by(outbox.c.id).limit(limit)
-        async with self._border.reading() as connection:
-            return [
-                Event(EventId(r.id), EventKind(r.kind), r.target, r.at_ns, r.key, r.body) for r in await connection.execute(query)
-            ]
+        waiting = sa.select(outbox).where(waits(handler)).order_by(outbox.c.id).limit(limit)
+        events: list[Event] = []
+        size_bytes = 0
+        async with self._border.reading() as connection, connection.stream(waiting, execution_options={"yield_per": PART}) as rows:
+            async for part in rows.partitions():
+                events += [Event(EventId(r.id), EventKind(r.kind), r.target, r.at_ns, r.key, r.body) for r in part]
+                size_bytes += sum(len(r.body) for r in part)
+                if size_bytes > MOST_EVENTS_BYTES:
+                    break
+        return events
 
     async def acknowledge(self, handler: str, upto: EventId) -> None:
         async with self._border.writing() as connection:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from forged.daemon.couriers import BEGIN_ANEW_S, PRUNE_S, Couriers
-from forged.ingest.base import Handler
+from forged.ingest.base import BATCH, Handler
 from forged.ingest.delivery import LONGEST_WAIT_S
 from forged.metrics.metrics import Metrics
 from forged.model.errors import IngestError, StoreDamaged, StoreError
@@ -27,6 +27,8 @@ HOOK = WebhookIngest(Secret("https://example.org/hush"))
 
 class Taker:
     """A handler that keeps what it takes, unless it is down."""
+
+    batch = BATCH
 
     def __init__(self, name: str) -> None:
         self.name = name

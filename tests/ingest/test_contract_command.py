@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from forged.ingest.command import Command
 from forged.model.errors import IngestError, IngestRefused
@@ -133,3 +134,15 @@ async def test_what_it_says_is_made_harmless_and_bounded() -> None:
         await shell("for i in $(seq 9999); do printf x; done >&2; printf '\\033[2J token=hush\\n' >&2; exit 3").deliver([synced(1)])
     assert error.value.message.isprintable()
     assert len(error.value.message) < 3000 and "exit status 3" in error.value.message
+
+
+def test_the_daemons_loop_feeds_it_too(tmp_path: Path) -> None:
+    """uvloop's transports are of other classes than asyncio's."""
+
+    async def bring() -> list[str]:
+        receiver = ProgramReceiver(tmp_path)
+        await receiver.handler.deliver([synced(number) for number in range(1, 101)])
+        return await receiver.taken()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert len(runner.run(bring())) == 100

@@ -12,7 +12,7 @@ from forged.ingest import postgres_sql
 from forged.ingest.postgres import Postgres
 from forged.model.errors import IngestError, IngestRefused
 from forged.model.events import EventKind
-from forged.model.media import MediaInfo, MediaKind, RawBlock
+from forged.model.media import Generation, Lora, MediaInfo, MediaKind, RawBlock
 from forged.model.settings import PostgresIngest, Secret
 from tests.ingest.contract import HandlerContract, homes, media, synced
 from tests.ingest.test_postgres_rows import STRANGE
@@ -160,6 +160,56 @@ async def test_several_that_begin_at_once_do_not_disturb_each_other(server: Post
     ]
     for one in handlers:
         await one.aclose()
+
+
+async def test_of_a_large_batch_the_last_word_on_each_file_holds(handler: Postgres, server: PostgresServer, database: str) -> None:
+    """It goes over two connections; those of one file go over the same one, in order."""
+    events = [synced(number, f"/media/{number % 100}.png") for number in range(1, 401)]
+    await handler.deliver(events)
+    newest = "select count(*), min(size_bytes), max(size_bytes) from forged.library where prompt = 'a cat ' || size_bytes"
+    assert server.sql(newest, database) == [["100", "301", "400"]]
+
+
+async def test_of_a_large_batch_half_may_be_refused_and_comes_again(
+    handler: Postgres, server: PostgresServer, database: str
+) -> None:
+    events = [synced(number) for number in range(1, 301)]
+    await handler.deliver(events[:1])
+    refuses = "create function public.no() returns trigger language plpgsql as $$ begin raise 'not today'; end $$;"
+    refuses += f"create trigger no before insert on forged.files for each row when (new.home = '{events[7].key}')"
+    server.sql(f"{refuses} execute function public.no()", database)
+    with pytest.raises(IngestError, match="not today"):
+        await handler.deliver(events)
+    assert 100 < int(server.sql("select count(*) from forged.files", database)[0][0]) < 200
+    server.sql("drop trigger no on forged.files", database)
+    await handler.deliver(events)
+    assert server.sql(
+        "select count(*), count(distinct home) from forged.generations join forged.files on id = file_id", database
+    ) == [["300", "300"]]
+
+
+async def test_names_that_no_index_holds_are_cut_also_where_an_older_forged_has_put_them(
+    server: PostgresServer, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = "\U0001f600" * 3000
+    made = Generation("A1111", seed=long, model=long, loras=(Lora(long),))
+    events = [synced(number, media=MediaInfo(MediaKind.IMAGE, "png", generation=made)) for number in (1, 2)]
+    with monkeypatch.context() as older:
+        first = postgres_sql.migrations()[:1]
+        older.setattr(postgres_sql, "migrations", lambda: first)
+        before = handler_of(server, database)
+        await before.deliver(events[:1])
+        await before.aclose()
+    # random, or it would be packed small enough for any index
+    random = "(select string_agg(md5(n::text), '') from generate_series(1, 500) n)"
+    server.sql(
+        f"update forged.generations set model = {random}, seed = {random}; update forged.loras set name = {random}", database
+    )
+    after = handler_of(server, database)
+    await after.deliver(events[1:])
+    await after.aclose()
+    lengths = "select length(model), length(seed), length(name) from forged.generations join forged.loras using (file_id)"
+    assert server.sql(lengths, database) == [["500"] * 3] * 2
 
 
 async def test_a_server_that_restarts_between_two_batches_is_not_noticed_by_the_rows(

@@ -8,6 +8,7 @@ from contextlib import suppress
 
 import pytest
 
+from forged.ingest.base import BATCH
 from forged.ingest.bringing import parts
 from forged.ingest.delivery import LONGEST_WAIT_S, LOOK_S, TRIES, Delivery
 from forged.model.errors import IngestError, IngestRefused, StoreDamaged, StoreError
@@ -22,6 +23,8 @@ NAME = ManifestName("studio")
 
 class Taker:
     """A handler that keeps what it takes, and raises what it is told to."""
+
+    batch = BATCH
 
     def __init__(self, name: str = "taker", troubles: Sequence[Exception | None] = (), slow_s: float = 0.0) -> None:
         self.name = name

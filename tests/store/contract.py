@@ -16,7 +16,7 @@ from forged.model.jobs import JobId, JobResult, JobStatus
 from forged.model.manifest import AtSource, Hold, HostKeyPin, ManifestRow, Pause
 from forged.model.paths import SourcePath, home_path, source_path
 from forged.model.target import SourceAddress, SourceKind
-from forged.store.base import JOBS_KEPT, Store
+from forged.store.base import JOBS_KEPT, MOST_EVENTS_BYTES, Store
 from forged.store.journal import MOST_PATHS
 from tests.store.contract_handing import AsideContract, IngestsContract
 from tests.store.contract_media import CopiesContract, MediaContract
@@ -289,6 +289,15 @@ class OutboxContract:
         assert [e.body for e in got] == ["1", "2", "3"]
         assert [e.id for e in got] == sorted({e.id for e in got})
         assert [e.body for e in await store.outbox.after("catalog", 2)] == ["1", "2"]
+
+    async def test_of_large_events_fewer_come_at_once(self, store: Store) -> None:
+        large = "x" * (MOST_EVENTS_BYTES // 10)
+        await store.manifest.record(FORGE, [], [event(large)] * 60)
+        few = await store.outbox.after("catalog", 60)
+        assert 11 <= len(few) <= 40
+        assert len(await store.outbox.after("catalog", 3)) == 3
+        await store.outbox.acknowledge("catalog", few[-1].id)
+        assert (await store.outbox.after("catalog", 60))[0].id == few[-1].id + 1
 
     async def test_events_of_no_row_come_in_between_the_others(self, store: Store) -> None:
         await store.manifest.record(FORGE, [row(b"a.png")], [event("1")])

@@ -401,6 +401,21 @@ async def test_what_was_looked_into_is_told_with_what_was_found_and_again_when_i
     assert texts == ["a cat", "a cat"]
 
 
+async def test_a_version_that_another_overtook_before_anybody_looked_into_it_is_told_all_the_same() -> None:
+    studio = Studio()
+    studio.world.taken = True
+    await studio.bring({b"a.png": b"a cat", b"b.png": b"a dog"})
+    await studio.bring({b"a.png": b"another cat"})
+    await studio.drain()
+    told = [(body.home, body.sha256, body.media is not None) for _, body in await studio.world.events()]
+    cats = [hashlib.sha256(cat).hexdigest() for cat in (b"a cat", b"another cat")]
+    assert [(sha256, known) for _, sha256, known in told[:1]] == [(cats[0], False)]
+    assert {sha256 for _, sha256, known in told[1:] if known} == {cats[1], hashlib.sha256(b"a dog").hexdigest()}
+    await studio.bring({b"a.png": b"a third cat"})
+    await studio.drain()
+    assert len(await studio.world.events()) == 4, "what was looked into is not told again"
+
+
 async def test_where_nobody_takes_events_none_are_written() -> None:
     studio = Studio()
     await studio.bring({b"a.png": b"a cat", b"a.txt": b"text"})

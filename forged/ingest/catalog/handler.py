@@ -31,6 +31,9 @@ _Told = Sequence[tuple[Event, FileBody]]
 class Sqlite:
     """A Handler. A batch is one transaction, durable when it was taken; what comes twice changes nothing."""
 
+    batch = 500
+    """A transaction has its price, an fsync, whatever is in it."""
+
     def __init__(self, name: str, settings: SqliteIngest, clock: Clock | None = None, busy_s: float = BUSY_S) -> None:
         """Opens nothing yet."""
         self.name = name
