@@ -200,7 +200,10 @@ class HandingOver:
         assert not unlike, sorted(unlike)[:10]
         gone = {path for path, one in last.items() if one.kind == "file_removed"}
         assert self._archive() == self._cataloged() == [(path, sha, path in gone) for path, sha in sorted(home.items())]
-        assert self._prompts() == self._prompts_cataloged() == sum(path.endswith(".png") for path in home)
+        pictures = sum(path.endswith(".png") for path in home)
+        # Of a version that another overtook before it was looked into, nobody knows the prompt.
+        assert self._prompts() == self._prompts_cataloged()
+        assert self._prompts() <= pictures if self.replaces else self._prompts() == pictures
         return self._figures(minutes, home, told, every)
 
     def _files(self) -> list[Path]:
@@ -218,7 +221,7 @@ class HandingOver:
 
     def _cataloged(self) -> list[tuple[str, str, bool]]:
         with closing(sqlite3.connect(self.catalog)) as catalog:
-            rows = catalog.execute("select home, sha256, removed_at_ns is not null from forged_files order by home")
+            rows = catalog.execute("select home, sha256, removed_at is not null from forged_files order by home")
             return [(home, sha256, bool(removed)) for home, sha256, removed in rows]
 
     def _prompts_cataloged(self) -> int:
