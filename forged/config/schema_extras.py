@@ -17,11 +17,7 @@ class IngestTable(Table):
 
     type: str = required("sqlite, postgres, webhook, command or python")
     name: Name = required("a name of your own: letters, digits, dots, dashes, underscores")
-    required: bool = key(
-        False,
-        "cleanup keeps each file that this handler has not taken, and `forgectl drain` says no. One that is added later has taken nothing "
-        "of what is home already: cleanup keeps that, too, until `forgectl ingest replay NAME` has brought it",
-    )
+    required: bool = key(False, "cleanup keeps each file that this handler has not taken, and `forgectl drain` says no")
     targets: Names = key([], "only events of these targets (or discoveries); empty means all")
 
 
