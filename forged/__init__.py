@@ -19,6 +19,10 @@ _MODULES = {
     "forged.api.progress": ("ProgressManager",),
     "forged.api.cleanups": ("CleanupEngine",),
     "forged.api.telling": ("MediaEventManager",),
+    "forged.api.syncing": ("ProgressCallback",),
+    "forged.model.errors": ("ForgedError", "ConfigError", "StateDirectoryBusy"),
+    "forged.daemon.adhoc": ("AlreadyRunning",),
+    "forged.daemon.methods_sync": ("UnknownJob",),
     "forged.ingest.interface": ("MediaIngestInterface", "MediaEvent", "MediaEventData"),
 }
 _PLACES = {name: module for module, names in _MODULES.items() for name in names}

@@ -11,13 +11,19 @@ from forged.api.models import SyncProgress as SyncProgress
 from forged.api.models import SyncResult as SyncResult
 from forged.api.orchestrator import SyncOrchestrator as SyncOrchestrator
 from forged.api.progress import ProgressManager as ProgressManager
+from forged.api.syncing import ProgressCallback as ProgressCallback
 from forged.api.telling import MediaEventManager as MediaEventManager
 from forged.api.transports import DockerAdapter as DockerAdapter
 from forged.api.transports import LocalAdapter as LocalAdapter
 from forged.api.transports import SFTPAdapter as SFTPAdapter
 from forged.api.transports import SSHRsyncAdapter as SSHRsyncAdapter
+from forged.daemon.adhoc import AlreadyRunning as AlreadyRunning
+from forged.daemon.methods_sync import UnknownJob as UnknownJob
 from forged.ingest.interface import MediaEvent as MediaEvent
 from forged.ingest.interface import MediaEventData as MediaEventData
 from forged.ingest.interface import MediaIngestInterface as MediaIngestInterface
+from forged.model.errors import ConfigError as ConfigError
+from forged.model.errors import ForgedError as ForgedError
+from forged.model.errors import StateDirectoryBusy as StateDirectoryBusy
 
 __version__: str

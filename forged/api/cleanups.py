@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from forged.api.models import CleanupConfig, CleanupResult
 from forged.api.state import State, target_of
+from forged.api.telling import MediaEventManager
 from forged.api.transports import LocalAdapter, Transport, joined
 from forged.daemon.app import App
 from forged.model.errors import ForgedError
@@ -19,9 +20,16 @@ from forged.sync.homecheck import check_home
 class CleanupEngine:
     """Removes only what a memory proves: that of `manifest_path`, else of the engine that uses the transport, else this user's."""
 
-    def __init__(self, config: CleanupConfig | None = None, manifest_path: str | os.PathLike[str] | None = None) -> None:
+    def __init__(
+        self,
+        config: CleanupConfig | None = None,
+        manifest_path: str | os.PathLike[str] | None = None,
+        event_manager: MediaEventManager | None = None,
+    ) -> None:
+        """`event_manager` hears of what is removed; where the memory is that of an engine, the engine's own does."""
         self.config = config or CleanupConfig()
         self._state = None if manifest_path is None else State.beside(manifest_path)
+        self._events = event_manager
 
     async def cleanup_old_media(
         self, target_path: str, age_hours: float | None = None, dry_run: bool | None = None, transport: Transport | None = None
@@ -32,6 +40,7 @@ class CleanupEngine:
         """
         way = transport or LocalAdapter()
         state = self._state or way.state or State.beside(None)
+        state.events = state.events or self._events
         dry = self.config.dry_run if dry_run is None else dry_run
         config = self.config if age_hours is None else replace(self.config, age_hours=age_hours)
         targets = list(_synced(state.syncs(), way, target_path, config))
@@ -41,7 +50,8 @@ class CleanupEngine:
         async with state.opened() as app:
             for target in targets:
                 result = await _clean(app, target, result)
-        return result
+            words = await state.events.deliver(app) if state.events is not None and not dry else []
+        return replace(result, errors=[*result.errors, *words])
 
 
 async def _clean(app: App, target: Target, so_far: CleanupResult) -> CleanupResult:

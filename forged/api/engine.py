@@ -12,13 +12,9 @@ from forged.api.state import State, target_of
 from forged.api.syncing import ProgressCallback, Syncing
 from forged.api.telling import MediaEventManager
 from forged.api.transports import Transport
-from forged.model.errors import ForgedError
+from forged.daemon.adhoc import AlreadyRunning
 
 _PLACES = ("source_host", "source_port", "source_path", "dest_path", "folders", "enable_cleanup", "cleanup_age_hours")
-
-
-class AlreadyRunning(ForgedError):
-    """This folder is being synced to this place already."""
 
 
 class SyncEngine:
@@ -33,7 +29,7 @@ class SyncEngine:
         """`manifest_path` names the memory (api/state). From now on `transport` belongs to it."""
         self._transport = transport
         self._state = transport.state = State.beside(manifest_path)
-        self._events = event_manager or MediaEventManager()
+        self._events = self._state.events = event_manager or MediaEventManager()
         self._running: set[str] = set()
 
     async def sync_folder(
@@ -50,7 +46,7 @@ class SyncEngine:
         if connections:
             target = replace(target, transfer=replace(target.transfer, parallel_transfers=connections))
         if target.manifest in self._running:
-            raise AlreadyRunning
+            raise AlreadyRunning(hint=f"wait until {source} is synced to {dest}")
         self._running.add(target.manifest)
         try:
             async with self._state.opened() as app:

@@ -38,7 +38,7 @@ class SyncOrchestrator:
     def __init__(self, manifest_path: str | os.PathLike[str] | None = None, event_manager: MediaEventManager | None = None) -> None:
         """`manifest_path` names the memory (api/state); without it that of this user."""
         self._state = State.beside(manifest_path)
-        self._events = event_manager or MediaEventManager()
+        self._events = self._state.events = event_manager or MediaEventManager()
         self._jobs: dict[str, _Started] = {}
 
     async def start_sync(self, config: SyncConfig) -> SyncJob:

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+from forged.api.telling import MediaEventManager
 from forged.config.adhoc import ad_hoc_target
 from forged.config.surroundings import Surroundings
 from forged.daemon.app import App
@@ -37,6 +38,8 @@ class State:
         self._stack = AsyncExitStack()
         self._app: App | None = None
         self._users = 0
+        self.events: MediaEventManager | None = None
+        """Whose handlers hear of what happens here; None: nobody's."""
 
     @classmethod
     def beside(cls, manifest_path: str | os.PathLike[str] | None) -> State:
@@ -62,6 +65,7 @@ class State:
             if self._app is None:
                 opening = App.open(self._config(), observer=Nobody(), ssh_home=Path.home(), rebuild=False)
                 self._app = await self._stack.enter_async_context(opening)
+                self._app.anybody_takes = lambda: self.events is not None and self.events.anybody()
             self._users += 1
         try:
             yield self._app

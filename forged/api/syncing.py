@@ -33,7 +33,6 @@ class Syncing:
         self, app: App, state: State, target: Target, about: Sequence[str], told: ProgressCallback | None, events: MediaEventManager
     ) -> None:
         self._app, self._state, self._target, self._told, self._events = app, state, target, told, events
-        app.anybody_takes = events.anybody
         self._log = logger("forged.api")
         self._book = JobBook(app.store, app.clock, self._tell, lambda job, kept: None)
         self._active: ActiveJob = self._book.open(target.name, about)

@@ -9,80 +9,48 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
 
+from forged.api.hearing import WITHIN, Hearing, Hears
 from forged.daemon import answers
 from forged.daemon.app import App
-from forged.ingest.base import BATCH
 from forged.ingest.delivery import Delivery, Try
-from forged.ingest.interface import MediaEvent, MediaEventData, MediaIngestInterface, event_data
+from forged.ingest.interface import MediaEvent
 from forged.model.errors import IngestError
-from forged.model.events import Event, EventId, EventKind, NewEvent
+from forged.model.events import EventKind, NewEvent
 from forged.model.jobs import Job
 from forged.model.target import Target
 
-Hears = MediaIngestInterface | Callable[[MediaEventData], object]
-"""A handler: an object of the interface, or a function, plain or async. `False` says: not taken."""
+
+@dataclass(eq=False)
+class _Turn:
+    """Of one handler at one opened memory: two deliveries side by side would bring it the same events."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    asked: bool = False
+    """Events came meanwhile, and who put them there does not wait."""
 
 
 @dataclass(eq=False)
 class _Subscriber:
-    """An ingest handler (ingest/base) around one of the user's."""
-
     name: str
     hears: Hears
-    batch: int = BATCH
-    kinds: set[MediaEvent] = field(default_factory=set)
-    taken: set[EventId] = field(default_factory=set)
-    """In this delivery."""
-
-    async def deliver(self, events: Sequence[Event]) -> None:
-        """What it took of a batch that is brought again in parts, since one event failed, does not come to it twice."""
-        for event in events:
-            if event.id not in self.taken:
-                await self._take(event_data(event))
-                self.taken.add(event.id)
-
-    async def _take(self, event: MediaEventData) -> None:
-        # As a value: whatever user code raises, it is trouble of this handler alone.
-        [outcome] = await asyncio.gather(self._call(event), return_exceptions=True)
-        if isinstance(outcome, BaseException):
-            raise IngestError(f"{self.name}: {type(outcome).__name__}: {outcome}", about=(event.id,)) from outcome
-        if outcome is False:
-            raise IngestError(f"{self.name} did not take {event.event.value} {event.key}", about=(event.id,))
-
-    async def _call(self, event: MediaEventData) -> object:
-        answer: object
-        if not isinstance(self.hears, MediaIngestInterface):
-            answer = self.hears(event)
-        elif event.event is EventKind.FILE_SYNCED:
-            answer = await self.hears.on_batch_synced([event]) > 0
-        elif event.event is EventKind.FILE_REMOVED:
-            answer = self.hears.on_file_removed(event)
-        elif event.event is EventKind.SYNC_COMPLETE:
-            answer = self.hears.on_sync_complete(str(event.body.get("sync_id", "")), event.body)
-        else:
-            answer = self.hears.on_event(event)
-        return await answer if inspect.isawaitable(answer) else answer
-
-    async def try_out(self) -> str:
-        """It is in this process: nothing can be tried without an event."""
-        return "in this process"
-
-    async def aclose(self) -> None:
-        if isinstance(self.hears, MediaIngestInterface):
-            await self.hears.close()
+    kinds: set[MediaEvent]
+    turns: WeakKeyDictionary[App, _Turn] = field(default_factory=WeakKeyDictionary)
 
 
 class MediaEventManager:
-    """Given to a SyncEngine or SyncOrchestrator, its handlers get the events of their syncs."""
+    """Given to a SyncEngine, SyncOrchestrator or CleanupEngine, its handlers get the events of what these do."""
 
     def __init__(self) -> None:
         self._subscribers: list[_Subscriber] = []
 
     def subscribe(self, event: MediaEvent, handler: Hears) -> None:
-        """From the next sync on `handler` gets these events; its place is kept by the name of its class or function."""
+        """From the next sync on `handler` gets these events; its place is kept by the name of its class or function.
+
+        Files come one after the other, or in batches of up to 100 where the class has an `on_batch_synced` of its own.
+        """
         for one in self._subscribers:
             if one.hears is handler:
                 one.kinds.add(event)
@@ -90,9 +58,10 @@ class MediaEventManager:
         kind = handler if inspect.isroutine(handler) else type(handler)
         name = f"api:{kind.__module__}.{kind.__qualname__}"
         same = sum(one.name.partition("#")[0] == name for one in self._subscribers)
-        self._subscribers.append(_Subscriber(f"{name}#{same + 1}" if same else name, handler, kinds={event}))
+        self._subscribers.append(_Subscriber(f"{name}#{same + 1}" if same else name, handler, {event}))
 
     def unsubscribe(self, event: MediaEvent, handler: Hears) -> None:
+        """`handler` gets these no more."""
         for one in self._subscribers:
             if one.hears is handler:
                 one.kinds.discard(event)
@@ -102,20 +71,37 @@ class MediaEventManager:
         return any(one.kinds for one in self._subscribers)
 
     async def bring(self, app: App, target: Target, job: Job) -> list[str]:
-        """Delivers what happened; answers in words who did not take it. Raises StoreError."""
-        if not self._subscribers:
-            return []
-        await _announce(app, target, job)
-        words = await asyncio.gather(*(_delivered(app, one) for one in self._subscribers))
-        await app.store.outbox.prune([one.name for one in self._subscribers])
+        """Delivers what a sync did; answers in words who did not take it. Raises StoreError."""
+        if self._subscribers:
+            await _announce(app, target, job)
+        return await self.deliver(app)
+
+    async def deliver(self, app: App) -> list[str]:
+        """All that waits in this memory; answers likewise. Raises StoreError."""
+        words = await asyncio.gather(*(_in_turn(app, one) for one in self._subscribers if one.kinds))
+        if self._subscribers:
+            await app.store.outbox.prune([one.name for one in self._subscribers if one.kinds])
         return [word for word in words if word]
+
+
+async def _in_turn(app: App, one: _Subscriber) -> str:
+    """A handler that syncs, and would be told of that, is not waited for: whoever is telling it goes on with these events."""
+    turn = one.turns.setdefault(app, _Turn())
+    if WITHIN.get() and turn.lock.locked():
+        turn.asked = True
+        return ""
+    async with turn.lock:
+        words, turn.asked = "", True
+        while turn.asked:
+            turn.asked = False
+            words = await _delivered(app, one) or words
+        return words
 
 
 async def _delivered(app: App, one: _Subscriber) -> str:
     """All that waits for it; answers in words what it did not take. That is tried again first, with each sync."""
     failed: list[Try] = []
-    one.taken.clear()
-    delivery = Delivery(one, app.store.outbox, app.clock, kinds=one.kinds, told=failed.append)
+    delivery = Delivery(Hearing(one.name, one.hears), app.store.outbox, app.clock, kinds=one.kinds, told=failed.append)
     await app.store.outbox.retry(one.name)
     try:
         while await delivery.again():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -168,10 +168,19 @@ async def test_database_integration_interface(grounds: Grounds, server: Postgres
             )
             return True
 
+        async def on_batch_synced(self, events: Sequence[MediaEventData]) -> int:
+            success_count = 0
+            for event in events:
+                if await self.on_file_synced(event):
+                    success_count += 1
+            batches.append(success_count)
+            return success_count
+
         async def on_sync_complete(self, sync_id: str, summary: Mapping[str, Json]) -> bool:
             await db.execute("INSERT INTO sync_jobs VALUES ($1, 'complete')", sync_id)
             return True
 
+    batches: list[int] = []
     event_manager, handler = MediaEventManager(), MyDatabaseIngest()
     event_manager.subscribe(MediaEvent.FILE_SYNCED, handler)
     event_manager.subscribe(MediaEvent.SYNC_COMPLETE, handler)
@@ -182,6 +191,7 @@ async def test_database_integration_interface(grounds: Grounds, server: Postgres
     assert result.errors == []
     rows = await db.fetch("SELECT path, size FROM media_files ORDER BY path")
     assert [(row["path"], row["size"]) for row in rows] == [(str(grounds.media / f"{n}.png"), 9) for n in range(3)]
+    assert batches == [3]
     assert [row["status"] for row in await db.fetch("SELECT status FROM sync_jobs")] == ["complete"]
     await db.close()
 
