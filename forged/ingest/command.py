@@ -124,8 +124,9 @@ class _Run(asyncio.SubprocessProtocol):
     def feed(self, transport: asyncio.SubprocessTransport, lines: bytes) -> None:
         """Goes out as it is read. One that reads nothing, or only some of it, is fine."""
         pipe = cast("asyncio.WriteTransport", transport.get_pipe_transport(0))  # uvloop's do not inherit from it
-        pipe.write(lines)
-        pipe.close()
+        if not pipe.is_closing():  # it has ended already: uvloop's would raise
+            pipe.write(lines)
+            pipe.close()
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         self.last_words += data

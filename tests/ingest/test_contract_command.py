@@ -146,3 +146,16 @@ def test_the_daemons_loop_feeds_it_too(tmp_path: Path) -> None:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         assert len(runner.run(bring())) == 100
+
+
+def test_one_that_ends_before_it_is_fed_has_failed_and_nothing_else() -> None:
+    """In the daemon's loop a pipe whose reader is gone may be closed before we come to write."""
+
+    async def bring() -> None:
+        handler = Command("program", CommandIngest(("/bin/false",), 60.0))
+        for _ in range(50):
+            with pytest.raises(IngestError, match="exit status 1"):
+                await handler.deliver([synced(number) for number in range(1, 101)])
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(bring())
