@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from urllib.parse import quote
 
 from forged.destination.base import Readiness
+from forged.destination.mounts import is_mounted
 from forged.destination.place import MARKER, OURS, ROOT, STAGING, Place, open_place, read_marker
 from forged.destination.trouble import border
 from forged.kit.durable import FOLDER, Folders, NoReplace, fsync_folder, probe, rename_noreplace, write_durably
@@ -139,7 +140,7 @@ class Root:
             os.close(fd)
 
     def _check_mounted(self) -> None:
-        if self._policy.require_mount and not _is_mounted(self._path):
+        if self._policy.require_mount and not is_mounted(self._path):
             raise DestinationMissing(f"{self.where}: nothing is mounted there, and require_mount is set")
 
     def _make(self) -> None:
@@ -221,15 +222,3 @@ def _free_bytes(folder: int) -> int:
     """Bytes free for us. Some FUSE file systems do not tell (no blocks at all): then there is no end in sight."""
     told = os.fstatvfs(folder)
     return told.f_bavail * told.f_frsize if told.f_blocks else sys.maxsize
-
-
-def _is_mounted(path: bytes) -> bool:
-    """Whether the folder, or one above it other than `/`, is a mount point. Bind mounts count (proc(5): mountinfo, field 5)."""
-    with open("/proc/self/mountinfo", "rb") as f:
-        points = {line.split()[4].decode("unicode_escape").encode("latin-1") for line in f}
-    here = os.path.realpath(path)
-    while here != b"/":
-        if here in points:
-            return True
-        here = os.path.dirname(here)
-    return False
