@@ -30,10 +30,10 @@ help: ## this list
 demo: .venv/.forged ## see forged at work: a throw-away source, its new files coming home
 	@$(python) -m forged demo $(ARGS)
 
-# Two processes: 93 to 103 s instead of 180 on two cores. A file's tests stay together, because they share servers.
+# Three processes on two cores: many tests wait for servers. A file's tests stay together, because they share servers.
 test: packages .venv/.dev ## everything CI checks: lint, then the tests (ARGS='-k name' for some)
 	@$(MAKE) checkers
-	@$(pytest) -n 2 --dist loadfile $(ARGS)
+	@$(pytest) -n 3 --dist loadfile $(ARGS)
 
 lint: .venv/.dev checkers ## ruff, mypy, the import contracts, the house rules
 	@$(call check,house rules,$(pytest) tests/house)

@@ -17,7 +17,7 @@ class IngestTable(Table):
 
     type: str = required("sqlite, postgres, webhook, command or python")
     name: Name = required("a name of your own: letters, digits, dots, dashes, underscores")
-    required: bool = key(False, "cleanup waits until this handler has accepted a file")
+    required: bool = key(False, "cleanup keeps each file that this handler has not taken, and `forgectl drain` says no")
     targets: Names = key([], "only events of these targets (or discoveries); empty means all")
 
 

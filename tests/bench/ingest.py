@@ -17,7 +17,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from forged.demo.recipes import Recipe, graph, invented, parameters
@@ -26,6 +26,7 @@ from forged.ingest.postgres import Postgres
 from forged.kit.clock import SystemClock
 from forged.media.generation.table import generation_of
 from forged.model.events import Event, EventId, EventKind, NewEvent
+from forged.model.handing import SetAside
 from forged.model.ingest import FileBody, written
 from forged.model.media import MediaInfo, MediaKind, RawBlock
 from forged.model.settings import PostgresIngest, Secret
@@ -48,8 +49,20 @@ class Waiting:
     async def after(self, handler: str, limit: int) -> Sequence[Event]:
         return self._events[self._upto : self._upto + limit]
 
-    async def acknowledge(self, handler: str, upto: EventId) -> None:
-        self._upto = upto
+    async def settle(
+        self, handler: str, *, upto: EventId | None = None, taken: Collection[EventId] = (), aside: Sequence[SetAside] = ()
+    ) -> None:
+        assert not aside
+        self._upto = upto or self._upto
+
+    async def set_aside_keys(self, handler: str, keys: Collection[str]) -> frozenset[str]:
+        return frozenset()
+
+    async def due(self, handler: str, now_ns: int, limit: int) -> Sequence[SetAside]:
+        return ()
+
+    async def next_due(self, handler: str) -> int | None:
+        return None
 
 
 # --- what pictures say ----------------------------------------------------------------------------------------------------

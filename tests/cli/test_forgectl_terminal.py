@@ -44,7 +44,8 @@ class Terminal:
         program = [sys.executable, "-c", "from forged.cli.forgectl import main; main()", "--socket", str(socket), *arguments]
         own = {"PYTHONPATH": str(HERE), "TERM": "xterm-256color", "TZ": "UTC", **env}
         given = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS", "LINES")}
-        self.process = subprocess.Popen(program, stdin=theirs, stdout=theirs, stderr=theirs, env=given | own)
+        # A group of its own, as a shell makes one: in a group without a parent in its session, Ctrl-Z stops nobody (setpgid(2)).
+        self.process = subprocess.Popen(program, stdin=theirs, stdout=theirs, stderr=theirs, env=given | own, process_group=0)
         os.close(theirs)
         self.output = ""
 

@@ -12,7 +12,7 @@ from forged.daemon import answers, replays
 from forged.daemon.couriers import Couriers
 from forged.daemon.methods_ingest import IngestMethods, TakesNoFiles
 from forged.daemon.replays import LOOK_S, Replays
-from forged.ingest.base import Handler
+from forged.ingest.base import BATCH, Handler
 from forged.model.errors import IngestError
 from forged.model.events import Event, EventId, EventKind
 from forged.model.handing import SetAside
@@ -25,6 +25,8 @@ from tests.support.virtual import virtual
 
 class Keeping:
     """A handler that keeps what it takes, and may lose it."""
+
+    batch = BATCH
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -6,6 +6,7 @@ import math
 import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse_text
@@ -23,6 +24,7 @@ from tests.grafana.drawing import SAYS, drawn
 from tests.grafana.panels import Panel
 from tests.grafana.scene import Scene, scene
 from tests.metrics.prometheus import complaints, needs_prometheus, needs_promtool
+from tests.support.daemon import until
 from tests.support.sshd import Sshd
 
 pytestmark = needs_prometheus
@@ -112,8 +114,13 @@ def test_promtool_has_nothing_against_the_page_of_a_real_daemon(real: Scene) -> 
 def test_the_rules_work_and_their_words_are_filled_in(real: Scene) -> None:
     rules = [rule for group in real.prometheus.get("rules")["groups"] for rule in group["rules"]]
     assert [rule["lastError"] for rule in rules if rule["health"] != "ok"] == []
-    alerts = {one["labels"]["alertname"]: one for one in real.prometheus.get("alerts")["alerts"]}
-    assert {"ForgedTargetDown", "ForgedTargetHeld", "ForgedIngestFailing"} <= set(alerts)
+
+    def active() -> dict[str, dict[str, Any]]:
+        return {one["labels"]["alertname"]: one for one in real.prometheus.get("alerts")["alerts"]}
+
+    expected = {"ForgedTargetDown", "ForgedTargetHeld", "ForgedIngestFailing"}
+    until(lambda: expected <= active().keys(), lambda: str(sorted(active())))
+    alerts = active()
     assert alerts["ForgedTargetHeld"]["annotations"]["summary"] == "studio is held (emptied)"
     assert alerts["ForgedTargetDown"]["annotations"]["summary"] == "lost cannot be reached"
     told = " ".join(words for one in alerts.values() for words in one["annotations"].values())

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 
 import psutil
@@ -179,6 +179,14 @@ async def test_killed_at_any_moment_every_file_has_its_own_answer(make: Make, fr
         assert each.info.problems or (each.info.generation is not None and each.info.generation.prompt == f"cat {n}")
 
 
+def pauses(pids: Sequence[int]) -> bool:
+    """Whether the worker has come as far as the deed `pause`: before that it is being started, and reads no file."""
+    try:
+        return "nanosleep" in Path(f"/proc/{pids[0]}/wchan").read_text()
+    except (IndexError, OSError):
+        return False
+
+
 async def test_a_worker_that_somebody_kills_costs_its_file_nothing_the_first_time(make: Make, fresh: Open) -> None:
     """As the kernel does when memory is short, whoever took it: the picture is not to blame yet."""
     examiner = make()
@@ -186,7 +194,8 @@ async def test_a_worker_that_somebody_kills_costs_its_file_nothing_the_first_tim
     for kills, problems in ((1, ()), (2, ("the process that read it was ended by SIGKILL",))):
         task = asyncio.create_task(read(examiner, fresh(f"{kills}.png", b"picture pause"), Wanted(thumbnail=True)))
         for _ in range(kills):
-            await asyncio.sleep(0.3)
+            while not pauses(examiner.pids):
+                await asyncio.sleep(0.02)
             os.kill(examiner.pids[0], signal.SIGKILL)
         found = await task
         assert found.info.problems == problems and (found.thumbnail is not None) == (kills == 1)
