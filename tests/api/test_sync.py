@@ -42,7 +42,9 @@ async def test_a_folder_comes_home_is_remembered_told_and_cleaned_up(sshd: Sshd,
     events.subscribe(MediaEvent.FILE_SYNCED, kept)
     memory = tmp_path / "manifests" / "forge.json"
     engine = SyncEngine(transport=transport, manifest_path=memory, event_manager=events)
-    config = SyncConfig(source_type="forge", source_host="127.0.0.1", source_port=sshd.port, dest_path=str(home))
+    config = SyncConfig(
+        source_type="forge", source_host="127.0.0.1", source_port=sshd.port, dest_path=str(home), options={"settle": "0s"}
+    )
 
     result = await engine.sync_folder(source=str(box), dest=str(home), config=config, progress_callback=seen.append)
     assert (result.success, result.files_transferred, result.errors) == (True, 2, [])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from forged import (
     CleanupConfig,
     CleanupEngine,
+    LocalAdapter,
     MediaEvent,
     MediaEventData,
     MediaEventManager,
@@ -55,8 +56,8 @@ def pairs(grounds: Grounds, folders: int, files: int) -> tuple[list[tuple[str, s
 async def test_folders_at_once_are_told_once(grounds: Grounds) -> None:
     folder_pairs, names = pairs(grounds, folders=3, files=8)
     albums = Albums()
-    engine = SyncEngine(grounds.transport(), grounds.manifest, told(albums))
-    results = await engine.sync_folders_parallel(folder_pairs, grounds.config())
+    engine = SyncEngine(LocalAdapter(), grounds.manifest, told(albums))
+    results = await engine.sync_folders_parallel(folder_pairs, grounds.config(options={"settle": "0s"}))
     assert [one.errors for one in results] == [[]] * 3
     assert sorted(albums.names) == names
     assert max(albums.batches) > 1
@@ -72,8 +73,10 @@ async def test_one_manager_at_two_memories_is_told_all(grounds: Grounds) -> None
 
     events = MediaEventManager()
     events.subscribe(MediaEvent.FILE_SYNCED, hear)
-    engines = [SyncEngine(grounds.transport(), grounds.manifest.with_name(f"{one}.json"), events) for one in range(2)]
-    syncs = (one.sync_folder(*pair, grounds.config()) for one, pair in zip(engines, folder_pairs, strict=True))
+    engines = [SyncEngine(LocalAdapter(), grounds.manifest.with_name(f"{one}.json"), events) for one in range(2)]
+    syncs = (
+        one.sync_folder(*pair, grounds.config(options={"settle": "0s"})) for one, pair in zip(engines, folder_pairs, strict=True)
+    )
     assert [one.errors for one in await asyncio.gather(*syncs)] == [[], []]
     assert sorted(heard) == names, "two memories have the same ids for different events"
 
@@ -81,14 +84,14 @@ async def test_one_manager_at_two_memories_is_told_all(grounds: Grounds) -> None
 async def test_a_batch_that_is_not_taken_whole_comes_again_in_parts(grounds: Grounds) -> None:
     [pair], names = pairs(grounds, folders=1, files=8)
     albums, others = Albums(refuses="0-3.png"), Albums()
-    engine = SyncEngine(grounds.transport(), grounds.manifest, told(albums, others))
-    result = await engine.sync_folder(*pair, grounds.config())
+    engine = SyncEngine(LocalAdapter(), grounds.manifest, told(albums, others))
+    result = await engine.sync_folder(*pair, grounds.config(options={"settle": "0s"}))
     assert result.success
     assert ["did not take" in word for word in result.errors] == [True]
     assert sorted(albums.names) == [name for name in names if name != "0-3.png"]
     assert sorted(others.names) == names
     albums.refuses = ""
-    assert (await engine.sync_folder(*pair, grounds.config())).errors == []
+    assert (await engine.sync_folder(*pair, grounds.config(options={"settle": "0s"}))).errors == []
     assert sorted(albums.names) == names
 
 
@@ -99,24 +102,24 @@ async def test_a_handler_may_sync_and_hears_of_that_too(grounds: Grounds) -> Non
     class Next(Albums):
         async def on_sync_complete(self, sync_id: str, summary: Mapping[str, Json]) -> bool:
             if left:
-                await engine.sync_folder(*left.pop(), grounds.config())
+                await engine.sync_folder(*left.pop(), grounds.config(options={"settle": "0s"}))
             return True
 
     handler = Next()
     events = told(handler)
     events.subscribe(MediaEvent.SYNC_COMPLETE, handler)
-    engine = SyncEngine(grounds.transport(), grounds.manifest, events)
+    engine = SyncEngine(LocalAdapter(), grounds.manifest, events)
     async with asyncio.timeout(60):
-        await engine.sync_folder(*folder_pairs[0], grounds.config())
+        await engine.sync_folder(*folder_pairs[0], grounds.config(options={"settle": "0s"}))
     assert sorted(handler.names) == names
 
 
 async def test_what_the_cleanup_removes_is_told(grounds: Grounds) -> None:
     [(source, dest)], [name] = pairs(grounds, folders=1, files=1)
-    transport, removed = grounds.transport(), list[str]()
+    transport, removed = LocalAdapter(), list[str]()
     events = MediaEventManager()
     events.subscribe(MediaEvent.FILE_REMOVED, lambda event: removed.append(Path(event.file_path).name))
-    await SyncEngine(transport, grounds.manifest, events).sync_folder(source, dest, grounds.config())
+    await SyncEngine(transport, grounds.manifest, events).sync_folder(source, dest, grounds.config(options={"settle": "0s"}))
     cleanup = CleanupEngine(CleanupConfig(age_hours=0))
     assert (await cleanup.cleanup_old_media(source, dry_run=True, transport=transport)).files_deleted == 1
     assert removed == []
