@@ -129,9 +129,17 @@ DISKS = (
         11,
         "require_mount requires nothing",
         "forged/destination/root.py",
-        "        if self._policy.require_mount and not _is_mounted(self._path):",
+        "        if self._policy.require_mount and not is_mounted(self._path):",
         "        if self._policy.require_mount and not self._path:",
         ("tests/destination/test_root.py",),
+    ),
+    Breach(
+        11,
+        "a folder that the service's unit binds onto itself is a mount",
+        "forged/destination/mounts.py",
+        '    return top is not None and mount.device == top.device and mount.root == top.root.rstrip(b"/") + mount.point\n',
+        "    return False\n",
+        ("tests/destination/test_mounts.py",),
     ),
     Breach(
         11,
