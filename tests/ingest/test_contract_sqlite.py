@@ -150,6 +150,17 @@ async def test_very_many_that_landed_at_once_are_put_in_quickly(handler: Sqlite,
     assert len(names(path, Search(), 5_000)) == 3_000
 
 
+async def test_moments_at_which_many_landed_may_be_told_in_turns(path: Path) -> None:
+    """As after each restart, or from two targets: 64 turns once were too many for the numbers of one moment."""
+    moments = (1_700_000_000_000_000_000, 1_700_000_000_200_000_000, 1_700_000_000_000_100_000)
+    for life in range(3):
+        handler = Sqlite("catalog", SqliteIngest(path))
+        first = life * 300
+        await handler.deliver([synced(n, landed_at_ns=moments[n % 3]) for n in range(first + 1, first + 301)])
+        await handler.aclose()
+    assert rows(path, "select count(*), max(id) - min(id) < 10000 from files") == [(900, 1)]
+
+
 async def test_a_damaged_catalog_is_set_aside_and_filled_again_by_a_replay(handler: Sqlite, path: Path) -> None:
     events = [synced(1), synced(2)]
     await handler.deliver(events)

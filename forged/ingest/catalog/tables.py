@@ -22,6 +22,14 @@ TICK_NS = 100_000
 _LATEST_NS = 2**62
 """The year 2116. What a clock gone wrong says beyond it is put there."""
 
+_MOMENTS = 1_000
+"""Of landing, remembered at once: what is looked into in turn has landed in far fewer."""
+
+_FIRST_FREE = """
+    select one.id + 1 from files one where one.id >= ? and not exists (select 1 from files other where other.id = one.id + 1)
+    order by one.id limit 1
+"""
+
 Value = str | int | float | bytes | None
 
 _FILE = (
@@ -51,8 +59,8 @@ class Tables:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._run = connection.execute
         self._run_all = connection.executemany
-        self._landed = (-1, -1)
-        """The tick for which the last id was given, and that id: many files land at once."""
+        self._landed: dict[int, int] = {}
+        """The ticks for which ids were given lately, and the last of them."""
 
     def take(self, event: Event, body: FileBody) -> None:
         """What is said of a file replaces what was said; the inside of a content is kept until it is said anew. Raises
@@ -124,13 +132,17 @@ class Tables:
         return document(texts, target, kind, json.loads(seeds) if seeds else (), models)
 
     def _id_of(self, landed_at_ns: int) -> int:
-        """The first free one after the moment; with growing steps, since a million files can have landed at the same."""
+        """The first free one from the moment on, after those that were given for it lately.
+
+        A million files can have landed at once, and their events come in any order.
+        """
         tick = min(max(landed_at_ns, 0), _LATEST_NS) // TICK_NS
-        start, step = self._landed[1] + 1 if self._landed[0] == tick else tick, 1
-        id = start
-        while self._run("select 1 from files where id = ?", (id,)).fetchone() is not None:
-            id, step = start + step, step * 2
-        self._landed = (tick, id)
+        start = self._landed.pop(tick, tick - 1) + 1
+        taken = self._run("select 1 from files where id = ?", (start,)).fetchone()
+        id = start if taken is None else int(self._run(_FIRST_FREE, (start,)).fetchone()[0])
+        self._landed[tick] = id
+        if len(self._landed) > _MOMENTS:
+            del self._landed[next(iter(self._landed))]
         return id
 
 
