@@ -26,6 +26,10 @@ LINES = 'mutable = ["log.csv"]\n[target.cleanup]\nage = "5s"\nevery = "1s"'
 STARTS_S, REST_S = 120.0, 600.0
 """How long a start, and coming to rest, may take on a machine that is busy with other things."""
 
+BURSTS = (*12 * [1], *5 * [2], 40)
+"""Files that come at once: some eight a second in the mean, about what four boxes make. With ten times as many a campaign spends its
+time on looking into pictures, not on telling of them."""
+
 HANDLERS = ("catalog", "archive", "site", "program", "own")
 
 
@@ -57,8 +61,8 @@ class Writer(threading.Thread):
         self.made = 0
 
     def run(self) -> None:
-        while not self._ended.wait(self._chance.uniform(0.01, 0.3)):
-            for _ in range(self._chance.choice([1, 1, 1, 2, 40])):
+        while not self._ended.wait(self._chance.uniform(0.01, 0.8)):
+            for _ in range(self._chance.choice(BURSTS)):
                 self._put(f"{self.made:06}.png")
                 self.made += 1
             if self._replaces and self._chance.random() < 0.2:
