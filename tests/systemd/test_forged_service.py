@@ -233,6 +233,24 @@ def test_it_starts_its_mount_first_and_goes_with_it(forged: Installed) -> None:
     assert forged.box.show("mnt-nas-media.mount", "ActiveState") == "active"
 
 
+def test_a_folder_on_which_nothing_is_mounted_is_not_filled_until_something_is(forged: Installed) -> None:
+    """The unit's ReadWritePaths binds the folder onto itself, which looks like a mount in the service's own view."""
+    forged.configure("require_mount = true")
+    forged.start()
+    forged.make("for-the-nas.txt")
+    wait_until(lambda: "nothing is mounted" in forged.box.run("forgectl", "status").stdout)
+    assert not forged.home("for-the-nas.txt").exists()
+    forged.box.run("mount", "-t", "tmpfs", "-o", "mode=1777", "nas", "/srv/media", check=True)
+    try:
+        wait_until(forged.home("for-the-nas.txt").exists)
+        wait_until(lambda: "nothing is mounted" not in forged.box.run("forgectl", "status").stdout)
+    finally:
+        forged.box.run("umount", "--lazy", "/srv/media", check=True)
+    forged.make("after-the-nas.txt")
+    wait_until(lambda: "nothing is mounted" in forged.box.run("forgectl", "status").stdout)
+    assert not forged.home("after-the-nas.txt").exists()
+
+
 def test_it_stops_in_order_within_ten_seconds(forged: Installed) -> None:
     forged.start()
     forged.brings_home("before-the-stop.txt")
