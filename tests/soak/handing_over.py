@@ -27,8 +27,8 @@ STARTS_S, REST_S = 120.0, 600.0
 """How long a start, and coming to rest, may take on a machine that is busy with other things."""
 
 BURSTS = (*12 * [1], *5 * [2], 40)
-"""Files that come at once: some eight a second in the mean, about what four boxes make. With ten times as many a campaign spends its
-time on looking into pictures, not on telling of them."""
+"""Files that come at once: some eight a second in the mean. With ten times as many a campaign spends its time on looking into
+pictures, not on telling of them."""
 
 HANDLERS = ("catalog", "archive", "site", "program", "own")
 
