@@ -157,23 +157,21 @@ class Delivery:
         now_ns = self._clock.now_ns()
         bringing = await self._brought([event for event in wanted if event.key not in follow])
         behind = [*(event for event in wanted if event.key in follow), *bringing.behind]
-        if bringing.taken:
-            self._took_ns = self._clock.now_ns()
         aside = [self._aside(SetAside(event, 0, "", now_ns, 0), error) for event, error in bringing.failed]
         aside += [SetAside(event, 0, "", now_ns, 0) for event in behind]
         left = {event.id for event in wanted} - {event.id for event in (*bringing.taken, *(one.event for one in aside))}
-        upto = min(left, default=EventId(events[-1].id + 1)) - 1
+        upto = _last_before(left, events)
         # To the end, or they would come twice without need.
-        await to_the_end(self._outbox.settle(self.name, upto=EventId(upto), aside=[one for one in aside if one.event.id <= upto]))
+        await to_the_end(self._outbox.settle(self.name, upto=upto, aside=[one for one in aside if one.event.id <= upto]))
         self._well(bringing)
         return True
 
     async def _brought(self, events: Sequence[Event]) -> Bringing:
         """Raises IngestError for a handler that is away, or takes nothing. After TRIES of that it may be the events after all: then
         those that were tried make room for the next."""
-        self._tried, bringing = len(events), Bringing(self._handler)
+        bringing = Bringing(self._handler)
         try:
-            await bringing.bring(events)
+            await self._bring(bringing, events)
         except Stuck:
             self._stuck += 1
             if self._stuck < TRIES:
@@ -181,16 +179,21 @@ class Delivery:
         self._stuck = 0
         return bringing
 
+    async def _bring(self, bringing: Bringing, events: Sequence[Event]) -> None:
+        """Raises IngestError for a handler that is away, and Stuck."""
+        self._tried = len(events)
+        await bringing.bring(events)
+        if bringing.taken:
+            self._took_ns = self._clock.now_ns()
+
     async def again(self) -> bool:
         """Tries again what was set aside and is due. Raises IngestError for a handler that is away, and StoreError."""
         due = await self._outbox.due(self.name, self._clock.now_ns(), AGAIN)
         if not due:
             return False
         known = {one.event.id: one for one in due}
-        self._tried, bringing = len(due), Bringing(self._handler, suspects=None)
-        await bringing.bring([one.event for one in due])
-        if bringing.taken:
-            self._took_ns = self._clock.now_ns()
+        bringing = Bringing(self._handler, suspects=None)
+        await self._bring(bringing, [one.event for one in due])
         aside = [self._aside(known[event.id], error) for event, error in bringing.failed]
         await to_the_end(self._outbox.settle(self.name, taken=[event.id for event in bringing.taken], aside=aside))
         self._well(bringing)
@@ -224,6 +227,11 @@ class Delivery:
         """How long there is nothing to do, if nothing comes."""
         due_ns = await self._outbox.next_due(self.name)
         return LOOK_S if due_ns is None else min(LOOK_S, max((due_ns - self._clock.now_ns()) / 1e9, 0.001))
+
+
+def _last_before(left: Collection[EventId], events: Sequence[Event]) -> EventId:
+    """Up to here the handler has done with these events: before the first one that is left, which comes again with all after it."""
+    return EventId(min(left, default=events[-1].id + 1) - 1)
 
 
 async def _waited(event: asyncio.Event, seconds: float) -> None:

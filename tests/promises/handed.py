@@ -23,8 +23,8 @@ BREACHES = (
         9,
         "what was not taken is lost",
         _DELIVERY,
-        "upto=EventId(upto), aside=[one for one in aside if one.event.id <= upto]",
-        "upto=EventId(upto), aside=[]",
+        "upto=upto, aside=[one for one in aside if one.event.id <= upto]",
+        "upto=upto, aside=[]",
         (f"{_DELIVERED}::test_an_event_that_it_cannot_take_stops_no_other",),
     ),
     Breach(
