@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from forged.media.blocks.findings import Findings
 from forged.media.blocks.text import decoded
+from forged.media.containers.gif import after_sub_blocks, colour_table_bytes
 from forged.media.containers.reader import MAX_READ_BYTES, Reader
 
 _EXTENSION, _IMAGE = 0x21, 0x2C
@@ -13,9 +14,6 @@ _XMP = b"\x0bXMP DataXMP"
 _TRAIL = b"\x01\xff\xfe"
 """After an XMP packet come 258 bytes that lead every reader of sub-blocks to the end; they begin so."""
 
-_SUB_BLOCKS_A_STEP = 8
-"""Stepping over sub-blocks in memory is that much cheaper than a read."""
-
 
 def read(reader: Reader, findings: Findings) -> None:
     """Blocks up to the trailer, or as far as they lead."""
@@ -24,14 +22,10 @@ def read(reader: Reader, findings: Findings) -> None:
         return
     findings.width, findings.height = int.from_bytes(screen[6:8], "little"), int.from_bytes(screen[8:10], "little")
     walk = _Walk(reader, findings)
-    position: int | None = 13 + _colours_bytes(screen[10])
+    position: int | None = 13 + colour_table_bytes(screen[10])
     while position is not None:
         position = walk.after(position)
     findings.moving(walk.frames, walk.duration_cs / 100)
-
-
-def _colours_bytes(flags: int) -> int:
-    return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
 
 
 class _Walk:
@@ -50,7 +44,7 @@ class _Walk:
             return None
         if head[0] == _IMAGE:
             self.frames += 1
-            return self._skipped(position + 11 + _colours_bytes(head[9]))
+            return self._skipped(position + 11 + colour_table_bytes(head[9]))
         if head[0] != _EXTENSION:
             return None
         if head[1] == _CONTROL and head[2] >= 4:
@@ -88,15 +82,4 @@ class _Walk:
         return b"".join(pieces), after
 
     def _skipped(self, position: int) -> int | None:
-        """Where sub-blocks end; None where the file does."""
-        while window := self._reader.at(position, MAX_READ_BYTES):
-            at, blocks = 0, 0
-            while at < len(window):
-                size = window[at]
-                at += 1 + size
-                blocks += 1
-                if size == 0:
-                    return position + at
-            self._reader.spend(blocks // _SUB_BLOCKS_A_STEP)
-            position += at
-        return None
+        return after_sub_blocks(self._reader, position, MAX_READ_BYTES)

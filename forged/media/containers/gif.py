@@ -23,7 +23,7 @@ def inspect(reader: Reader) -> Wholeness:
     screen = reader.at(0, 13)
     if len(screen) < 13:
         return Wholeness.BROKEN
-    position: int | None = 13 + _colour_table_bytes(screen[10])
+    position: int | None = 13 + colour_table_bytes(screen[10])
     while position is not None and position < reader.size_bytes:
         kind = reader.at(position, 1)
         if kind == bytes([_TRAILER]):
@@ -32,22 +32,26 @@ def inspect(reader: Reader) -> Wholeness:
     return Wholeness.UNKNOWN if position is None and reader.tail(1) == bytes([_TRAILER]) else Wholeness.BROKEN
 
 
-def _colour_table_bytes(flags: int) -> int:
+def colour_table_bytes(flags: int) -> int:
+    """How long the colour table is that these flags of a screen or an image announce."""
     return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
 
 
 def _after_block(reader: Reader, position: int, kind: bytes) -> int | None:
     """Where the next block begins, at or beyond the end of a file that is cut; None for no block at all."""
     if kind == bytes([_EXTENSION]):
-        return _after_sub_blocks(reader, position + 2)
-    if kind == bytes([_IMAGE]):
+        after = after_sub_blocks(reader, position + 2)
+    elif kind == bytes([_IMAGE]):
         flags = reader.at(position + 9, 1)
-        return _after_sub_blocks(reader, position + 11 + _colour_table_bytes(flags[0])) if flags else reader.size_bytes
-    return None
+        after = after_sub_blocks(reader, position + 11 + colour_table_bytes(flags[0])) if flags else None
+    else:
+        return None
+    return reader.size_bytes if after is None else after
 
 
-def _after_sub_blocks(reader: Reader, position: int) -> int:
-    while window := reader.at(position, WINDOW_BYTES):
+def after_sub_blocks(reader: Reader, position: int, window_bytes: int = WINDOW_BYTES) -> int | None:
+    """Where the sub-blocks end that begin here; None where the file ends within them. Reads `window_bytes` at a time."""
+    while window := reader.at(position, window_bytes):
         at, blocks = 0, 0
         while at < len(window):
             size = window[at]
@@ -57,4 +61,4 @@ def _after_sub_blocks(reader: Reader, position: int) -> int:
                 return position + at
         reader.spend(blocks // _SUB_BLOCKS_A_STEP)
         position += at
-    return position
+    return None
