@@ -121,25 +121,12 @@ class App:
 
         `rebuild`: a state database that is damaged or lost is set aside and begun anew; else it is an error.
         """
-        state_dir = config.daemon.state_dir
+        clock = clock or SystemClock()
         async with AsyncExitStack() as stack:
-            try:
-                stack.enter_context(hold_lock(state_dir / "forged.lock"))
-            except LockHeld as held:
-                raise StateDirectoryBusy(f"{state_dir} is used by another forged ({held})") from held
-            except OSError as e:
-                hint = "check that state_dir is a folder this user may write to"
-                raise StoreError(f"{state_dir}: {e.strerror or e}", hint=hint) from e
-            rebuilt = None
-            try:
-                store = await open_store(config.state.sqlite)
-            except StoreDamaged as damage:
-                if not rebuild:
-                    raise
-                rebuilt = await _begin_anew(config, damage, clock or SystemClock())
-                store = await open_store(config.state.sqlite)
+            _lock(config.daemon.state_dir, stack)
+            store, rebuilt = await _memory(config, clock, rebuild=rebuild)
             stack.push_async_callback(store.close)
-            app = cls(config, store, observer, clock or SystemClock(), ssh_home)
+            app = cls(config, store, observer, clock, ssh_home)
             app.rebuilt = rebuilt
             keeper = asyncio.create_task(app.pool.keep_time(), name="bandwidth timetable")
             stack.callback(keeper.cancel)
@@ -328,6 +315,28 @@ class App:
 def _routed(bodies: Bodies, route: Route, target: Target) -> Source:
     """The target at whichever of the route's addresses answers."""
     return Routed(route, lambda address: bodies.bare(replace(target, source=replace(address, path=target.source.path))))
+
+
+def _lock(state_dir: Path, stack: AsyncExitStack) -> None:
+    """Raises StateDirectoryBusy, StoreError."""
+    try:
+        stack.enter_context(hold_lock(state_dir / "forged.lock"))
+    except LockHeld as held:
+        raise StateDirectoryBusy(f"{state_dir} is used by another forged ({held})") from held
+    except OSError as e:
+        hint = "check that state_dir is a folder this user may write to"
+        raise StoreError(f"{state_dir}: {e.strerror or e}", hint=hint) from e
+
+
+async def _memory(config: Config, clock: Clock, *, rebuild: bool) -> tuple[Store, Rebuilt | None]:
+    """The store; with what had to be done where it was damaged or lost. Raises StoreError."""
+    try:
+        return await open_store(config.state.sqlite), None
+    except StoreDamaged as damage:
+        if not rebuild:
+            raise
+        rebuilt = await _begin_anew(config, damage, clock)
+        return await open_store(config.state.sqlite), rebuilt
 
 
 async def _begin_anew(config: Config, damage: StoreDamaged, clock: Clock) -> Rebuilt:
