@@ -8,9 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 NAMED = {"\\": "\\e", "-": "\\-", "→": "\\(->", "…": "\\&...", "✔": "*", "✘": "x", "“": "\\(lq", "”": "\\(rq", "×": "\\(mu"}
 """What roff has a name for: a bare `-` would come out as a hyphen that nobody can paste (groff_char(7))."""
 
-WIDTH_CHARS = 110
-"""Of a line of source; roff fills anew."""
-
 
 def text(words: str) -> str:
     """One line of words as roff reads them; `code` in bold."""

@@ -65,11 +65,9 @@ class TargetProgress:
     wanted_bytes: int = 0
     landed_files: int = 0
     landed_bytes: int = 0
-    adopted_files: int = 0
     arrived_bytes: int = 0
     left_files: int = 0
     """Wanted files that will not come in this round: the bar does not wait for them."""
-    trouble_files: int = 0
     retry: Retried | None = None
     """The last attempt failed and another one is coming; None as soon as something works again."""
     rate: Rate = field(default_factory=Rate)
@@ -122,7 +120,6 @@ class Progress:
             case FilesLanded():
                 _landed(target, fact)
             case FileTrouble(problem=problem):
-                target.trouble_files += 1
                 target.left_files += problem.kind in AFTER_WANTED
 
 
@@ -132,7 +129,6 @@ AFTER_WANTED = frozenset({ProblemKind.CHANGED, ProblemKind.VANISHED, ProblemKind
 
 def _landed(target: TargetProgress, fact: FilesLanded) -> None:
     adopted = sum(one.how is LandedAs.ADOPTED for one in fact.landed)
-    target.adopted_files += adopted
     target.left_files += adopted if fact.wanted else 0
     target.landed_files += len(fact.landed) - adopted
     target.landed_bytes += sum(one.moved_bytes for one in fact.landed)

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from forged.model.errors import SourceError, SourceMissing
-from forged.model.files import Entry, Problem, ProblemKind, Stat
+from forged.model.files import Problem, ProblemKind, Stat
 from forged.model.paths import SourcePath, shown
 from forged.model.places import Place
 from forged.sources.agent.program.line import UNREADABLE, Stopped, Trouble
@@ -252,10 +252,6 @@ def stat_of(seen: Facts) -> Stat:
 def expected_of(stat: Stat) -> Expected:
     known = (stat.inode is not None) | (stat.ctime_ns is not None) << 1
     return known, stat.size_bytes, stat.mtime_ns, stat.inode or 0, stat.ctime_ns or 0
-
-
-def entry_of(path: bytes, seen: os.stat_result) -> Entry:
-    return Entry(SourcePath(path), stat_of(facts(seen)))
 
 
 def problem_of(path: bytes, trouble: Trouble) -> Problem:

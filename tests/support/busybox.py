@@ -15,7 +15,7 @@ from pathlib import Path
 
 from forged.sources.agent.channel import Channel
 from forged.sources.piped import started
-from forged.sources.shell.opening import SHELL_ARGV, Line
+from forged.sources.shell.opening import Line
 
 BUSYBOX = shutil.which("busybox")
 CHROOT = shutil.which("chroot", path="/usr/sbin:/usr/bin:/sbin:/bin")
@@ -40,7 +40,7 @@ class PipedShells:
         self.opened: list[asyncio.subprocess.Process] = []
 
     async def __call__(self, line: Line) -> Channel:
-        channel = await started([str(self._path / SHELL_ARGV[0])], {"PATH": str(self._path)})
+        channel = await started([str(self._path / "sh")], {"PATH": str(self._path)})
         self.opened.append(channel.process)
         return channel
 

@@ -8,11 +8,8 @@ from typing import Protocol
 
 from forged.sources.agent.channel import Channel
 
-SHELL_ARGV = ("sh",)
-"""What runs at the far end where no login shell is between: it reads its commands from standard input, and nobody else does."""
-
 SHELL_COMMAND = "exec sh"
-"""The same as one line for a login shell of any kind (sh, fish, csh)."""
+"""What a login shell of any kind (sh, fish, csh) is told to become: a `sh` that reads its commands from standard input."""
 
 
 class Line(enum.Enum):
@@ -26,7 +23,7 @@ class OpenShell(Protocol):
     """Opens a channel to a fresh shell."""
 
     def __call__(self, line: Line) -> Awaitable[Channel]:
-        """A channel whose far end is a new process of `SHELL_ARGV` (or `SHELL_COMMAND`), with nothing sent to it yet.
+        """A channel whose far end is a new process of `sh` that reads its commands from there, with nothing sent to it yet.
 
         Its `read` gives standard output alone; standard error is kept apart and bounded. `close` ends standard input and the
         channel, and need not kill what runs: without a reader it ends by itself. Raises SourceUnreachable, SourceLost and
