@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from fnmatch import filter as filter_names
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -55,6 +57,35 @@ def test_no_module_is_above_400_lines() -> None:
 def test_every_room_has_a_sign_on_its_door() -> None:
     doors = [path for path in modules() if path.name == "__init__.py"]
     assert [shown(path) for path in doors if not ast.get_docstring(ast.parse(path.read_text()))] == []
+
+
+def listed(sign: str) -> list[str]:
+    """The modules that a sign lists: `    names, of modules    what they are`."""
+    columns = [line[4:].split("  ")[0] for line in sign.splitlines() if re.match(r" {4}\S.*  \S", line)]
+    rows = [re.split(r",? ", column) for column in columns]
+    return [name for row in rows if all(re.fullmatch(r"[a-z0-9_*]+", name) for name in row) for name in row]
+
+
+def untrue(door: Path) -> set[str]:
+    """Names that a sign with a list of modules leaves out, or that are none."""
+    sign = ast.get_docstring(ast.parse(door.read_text())) or ""
+    names = listed(sign)
+    there = {path.stem for path in door.parent.glob("*.py")} | {path.parent.name for path in door.parent.glob("*/__init__.py")}
+    told = {one for one in there if any(fnmatch(one, name) for name in names) or re.search(rf"\b{one}\b", sign)}
+    return (there - told - {"__init__", "__main__"} | {name for name in names if not filter_names(there, name)}) if names else set()
+
+
+def test_a_sign_that_lists_modules_lists_those_that_there_are() -> None:
+    doors = [path for path in modules() if path.name == "__init__.py"]
+    assert {shown(door): names for door in doors if (names := untrue(door))} == {}
+
+
+def test_a_sign_that_is_not_true_any_more_is_noticed(tmp_path: Path) -> None:
+    for name in ("kept", "forgotten"):
+        (tmp_path / f"{name}.py").touch()
+    door = tmp_path / "__init__.py"
+    door.write_text('"""A room.\n\n    kept, gone    what they are\n\nMore.\n"""\n')
+    assert untrue(door) == {"gone", "forgotten"}
 
 
 def test_every_folder_of_python_is_a_package() -> None:

@@ -5,6 +5,7 @@
     text       from bytes to texts
     inflate    zlib and gzip within bounds
     stealth    a text in the lowest bits of decoded pixels
+    boxes      of ISO base media and JPEG XL
     exif       IFDs of TIFF, which EXIF is; TIFF itself
     iptc       captions and keywords in a JPEG
     png jpeg webp gif heif jxl bmp svg glb wav safetensors     one container each: `read(reader, findings)`
