@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import pytest
@@ -50,6 +51,29 @@ class Receiver(Protocol):
 
     async def heals(self) -> None:
         """All is well again."""
+
+
+class Moody:
+    """A receiver in a process of its own, which reads from a file how it is to behave, and appends what it takes to another."""
+
+    idempotent = False
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "mood").write_text("well")
+        (folder / "kept").touch()
+
+    async def fails(self) -> None:
+        (self.folder / "mood").write_text("fails")
+
+    async def hangs(self) -> None:
+        (self.folder / "mood").write_text("hangs")
+
+    async def lies(self) -> None:
+        (self.folder / "mood").write_text("lies")
+
+    async def heals(self) -> None:
+        (self.folder / "mood").write_text("well")
 
 
 def media(number: int, text: str = "a cat") -> MediaInfo:

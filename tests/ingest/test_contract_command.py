@@ -15,7 +15,7 @@ import uvloop
 from forged.ingest.command import Command
 from forged.model.errors import IngestError, IngestRefused
 from forged.model.settings import CommandIngest
-from tests.ingest.contract import HandlerContract, synced
+from tests.ingest.contract import HandlerContract, Moody, synced
 
 PROGRAM = """
 import os, sys, time
@@ -34,33 +34,17 @@ open(kept, "a").write(lines)
 """
 
 
-class ProgramReceiver:
+class ProgramReceiver(Moody):
     """Appends its standard input to a file."""
 
-    idempotent = False
-
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        super().__init__(folder)
         (folder / "program.py").write_text(PROGRAM)
-        (folder / "mood").write_text("well")
-        (folder / "kept").touch()
         self.handler = Command("own", CommandIngest((sys.executable, "-S", str(folder / "program.py"), str(folder)), 3.0))
 
     async def taken(self) -> list[str]:
         lines = [json.loads(line) for line in (self.folder / "kept").read_text().split("\n") if line]
         return [line["key"] for line in lines if line["kind"].startswith("file_")]
-
-    async def fails(self) -> None:
-        (self.folder / "mood").write_text("fails")
-
-    async def hangs(self) -> None:
-        (self.folder / "mood").write_text("hangs")
-
-    async def lies(self) -> None:
-        (self.folder / "mood").write_text("lies")
-
-    async def heals(self) -> None:
-        (self.folder / "mood").write_text("well")
 
 
 class TestCommand(HandlerContract):

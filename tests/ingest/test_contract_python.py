@@ -14,7 +14,7 @@ from forged.ingest.python import Python
 from forged.model.errors import IngestError
 from forged.model.events import Event, EventId, EventKind
 from forged.model.settings import PythonIngest
-from tests.ingest.contract import HandlerContract, synced
+from tests.ingest.contract import HandlerContract, Moody, synced
 from tests.ingest.happened import AT_NS
 from tests.ingest.test_contract_command import alive
 
@@ -85,33 +85,17 @@ class Broken:
 """
 
 
-class ClassReceiver:
+class ClassReceiver(Moody):
     """Appends the paths it is given to a file."""
 
-    idempotent = False
-
     def __init__(self, folder: Path, name: str = "Keeper", timeout_s: float = 3.0) -> None:
-        self.folder = folder
+        super().__init__(folder)
         (folder / "owners_own.py").write_text(CLASSES)
-        (folder / "mood").write_text("well")
-        (folder / "kept").touch()
         self.handler = Python("own", PythonIngest(f"owners_own:{name}", timeout_s))
 
     async def taken(self) -> list[str]:
         with (self.folder / "kept").open(encoding="utf-8", errors="surrogateescape", newline="") as file:
             return file.read().split("\0")[:-1]
-
-    async def fails(self) -> None:
-        (self.folder / "mood").write_text("fails")
-
-    async def hangs(self) -> None:
-        (self.folder / "mood").write_text("hangs")
-
-    async def lies(self) -> None:
-        (self.folder / "mood").write_text("lies")
-
-    async def heals(self) -> None:
-        (self.folder / "mood").write_text("well")
 
 
 @pytest.fixture(autouse=True)
