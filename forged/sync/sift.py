@@ -61,6 +61,14 @@ class Sift:
             others = await self._other_content(doubtful) if doubtful else set()
             yield [c.entry for c in ours if c.entry and (c.kind is not ChangeKind.DOUBTFUL or c.entry.path in others)]
 
+    def release(self, paths: Sequence[SourcePath]) -> None:
+        """They are home: another line may bring what becomes of them. What is not to be had now was released before."""
+        self._looks.underway.release(paths)
+
+    def end(self) -> None:
+        """This line brings nothing any more."""
+        self._looks.underway.release_all(self)
+
     async def _begin(self) -> settle.Moment:
         """Compares the clocks, once for all files that come."""
         moment = settle.Moment(await self._doors.source.clock_ns(), self._doors.clock.monotonic_s())
@@ -89,14 +97,6 @@ class Sift:
         self.later.add(wait_s)
         if self._noticed:
             self.later.noticed[entry.path] = wait_s
-
-    def release(self, paths: Sequence[SourcePath]) -> None:
-        """They are home: another line may bring what becomes of them. What is not to be had now was released before."""
-        self._looks.underway.release(paths)
-
-    def end(self) -> None:
-        """This line brings nothing any more."""
-        self._looks.underway.release_all(self)
 
     def _settled(self, entry: Entry, moment: settle.Moment) -> bool:
         if not self.settles:

@@ -71,8 +71,8 @@ class Transfer:
 
     async def _fetch(self, entries: Sequence[Entry]) -> AsyncGenerator[list[Receipt | Problem], None]:
         self._stage(entries)
-        empty = [entry for entry in entries if self._settled and not entry.stat.size_bytes]
-        others = [entry for entry in entries if not self._settled or entry.stat.size_bytes]
+        empty = [entry for entry in entries if self._has_nothing(entry)]
+        others = [entry for entry in entries if not self._has_nothing(entry)]
         async with aclosing(self._doors.destination.sink()) as sink:
             counted = Counted(sink, self._doors.observer, self._doors.target.name)
             if empty:
@@ -81,6 +81,10 @@ class Transfer:
                 async with aclosing(self._doors.source.fetch(await self._requests(others), counted)) as answers:
                     async for answer in answers:
                         yield await self._verdicts([answer])
+
+    def _has_nothing(self, entry: Entry) -> bool:
+        """Surely: one that is empty and not settled may have got its bytes since it was seen."""
+        return self._settled and not entry.stat.size_bytes
 
     def _stage(self, entries: Sequence[Entry]) -> None:
         """From now on these are being staged: a sweep that comes after this knows them."""
