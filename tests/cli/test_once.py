@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from forged.cli.forged import cli
-from tests.support.sshd import Sshd, free_port, sshd
+from tests.support.sshd import Sshd, free_port
 
 TARGET = """
 [[target]]
@@ -41,10 +41,9 @@ min_free = "1MB"
 FILES = {b"a.png": b"A" * 1000, b"sub/b [red].txt": b"B", b"sub/\xffc\n.bin": b"C" * 70_000}
 
 
-@pytest.fixture(scope="module")
-def box() -> Iterator[Sshd]:
-    with sshd() as server:
-        yield server
+@pytest.fixture
+def box(sshd: Sshd) -> Sshd:
+    return sshd
 
 
 @pytest.fixture

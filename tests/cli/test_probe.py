@@ -1,6 +1,5 @@
 """A box is looked at once, and the block that `forged probe` prints is one that forged loads and syncs by."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,13 +15,12 @@ from forged.model.files import Problem, ProblemKind
 from forged.model.places import Place
 from forged.model.target import SshOptions, TargetType
 from forged.sources.base import Capabilities
-from tests.support.sshd import Sshd, sshd
+from tests.support.sshd import Sshd
 
 
-@pytest.fixture(scope="module")
-def box() -> Iterator[Sshd]:
-    with sshd() as server:
-        yield server
+@pytest.fixture
+def box(sshd: Sshd) -> Sshd:
+    return sshd
 
 
 @pytest.fixture
