@@ -1,7 +1,7 @@
 """SQL databases for asyncio: an engine for those who write and one for those who only look.
 
-SQLAlchemy Core (2.1) gives one language for SQLite (aiosqlite, here) and PostgreSQL (asyncpg, to come). Errors stay SQLAlchemy's
-own: whoever owns the tables translates them. `close` before the event loop ends, or connections are left behind.
+SQLAlchemy Core (2.1) gives one language for SQLite (by aiosqlite) and PostgreSQL, which nothing opens here yet. Errors stay
+SQLAlchemy's own: whoever owns the tables translates them. `close` before the event loop ends, or connections are left behind.
 """
 
 from __future__ import annotations
