@@ -30,6 +30,10 @@ TRIES = 10
 """Of one event, until it waits for a person: nine minutes, with the waits below. Chosen: what passes by itself (a receiver that
 reloads, a lock) has passed by then, and nobody is called for less."""
 
+GATHER_S = 1.0
+"""From one delivery of less than a batch to the next: what comes one by one would cost a process, a request or a transaction each, and the
+loop's time. What comes alone is brought at once."""
+
 LOOK_S = 60.0
 """Nobody should have to be told of events: whoever forgot to costs a minute."""
 
@@ -131,10 +135,10 @@ class Delivery:
         waits = backoff(FIRST_WAIT_S, LONGEST_WAIT_S, self._chance)
         while True:
             self._news.clear()  # before looking: what is put there meanwhile is news
+            next_s = _loop_s() + GATHER_S
             try:
-                some = await self.once()
-                some = await self.again() or some
-                wait_s = 0.0 if some else await self._quiet_s()
+                fresh, tried_again = await self.once(), await self.again()
+                quiet_s = 0.0 if fresh or tried_again else await self._quiet_s()
             except (IngestError, StoreError) as error:
                 if isinstance(error, StoreError) and not error.transient:
                     raise
@@ -144,14 +148,16 @@ class Delivery:
                 continue
             waits = backoff(FIRST_WAIT_S, LONGEST_WAIT_S, self._chance)
             self._hurry.clear()
-            if not some:
-                await _waited(self._news, wait_s)
+            if quiet_s:
+                await _waited(self._news, quiet_s)
+            elif fresh < self._handler.batch and not tried_again:
+                await _waited(self._hurry, next_s - _loop_s())
 
-    async def once(self) -> bool:
-        """Brings the next events, if there are any. Raises IngestError and StoreError: they wait."""
+    async def once(self) -> int:
+        """Brings the next events, and answers how many it has done with. Raises IngestError and StoreError: they wait."""
         events = await self._outbox.after(self.name, self._handler.batch)
         if not events:
-            return False
+            return 0
         wanted = [event for event in events if self._wants(event)]
         follow = await self._outbox.set_aside_keys(self.name, {event.key for event in wanted}) if wanted else frozenset[str]()
         now_ns = self._clock.now_ns()
@@ -164,7 +170,7 @@ class Delivery:
         # To the end, or they would come twice without need.
         await to_the_end(self._outbox.settle(self.name, upto=upto, aside=[one for one in aside if one.event.id <= upto]))
         self._well(bringing)
-        return True
+        return len(events)
 
     async def _brought(self, events: Sequence[Event]) -> Bringing:
         """Raises IngestError for a handler that is away, or takes nothing. After TRIES of that it may be the events after all: then
@@ -186,18 +192,19 @@ class Delivery:
         if bringing.taken:
             self._took_ns = self._clock.now_ns()
 
-    async def again(self) -> bool:
-        """Tries again what was set aside and is due. Raises IngestError for a handler that is away, and StoreError."""
+    async def again(self) -> int:
+        """Tries again what was set aside and is due, at most AGAIN of them, and answers how many. Raises IngestError for a handler that
+        is away, and StoreError."""
         due = await self._outbox.due(self.name, self._clock.now_ns(), AGAIN)
         if not due:
-            return False
+            return 0
         known = {one.event.id: one for one in due}
         bringing = Bringing(self._handler, suspects=None)
         await self._bring(bringing, [one.event for one in due])
         aside = [self._aside(known[event.id], error) for event, error in bringing.failed]
         await to_the_end(self._outbox.settle(self.name, taken=[event.id for event in bringing.taken], aside=aside))
         self._well(bringing)
-        return True
+        return len(due)
 
     def _aside(self, before: SetAside, error: IngestError) -> SetAside:
         """After one more try. Only if the handler takes other events it is this one's fault, and a person has to see to it: who
@@ -232,6 +239,10 @@ class Delivery:
 def _last_before(left: Collection[EventId], events: Sequence[Event]) -> EventId:
     """Up to here the handler has done with these events: before the first one that is left, which comes again with all after it."""
     return EventId(min(left, default=events[-1].id + 1) - 1)
+
+
+def _loop_s() -> float:
+    return asyncio.get_running_loop().time()
 
 
 async def _waited(event: asyncio.Event, seconds: float) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from forged.ingest.base import BATCH
 from forged.ingest.bringing import parts
-from forged.ingest.delivery import LONGEST_WAIT_S, LOOK_S, TRIES, Delivery
+from forged.ingest.delivery import GATHER_S, LONGEST_WAIT_S, LOOK_S, TRIES, Delivery
 from forged.model.errors import IngestError, IngestRefused, StoreDamaged, StoreError
 from forged.model.events import Event, EventId, EventKind, NewEvent
 from forged.model.handing import AsideCount, SetAside
@@ -96,6 +96,31 @@ async def test_news_wake_it_at_once_and_forgotten_news_cost_a_minute() -> None:
         await put(store, 1)
         await asyncio.sleep(LOOK_S)
         assert taker.taken == [1, 2]
+
+
+@virtual
+async def test_what_comes_one_by_one_is_brought_together_once_a_second() -> None:
+    store, taker = MemoryStore(), Taker()
+    async with Running(delivery(taker, store)) as one:
+        for _ in range(50):
+            await put(store, 1)
+            one.news()
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(GATHER_S)
+    assert taker.taken == list(range(1, 51))
+    assert (len(taker.batches), len(taker.batches[0])) == (6, 1)
+
+
+@virtual
+async def test_a_person_does_not_wait_for_what_is_gathered() -> None:
+    store, taker = MemoryStore(), Taker()
+    await put(store, 1)
+    async with Running(delivery(taker, store)) as one:
+        await asyncio.sleep(0.1)
+        await put(store, 1)
+        one.hurry()
+        await asyncio.sleep(0.001)
+    assert taker.taken == [1, 2]
 
 
 @virtual
@@ -294,7 +319,7 @@ async def test_what_concerns_one_file_stays_in_order_also_behind_one_that_is_set
         await asyncio.sleep(0.5)
         await put_each(store, "a:a3", "b:b2")
         one.news()
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(GATHER_S)
         assert taker.seen == ["b1", "b2"]
         await asyncio.sleep(1000)
         assert await store.outbox.count_aside("taker") == AsideCount(0, 3)

@@ -39,8 +39,8 @@ BREACHES = (
         9,
         "what was not taken is not tried again",
         _DELIVERY,
-        "                some = await self.again() or some\n",
-        "",
+        "await self.once(), await self.again()",
+        "await self.once(), 0",
         (f"{_DELIVERED}::test_one_that_is_mended_in_time_needs_no_person",),
     ),
     Breach(
