@@ -31,8 +31,8 @@ TRIES = 10
 reloads, a lock) has passed by then, and nobody is called for less."""
 
 GATHER_S = 1.0
-"""From one delivery of less than a batch to the next: what comes one by one would cost a process, a request or a transaction each, and the
-loop's time. What comes alone is brought at once."""
+"""From one delivery of less than a batch to the next: what comes one by one would cost a process, a request or a transaction each,
+and the loop's time. What comes alone is brought at once."""
 
 LOOK_S = 60.0
 """Nobody should have to be told of events: whoever forgot to costs a minute."""
@@ -193,8 +193,8 @@ class Delivery:
             self._took_ns = self._clock.now_ns()
 
     async def again(self) -> int:
-        """Tries again what was set aside and is due, at most AGAIN of them, and answers how many. Raises IngestError for a handler that
-        is away, and StoreError."""
+        """Tries again what was set aside and is due, at most AGAIN of them, and answers how many. Raises IngestError for a handler
+        that is away, and StoreError."""
         due = await self._outbox.due(self.name, self._clock.now_ns(), AGAIN)
         if not due:
             return 0

@@ -33,7 +33,7 @@ START_S = 60.0
 CLOSE_S = 5.0
 """For `close()` of the class."""
 
-GRACE_S = 0.5
+GRACE_S = 2.0
 """For the last words in the pipe of a process that has ended."""
 
 LAST_WORDS_BYTES = 2000
