@@ -16,8 +16,10 @@ from forged.control.protocol import LINE_MOST_BYTES
 from forged.control.publisher import Connection, Publisher
 from forged.control.sending import Backlog, SendQueue
 from forged.daemon import answers
+from forged.daemon.jobbook import JobBook
 from forged.daemon.methods_files import FileMethods
 from forged.daemon.methods_service import RECENT_EVENTS, LiveEvents
+from forged.daemon.methods_sync import SyncMethods
 from forged.daemon.methods_target import TargetMethods
 from forged.kit.clock import HandClock
 from forged.model import rpc
@@ -29,6 +31,7 @@ from forged.model.paths import home_path, source_path
 from forged.model.target import CleanupPolicy
 from forged.model.transfer import Landed, LandedAs
 from forged.sources.memory_faults import RefuseConnections
+from forged.store.memory import MemoryStore
 from tests.daemon.grounds import Grounds, grounds, target
 from tests.support.virtual import virtual
 
@@ -135,6 +138,25 @@ def test_a_job_says_what_went_wrong_in_sentences_of_bearable_length() -> None:
     assert len(errors) == 100
     assert all(len(error) <= answers.SENTENCE_CHARS and error.endswith(": no permission") for error in errors)
     assert answers.clipped("short") == "short"
+
+
+COUNT = 30
+
+
+async def test_jobs_that_went_wrong_for_many_reasons_come_on_pages() -> None:
+    """A hundred reasons each, as a folder makes that forged may not read."""
+    store = MemoryStore()
+    book = JobBook(store, HandClock(), lambda active, stage: None, lambda job, kept: None)
+    sad = JobResult(False, 0, 0, 1.0, tuple(f"{n}: " + "\x1b" * 400 for n in range(100)))
+    for n in range(COUNT):
+        await store.jobs.save(Job(new_job_id(), "box", JobStatus.FAILED, n * 10**9, (), n * 10**9, sad))
+    world: Any = None  # neither a fleet nor ad-hoc syncs are asked
+    methods, told, cursor, pages = SyncMethods(world, world, book, HandClock()), list[str](), None, 0
+    while pages == 0 or cursor is not None:
+        page = await methods.list_jobs(cursor=cursor)
+        assert size(page) <= LINE_MOST_BYTES
+        told, pages, cursor = told + [job["start_time"][17:19] for job in page["jobs"]], pages + 1, page["next_cursor"]
+    assert told == [f"{n:02}" for n in range(COUNT - 1, -1, -1)] and pages > 1
 
 
 @virtual
