@@ -185,7 +185,7 @@ def last_progress(one: Job) -> rpc.Progress:
 
 def target(standing: Standing) -> rpc.Target:
     """A row of `forgectl status`."""
-    one, can, files_bytes = standing.target, standing.capabilities, standing.backlog
+    one, can, (files, size_bytes), known = standing.target, standing.capabilities, standing.backlog, standing.knows_what_is_left
     instance = standing.instance
     box = instance.known.box if instance else None
     return {
@@ -201,9 +201,9 @@ def target(standing: Standing) -> rpc.Target:
         "transport": clipped(can.transport) if can else None,
         "missing": list(can.missing) if can else [],
         "last_sync": None if standing.last_sync_ns is None else time_text(standing.last_sync_ns),
-        "backlog_files": files_bytes[0],
-        "backlog_bytes": files_bytes[1],
-        "lag_seconds": round(standing.lag_s, 1),
+        "backlog_files": files if known else None,
+        "backlog_bytes": size_bytes if known else None,
+        "lag_seconds": round(standing.lag_s, 1) if known else None,
         "free_bytes": standing.free_bytes,
         "discovery": instance.discovery if instance else None,
         "instance": box.id if box else None,
