@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Hashable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from forged.daemon.methods_files import FileMethods
 from forged.daemon.methods_service import RECENT_EVENTS, LiveEvents
 from forged.daemon.methods_sync import SyncMethods
 from forged.daemon.methods_target import TargetMethods
+from forged.daemon.progress import Progress
 from forged.kit.clock import HandClock
 from forged.model import rpc
 from forged.model.errors import ForgedError, SourceUnreachable
@@ -174,6 +176,24 @@ async def test_targets_with_long_troubles_come_on_pages() -> None:
             if (cursor := page["next_cursor"]) is None:
                 break
         assert found == names
+
+
+def test_the_folder_of_a_job_is_that_of_the_file_that_landed_last() -> None:
+    progress = Progress(HandClock())
+    one = Job(new_job_id(), "box", JobStatus.TRANSFERRING, 0)
+
+    def folder(path: bytes, *folders: str) -> str | None:
+        landed = Landed(Entry(source_path(path), Stat(1, 1)), home_path(b"x"), b"s" * 32, LandedAs.NEW)
+        progress.notice(FilesLanded("box", [landed], source_now_ns=1))
+        return answers.progress(replace(one, folders=folders), progress.targets["box"], 0.0)["current_folder"]
+
+    progress.expect(["box"])
+    assert answers.progress(one, progress.targets["box"], 0.0)["current_folder"] is None
+    assert answers.progress(replace(one, folders=("a", "b")), progress.targets["box"], 0.0)["current_folder"] == "a"
+    assert folder(b"txt2img-images/2026-11-28/1.png") == "txt2img-images"
+    assert folder(b"b/c/1.png", "a", "b", "b/c") == "b/c"
+    assert folder(b"1.png") is None
+    assert folder(b"\xff\x1b/1.png") == "\\xff\\x1b"
 
 
 def test_recent_events_fit_and_the_newest_are_told() -> None:
