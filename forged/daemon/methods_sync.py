@@ -19,7 +19,7 @@ from forged.model.jobs import Job, JobId
 class UnknownJob(ForgedError):
     """No job has that id."""
 
-    default_hint = "`sync.list` shows the recent jobs"
+    default_hint = "`forgectl jobs` (`sync.list`) shows the recent ones"
 
 
 class SyncMethods:

@@ -450,6 +450,8 @@ def test_manifest_forget_keeps_bytes_that_are_no_text(ctl: Ctl) -> None:
     assert given["paths"] == ["ä b.png"]
     assert [base64.b64decode(each) for each in given["paths_b64"]] == [b"\xff.png"]
     assert ctl.run("manifest", "forget", "forge").exit_code == 2
+    ctl.canned.answers["manifest.forget"] = {"success": False, "message": "nothing is remembered by that name", "files": 0}
+    assert ctl.text("manifest", "forget", "forge", "b.png", status=1) == "nothing is remembered by that name\n"
 
 
 def test_manifest_reset_needs_a_persons_yes(ctl: Ctl) -> None:

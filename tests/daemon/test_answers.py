@@ -253,6 +253,22 @@ async def test_a_cursor_that_is_none_of_ours_is_said_to_be_so() -> None:
 
 
 @virtual
+async def test_forgetting_what_nobody_knows_is_said_to_be_nothing() -> None:
+    async with grounds(target()) as world:
+        await world.put(b"a/1.png", b"1")
+        await world.put(b"a/2.png", b"2")
+        await world.synced()
+        methods = FileMethods(world.fleet, world.store)
+        assert await methods.forget("box", paths=["b", "a/3.png"]) == {
+            "success": False,
+            "message": "nothing is remembered by that name",
+            "files": 0,
+        }
+        assert await methods.forget("box", paths=["a/1.png"]) == {"success": True, "message": "1 file is forgotten", "files": 1}
+        assert (await methods.forget("box", paths=["b", "a"]))["success"] is True
+
+
+@virtual
 async def test_parameters_that_cannot_be_read_are_said_to_be_so() -> None:
     async with grounds(target()) as world:
         files, targets = FileMethods(world.fleet, world.store), TargetMethods(world.fleet, world.discoveries, world)  # type: ignore[arg-type]
