@@ -6,6 +6,7 @@ The grammar is that of rclone's --bwlimit (rclone.org/docs), with our rates, whi
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 
 from forged.kit.units import format_rate, parse_rate
 from forged.model.target import Bandwidth, RateStep
@@ -36,15 +37,29 @@ def parse_bandwidth(text: str) -> Bandwidth:
 
 
 def bandwidth_text(bandwidth: Bandwidth) -> str:
-    """The bound or timetable as `parse_bandwidth` reads it."""
+    """The bound or timetable as `parse_bandwidth` reads it, as short as a person writes it: what most days share is said once."""
     if len(bandwidth.steps) <= 1:
         return format_rate(bandwidth.steps[0].bytes_per_s if bandwidth.steps else None)
-    return " ".join(f"{_moment(step.minute_of_week)},{format_rate(step.bytes_per_s)}" for step in bandwidth.steps)
+    week = {divmod(step.minute_of_week, MINUTES_PER_DAY): step.bytes_per_s for step in bandwidth.steps}
+    every_day = {at: _usual(rates) for at in sorted({at for _, at in week}) if len(rates := _of_days(week, at)) == 7}
+    items = [(_clock(at), rate) for at, rate in every_day.items()]
+    items += [
+        (f"{_DAYS[day]}-{_clock(at)}", rate) for (day, at), rate in week.items() if at not in every_day or every_day[at] != rate
+    ]
+    return " ".join(f"{moment},{format_rate(rate)}" for moment, rate in items)
 
 
-def _moment(minute_of_week: int) -> str:
-    day, minute = divmod(minute_of_week, MINUTES_PER_DAY)
-    return f"{_DAYS[day]}-{minute // 60:02}:{minute % 60:02}"
+def _of_days(week: Mapping[tuple[int, int], int | None], at: int) -> list[int | None]:
+    """The rates that begin at this minute of a day, Monday's first."""
+    return [week[day, at] for day in range(7) if (day, at) in week]
+
+
+def _usual(rates: Sequence[int | None]) -> int | None:
+    return max(rates, key=rates.count)
+
+
+def _clock(minute: int) -> str:
+    return f"{minute // 60:02}:{minute % 60:02}"
 
 
 def _read_item(item: str) -> tuple[list[int], int | None]:

@@ -153,7 +153,7 @@ class Conversation:
 
     async def _carry_out(self, method: Method, call: Call) -> bytes:
         arguments = method.arguments(call.params, self._connection)
-        if method.level > Level.LOOK:
+        if method.asks_for(call.params) > Level.LOOK:
             self._acted(method.name, arguments, self._connection.peer)
         result = await method.handler(**arguments)
         return result_line(call.id, result) if call.wants_answer else b""

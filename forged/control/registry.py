@@ -30,7 +30,10 @@ _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, hide_inpu
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """One method. `finishes`: it is carried out to its end even when its caller has gone away."""
+    """One method. `finishes`: it is carried out to its end even when its caller has gone away.
+
+    `tells_without`: the parameter without which it changes nothing, so that everyone may ask it.
+    """
 
     name: str
     handler: Handler
@@ -40,10 +43,19 @@ class Method:
     peer_name: str | None
     connection_name: str | None
     result: object
+    tells_without: str | None = None
+
+    def asks_for(self, params: Params) -> Level:
+        """The level that a call with these takes."""
+        if self.tells_without is None:
+            return self.level
+        named = params if isinstance(params, dict) else dict(zip(self.params.model_fields, params, strict=False))
+        return Level.LOOK if named.get(self.tells_without) is None else self.level
 
     def arguments(self, params: Params, connection: Connection) -> dict[str, object]:
         """What the handler is called with. Raises NotPermitted, InvalidParams."""
-        connection.peer.require(self.level, f"`{self.name}`")
+        what = f"`{self.name}`" + (f" with `{self.tells_without}`" if self.tells_without else "")
+        connection.peer.require(self.asks_for(params), what)
         named = params if isinstance(params, dict) else self._named(params)
         try:
             # By way of JSON text, because only there a strict model takes an array for a tuple and a text for a date.
@@ -73,15 +85,16 @@ class Registry:
         self._description: OpenRpc | None = None
         self.add("rpc.discover", self._discover, level=Level.LOOK)
 
-    def add(self, name: str, handler: Handler, *, level: Level, finishes: bool = False) -> None:
+    def add(self, name: str, handler: Handler, *, level: Level, finishes: bool = False, tells_without: str | None = None) -> None:
         """Makes a method callable. Its docstring becomes its description, so it is written for callers.
 
         A call is cancelled when its caller goes away; with `finishes` it runs to its end, as what must not stop half-way should.
+        `tells_without`: without this parameter it changes nothing, and `level` is not asked for.
         Raises TypeError or ValueError for a handler that is no coroutine function, is not annotated, or has a taken name.
         """
         if name in self._methods:
             raise ValueError(f"the method {name} exists already")
-        self._methods[name] = _method(name, handler, level, finishes)
+        self._methods[name] = _method(name, handler, level, finishes, tells_without)
         self._description = None
 
     def find(self, name: str) -> Method:
@@ -102,7 +115,7 @@ class Registry:
         return self._description
 
 
-def _method(name: str, handler: Handler, level: Level, finishes: bool) -> Method:
+def _method(name: str, handler: Handler, level: Level, finishes: bool, tells_without: str | None) -> Method:
     if not inspect.iscoroutinefunction(handler):
         raise TypeError(f"{name}: a method is an async def")
     signature = inspect.signature(handler, eval_str=True)
@@ -118,6 +131,7 @@ def _method(name: str, handler: Handler, level: Level, finishes: bool) -> Method
         peer_name=_first(signature, Peer),
         connection_name=_first(signature, Connection),
         result=signature.return_annotation,
+        tells_without=tells_without,
     )
 
 

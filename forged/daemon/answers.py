@@ -154,7 +154,7 @@ def progress(one: Job, numbers: TargetProgress, now_s: float) -> rpc.Progress:
         "status": one.status.value,
         "progress_percent": round(percent, 1),
         "current_stage": STAGES[one.status],
-        "current_folder": one.folders[0] if one.folders else None,
+        "current_folder": _folder(numbers.landed_last, one.folders),
         "transferred_files": numbers.landed_files,
         "total_files": numbers.total_files,
         "transferred_bytes": done,
@@ -162,6 +162,15 @@ def progress(one: Job, numbers: TargetProgress, now_s: float) -> rpc.Progress:
         "transfer_rate_mbps": round(numbers.rate.bytes_per_s(now_s) / MB, 3),
         "estimated_time_remaining": None if left_s is None else round(left_s, 1),
     }
+
+
+def _folder(landed: bytes, asked: Sequence[str]) -> str | None:
+    """The folder of the file that landed last: the one that was asked for, else the first of its path."""
+    if not landed:
+        return asked[0] if asked else None
+    holding = [folder for folder in asked if landed.startswith(folder.strip("/").encode("utf-8", "surrogateescape") + b"/")]
+    first, slash, _ = landed.partition(b"/")
+    return max(holding, key=len) if holding else shown(first) if slash else None
 
 
 def last_progress(one: Job) -> rpc.Progress:
@@ -185,7 +194,7 @@ def last_progress(one: Job) -> rpc.Progress:
 
 def target(standing: Standing) -> rpc.Target:
     """A row of `forgectl status`."""
-    one, can, files_bytes = standing.target, standing.capabilities, standing.backlog
+    one, can, (files, size_bytes), known = standing.target, standing.capabilities, standing.backlog, standing.knows_what_is_left
     instance = standing.instance
     box = instance.known.box if instance else None
     return {
@@ -201,9 +210,9 @@ def target(standing: Standing) -> rpc.Target:
         "transport": clipped(can.transport) if can else None,
         "missing": list(can.missing) if can else [],
         "last_sync": None if standing.last_sync_ns is None else time_text(standing.last_sync_ns),
-        "backlog_files": files_bytes[0],
-        "backlog_bytes": files_bytes[1],
-        "lag_seconds": round(standing.lag_s, 1),
+        "backlog_files": files if known else None,
+        "backlog_bytes": size_bytes if known else None,
+        "lag_seconds": round(standing.lag_s, 1) if known else None,
         "free_bytes": standing.free_bytes,
         "discovery": instance.discovery if instance else None,
         "instance": box.id if box else None,

@@ -85,7 +85,9 @@ class FileMethods:
         files = 0
         for raw in asked:
             files += await self._store.manifest.forget(name, await self._below(name, source_path(raw.strip(b"/"))))
-        return {"success": True, "message": f"{files} files are forgotten", "files": files}
+        if not files:
+            return {"success": False, "message": "nothing is remembered by that name", "files": 0}
+        return {"success": True, "message": f"{files:,} {'file is' if files == 1 else 'files are'} forgotten", "files": files}
 
     async def reset(self, target: str) -> rpc.Forgotten:
         """Forgets everything of a target. Files that are at home are adopted by the next sync instead of copied again."""

@@ -21,6 +21,10 @@ PAGE_EVENTS = 500
 """In one page; fewer, where their names are long."""
 
 
+LARGEST_ID = 2**63 - 1
+"""What the store's integers hold."""
+
+
 class TakesNoFiles(ForgedError):
     """This handler hears of no files."""
 
@@ -111,7 +115,12 @@ def _raw(key: str) -> bytes:
 
 
 def _ids(events: Sequence[int] | None) -> list[EventId] | None:
-    return None if events is None else [EventId(id) for id in events]
+    """Raises InvalidParams."""
+    if events is None:
+        return None
+    if not all(0 < id <= LARGEST_ID for id in events):
+        raise InvalidParams(hint="`events` are ids, as `ingest.list` shows them")
+    return [EventId(id) for id in events]
 
 
 def _steered(count: int, told: Callable[[str], str]) -> rpc.IngestSteered:
@@ -123,6 +132,8 @@ def _place(cursor: str | None, couriers: Sequence[Courier]) -> tuple[int, EventI
     """Raises InvalidParams."""
     try:
         number, id = (int(part) for part in (cursor or "0:0").split(":"))
+        if not 0 <= id <= LARGEST_ID:
+            raise ValueError("no event has such an id")
     except ValueError as e:
         raise InvalidParams(hint="take `next_cursor` of the page before") from e
     return max(0, min(number, len(couriers))), EventId(id)

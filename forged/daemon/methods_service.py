@@ -151,7 +151,7 @@ class ServiceMethods:
         registry.add("daemon.status", self.status, level=Level.LOOK)
         registry.add("daemon.reload", self.reload, level=Level.STEER, finishes=True)
         registry.add("events.subscribe", self.subscribe, level=Level.LOOK)
-        registry.add("transfer.limit", self.limit, level=Level.STEER, finishes=True)
+        registry.add("transfer.limit", self.limit, level=Level.STEER, finishes=True, tells_without="limit")
 
     async def status(self) -> rpc.DaemonStatus:
         """The daemon itself."""

@@ -19,7 +19,7 @@ from forged.model.jobs import Job, JobId
 class UnknownJob(ForgedError):
     """No job has that id."""
 
-    default_hint = "`sync.list` shows the recent jobs"
+    default_hint = "`forgectl jobs` (`sync.list`) shows the recent ones"
 
 
 class SyncMethods:
@@ -94,8 +94,9 @@ class SyncMethods:
         most = max(1, min(limit, 1_000))
         before = await self._job(cursor) if cursor else None
         jobs = await self._jobs.recent(most, before)
-        more = len(jobs) == most
-        return {"success": True, "jobs": [answers.job(one) for one in jobs], "next_cursor": jobs[-1].id if more else None}
+        page = answers.fitting([answers.job(one) for one in jobs], 2 * answers.ROOM_BYTES)
+        more = len(jobs) == most or len(page) < len(jobs)
+        return {"success": True, "jobs": page, "next_cursor": page[-1]["id"] if more else None}
 
     async def cancel(self, job_id: str) -> rpc.Done:
         """Stops a job: what has landed stays, the rest resumes with the next sync."""

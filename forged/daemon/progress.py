@@ -68,6 +68,8 @@ class TargetProgress:
     arrived_bytes: int = 0
     left_files: int = 0
     """Wanted files that will not come in this round: the bar does not wait for them."""
+    landed_last: bytes = b""
+    """The file that landed last, by its name at the source; empty before the first."""
     retry: Retried | None = None
     """The last attempt failed and another one is coming; None as soon as something works again."""
     rate: Rate = field(default_factory=Rate)
@@ -128,6 +130,8 @@ AFTER_WANTED = frozenset({ProblemKind.CHANGED, ProblemKind.VANISHED, ProblemKind
 
 
 def _landed(target: TargetProgress, fact: FilesLanded) -> None:
+    if fact.landed:
+        target.landed_last = fact.landed[-1].entry.path
     adopted = sum(one.how is LandedAs.ADOPTED for one in fact.landed)
     target.left_files += adopted if fact.wanted else 0
     target.landed_files += len(fact.landed) - adopted

@@ -276,6 +276,11 @@ class Standing:
         return numbers.total_files - numbers.landed_files, numbers.wanted_bytes - numbers.done_bytes
 
     @property
+    def knows_what_is_left(self) -> bool:
+        """It was looked at in whole, in this life, or something is known to be left. Before, 0 files left would say nothing."""
+        return self.seen_s is not None or self.backlog[0] > 0
+
+    @property
     def rate_bytes_per_s(self) -> float | None:
         """How fast files come, or came last; None before anything came."""
         now = self.active.numbers.rate.bytes_per_s(self.clock.monotonic_s()) if self.active else 0.0

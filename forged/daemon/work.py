@@ -13,9 +13,10 @@ from forged.daemon.runner import Runner, Wish
 from forged.daemon.standing import Standing
 from forged.kit.tasks import to_the_end
 from forged.model.errors import Cancelled, ForgedError, NotSupported, Scope, StoreError
+from forged.model.files import ProblemKind
 from forged.model.jobs import Job, JobResult, JobStatus
 from forged.model.paths import SourcePath
-from forged.rules.selection import folders_to_list
+from forged.rules.selection import folders_to_list, strangers
 from forged.sync.cleanup import CleanupResult, run_cleanup
 from forged.sync.cycle import RoundResult, run_round, sync_patiently
 from forged.sync.doors import Doors
@@ -39,6 +40,14 @@ class TooManySyncs(ForgedError):
     """So many syncs of this target wait already that one more would bring nothing new."""
 
     default_hint = "wait for one of them (forgectl jobs), or cancel some (forgectl cancel ID)"
+
+
+class UnknownFolder(ForgedError):
+    """This folder is none of the target's."""
+
+
+NAMED = 10
+"""Folders that a refusal names; those of a rented box may be dozens."""
 
 
 class TargetPaused(ForgedError):
@@ -69,13 +78,22 @@ class Work:
     def start_sync(self, folders: Sequence[str] = ()) -> ActiveJob:
         """A person's sync: its job is kept, whatever comes of it.
 
-        Raises TargetPaused, BadPath, TooManySyncs, or why the target takes no more.
+        Raises TargetPaused, BadPath, UnknownFolder, TooManySyncs, or why the target takes no more.
         """
         self._check_pause()
         self._paths(folders)
+        self._check_folders(folders)
         if len(self._wishes) >= MOST_WAITING:
             raise TooManySyncs
         return self._ask(folders, urgent=True)
+
+    def _check_folders(self, folders: Sequence[str]) -> None:
+        """Nothing would be found in a wrong one, which looks as if all were home."""
+        selection = self.doors.target.selection
+        if unknown := strangers(folders, selection):
+            more = ", …" if len(selection.folders) > NAMED else ""
+            hint = f"its folders are: {', '.join(selection.folders[:NAMED])}{more}"
+            raise UnknownFolder(f"{unknown[0]!r} is no folder of {self.doors.target.name}", hint=hint)
 
     def _check_pause(self) -> None:
         if self.standing.pause is not None:
@@ -135,7 +153,10 @@ class Work:
         self.standing.round_began(active)
         doors = replace(self.doors, observer=active.beside(self.doors.observer))
         sync = sync_patiently if kept else run_round  # a person wants what was made a second ago, too
-        result = await sync(doors, self.runner.looks, active.job, Tally(), self._paths(active.job.folders))
+        paths = self._paths(active.job.folders)
+        result = _without_gaps(
+            await sync(doors, self.runner.looks, active.job, Tally(), paths), paths if active.job.folders else ()
+        )
         if result.error is not None:
             self._stopped[active] = result
             raise result.error
@@ -276,3 +297,12 @@ class Work:
             return await answer
         finally:
             self.runner.cancel(wish, Cancelled())
+
+
+def _without_gaps(result: RoundResult, asked: Sequence[SourcePath]) -> RoundResult:
+    """Folders that a person named and that are not there are no success, though nothing failed."""
+    gone = [str(one) for one in result.tally.problems if one.kind is ProblemKind.VANISHED and one.path in asked]
+    if not gone or result.job.result is None:
+        return result
+    told = replace(result.job.result, success=False, errors=(*gone, *result.job.result.errors))
+    return replace(result, job=replace(result.job, status=JobStatus.FAILED, result=told))

@@ -91,6 +91,15 @@ def folders_to_list(asked: Sequence[str], selection: Selection) -> list[SourcePa
     return [] if b"" in paths else [source_path(path) for path in paths]
 
 
+def strangers(asked: Sequence[str], selection: Selection) -> list[str]:
+    """Those of the folders asked for in which nothing is wanted: no configured folder is in them, nor are they in one."""
+    wanted = [folder_path(folder) + b"/" for folder in selection.folders]
+    if not wanted or b"/" in wanted:
+        return []
+    paths = {folder: (folder_path(folder) + b"/").lstrip(b"/") for folder in asked}
+    return [folder for folder, path in paths.items() if not any(path.startswith(one) or one.startswith(path) for one in wanted)]
+
+
 class _Patterns:
     """Compiled patterns of one list."""
 

@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from forged.cli.ctl.verify import KNOWINGLY
 from forged.cli.forgectl import COMMANDS, cli
 from forged.daemon.methods_sync import UnknownJob
 from forged.model import rpc
+from forged.sync.verify import ASIDE
 from tests.cli.canned import (
     AT,
     EVENT,
@@ -183,6 +185,18 @@ def test_jobs_lists_those_at_work_first_and_none_twice(ctl: Ctl) -> None:
     assert [row.split()[0] for row in rows] == [running["sync_id"], SYNC_ID]
     assert rows[1].endswith(r"no answer from evil\x1b]0;owned\x07[red]\n.png")
     assert ctl.json("jobs", "-n", "1")["jobs"] == [running]
+
+
+def test_jobs_come_from_as_many_pages_as_it_takes(ctl: Ctl) -> None:
+    """A page holds fewer than were asked for where jobs have many errors."""
+    pages = [{"success": True, "jobs": [job("failed", id=id)], "next_cursor": next} for id, next in (("c", "1"), ("b", "2"))]
+    ctl.canned.answers["sync.active"] = {"success": True, "jobs": [], "next_cursor": None}
+    ctl.canned.answers["sync.list"] = [*pages, {"success": True, "jobs": [job("failed", id="a")], "next_cursor": None}]
+    assert [one["id"] for one in ctl.json("jobs")["jobs"]] == ["c", "b", "a"]
+    ctl.canned.answers["sync.list"] = list(pages)
+    assert [one["id"] for one in ctl.json("jobs", "-n", "2")["jobs"]] == ["c", "b"]
+    asked = [(params["limit"], params.get("cursor")) for method, params in ctl.canned.asked if method == "sync.list"]
+    assert asked == [(20, None), (19, "1"), (18, "2"), (2, None), (1, "1")]
 
 
 def test_job_shows_how_far_it_is_or_what_it_did(ctl: Ctl) -> None:
@@ -387,6 +401,25 @@ def test_verify_fails_for_what_is_missing_or_differs(ctl: Ctl, symbol: str, stat
     assert ctl.run("verify", "forge").exit_code == status
 
 
+def test_what_stays_behind_knowingly_is_named_and_is_no_failure(ctl: Ctl) -> None:
+    """Else a nightly `forgectl verify` fails for ever, once there is a preview that nobody wants."""
+    rows = [{"path": "a.tmp", "symbol": "-", "why": "excluded"}, {"path": "b.png", "symbol": "-", "why": "tombstoned"}]
+    ctl.canned.answers["target.verify"] = compared(rows=rows, counts={"=": 9, "-": 2})
+    assert ctl.text("verify", "forge").splitlines() == [
+        "- a.tmp: not wanted (folders, include, exclude, max_size)",
+        "- b.png: you deleted it at home",
+        "forge: 9 same, 2 stay behind knowingly",
+    ]
+    assert ctl.json("verify", "forge")["counts"] == {"=": 9, "-": 2}
+    rows.append({"path": "c.png", "symbol": "-", "why": "home_missing"})
+    ctl.canned.answers["target.verify"] = compared(rows=rows, counts={"=": 9, "-": 3})
+    assert ctl.text("verify", "forge", status=1).splitlines()[-1] == "forge: 9 same, 1 missing at home, 2 stay behind knowingly"
+
+
+def test_what_stays_behind_knowingly_is_the_same_for_a_drain() -> None:
+    assert KNOWINGLY == ASIDE
+
+
 # --- manifest, events, service --------------------------------------------------------------------------------------------
 
 
@@ -417,6 +450,8 @@ def test_manifest_forget_keeps_bytes_that_are_no_text(ctl: Ctl) -> None:
     assert given["paths"] == ["ä b.png"]
     assert [base64.b64decode(each) for each in given["paths_b64"]] == [b"\xff.png"]
     assert ctl.run("manifest", "forget", "forge").exit_code == 2
+    ctl.canned.answers["manifest.forget"] = {"success": False, "message": "nothing is remembered by that name", "files": 0}
+    assert ctl.text("manifest", "forget", "forge", "b.png", status=1) == "nothing is remembered by that name\n"
 
 
 def test_manifest_reset_needs_a_persons_yes(ctl: Ctl) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forged.config.timetable import parse_bandwidth
+from forged.config.timetable import bandwidth_text, parse_bandwidth
 from forged.kit.units import format_rate
 from forged.model.target import Bandwidth, RateStep
 from forged.rules.bandwidth import rate_at
@@ -22,6 +22,21 @@ def test_a_rate_alone_holds_all_week() -> None:
 def test_a_plain_time_means_every_day_and_a_day_of_its_own_wins() -> None:
     steps = {step.minute_of_week: step.bytes_per_s for step in parse_bandwidth("08:00,5MB/s 0:00,1MB/s sat-00:00,off").steps}
     assert steps == {day * DAY: 1_000_000 for day in range(7)} | {day * DAY + 480: 5_000_000 for day in range(7)} | {5 * DAY: None}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "off",
+        "20MB/s",
+        "08:00,5MB/s 23:00,off Sat-00:00,off",
+        "08:00,5MB/s Sat-08:00,off",
+        "Mon-08:00,5MB/s Fri-20:00,off",
+        "00:00,off",
+    ],
+)
+def test_a_timetable_is_told_as_short_as_a_person_writes_it(text: str) -> None:
+    assert bandwidth_text(parse_bandwidth(text)) == text
 
 
 def test_steps_ascend_however_they_were_written() -> None:
@@ -63,6 +78,7 @@ def test_every_minute_of_the_week_holds_what_was_said_last(
     items = [f"{at // 60:02}:{at % 60:02},{format_rate(rate)}" for at, rate in daily.items()]
     items += [f"{NAMES[day]}-{at // 60:02}:{at % 60:02},{format_rate(rate)}" for (day, at), rate in weekly.items()]
     read, holding = parse_bandwidth(" ".join(items)), None
+    assert parse_bandwidth(bandwidth_text(read)) == read
     moments = sorted({at + day * DAY for day in range(7) for at in daily} | {day * DAY + at for day, at in weekly})
     for again in (False, True):
         for minute in moments:

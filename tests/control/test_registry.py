@@ -124,6 +124,21 @@ def test_a_level_is_asked_for_before_the_parameters_are_looked_at() -> None:
     assert method.arguments(["x"], connection_of(Level.ADMIN))["query"] == "x"
 
 
+def test_a_method_that_only_tells_without_a_parameter_is_then_for_everyone() -> None:
+    registry = Registry("forged", "1.2.3")
+    registry.add("media.find", find, level=Level.STEER, tells_without="filters")
+    method, looker = registry.find("media.find"), connection_of(Level.LOOK)
+    asked: tuple[Params, ...] = ({"query": "x"}, ["x"], {"query": "x", "filters": None})
+    for params in asked[:2]:
+        assert method.arguments(params, looker)["query"] == "x"
+    assert [method.asks_for(params) for params in asked] == [Level.LOOK] * 3
+    acting: tuple[Params, ...] = ({"query": "x", "filters": []}, ["x", 1, True, []], {"filters": 1})
+    for params in acting:
+        assert method.asks_for(params) is Level.STEER
+        with pytest.raises(NotPermitted):
+            method.arguments(params, looker)
+
+
 def test_an_unknown_method_is_not_found() -> None:
     with pytest.raises(MethodNotFound):
         registry_with().find("media.fnd")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Hashable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,9 +17,12 @@ from forged.control.protocol import LINE_MOST_BYTES
 from forged.control.publisher import Connection, Publisher
 from forged.control.sending import Backlog, SendQueue
 from forged.daemon import answers
+from forged.daemon.jobbook import JobBook
 from forged.daemon.methods_files import FileMethods
 from forged.daemon.methods_service import RECENT_EVENTS, LiveEvents
+from forged.daemon.methods_sync import SyncMethods
 from forged.daemon.methods_target import TargetMethods
+from forged.daemon.progress import Progress
 from forged.kit.clock import HandClock
 from forged.model import rpc
 from forged.model.errors import ForgedError, SourceUnreachable
@@ -29,6 +33,7 @@ from forged.model.paths import home_path, source_path
 from forged.model.target import CleanupPolicy
 from forged.model.transfer import Landed, LandedAs
 from forged.sources.memory_faults import RefuseConnections
+from forged.store.memory import MemoryStore
 from tests.daemon.grounds import Grounds, grounds, target
 from tests.support.virtual import virtual
 
@@ -137,6 +142,25 @@ def test_a_job_says_what_went_wrong_in_sentences_of_bearable_length() -> None:
     assert answers.clipped("short") == "short"
 
 
+COUNT = 30
+
+
+async def test_jobs_that_went_wrong_for_many_reasons_come_on_pages() -> None:
+    """A hundred reasons each, as a folder makes that forged may not read."""
+    store = MemoryStore()
+    book = JobBook(store, HandClock(), lambda active, stage: None, lambda job, kept: None)
+    sad = JobResult(False, 0, 0, 1.0, tuple(f"{n}: " + "\x1b" * 400 for n in range(100)))
+    for n in range(COUNT):
+        await store.jobs.save(Job(new_job_id(), "box", JobStatus.FAILED, n * 10**9, (), n * 10**9, sad))
+    world: Any = None  # neither a fleet nor ad-hoc syncs are asked
+    methods, told, cursor, pages = SyncMethods(world, world, book, HandClock()), list[str](), None, 0
+    while pages == 0 or cursor is not None:
+        page = await methods.list_jobs(cursor=cursor)
+        assert size(page) <= LINE_MOST_BYTES
+        told, pages, cursor = told + [job["start_time"][17:19] for job in page["jobs"]], pages + 1, page["next_cursor"]
+    assert told == [f"{n:02}" for n in range(COUNT - 1, -1, -1)] and pages > 1
+
+
 @virtual
 async def test_targets_with_long_troubles_come_on_pages() -> None:
     trouble = SourceUnreachable("\U0001f4a5" * 40_000, hint="\U0001f4a5" * 40_000)
@@ -152,6 +176,24 @@ async def test_targets_with_long_troubles_come_on_pages() -> None:
             if (cursor := page["next_cursor"]) is None:
                 break
         assert found == names
+
+
+def test_the_folder_of_a_job_is_that_of_the_file_that_landed_last() -> None:
+    progress = Progress(HandClock())
+    one = Job(new_job_id(), "box", JobStatus.TRANSFERRING, 0)
+
+    def folder(path: bytes, *folders: str) -> str | None:
+        landed = Landed(Entry(source_path(path), Stat(1, 1)), home_path(b"x"), b"s" * 32, LandedAs.NEW)
+        progress.notice(FilesLanded("box", [landed], source_now_ns=1))
+        return answers.progress(replace(one, folders=folders), progress.targets["box"], 0.0)["current_folder"]
+
+    progress.expect(["box"])
+    assert answers.progress(one, progress.targets["box"], 0.0)["current_folder"] is None
+    assert answers.progress(replace(one, folders=("a", "b")), progress.targets["box"], 0.0)["current_folder"] == "a"
+    assert folder(b"txt2img-images/2026-11-28/1.png") == "txt2img-images"
+    assert folder(b"b/c/1.png", "a", "b", "b/c") == "b/c"
+    assert folder(b"1.png") is None
+    assert folder(b"\xff\x1b/1.png") == "\\xff\\x1b"
 
 
 def test_recent_events_fit_and_the_newest_are_told() -> None:
@@ -208,6 +250,22 @@ async def test_a_cursor_that_is_none_of_ours_is_said_to_be_so() -> None:
         for cursor in ("?", "Ly8=", "L3g="):
             with pytest.raises(ForgedError, match="cursor"):
                 await TargetMethods(world.fleet, world.discoveries, world).verify("box", cursor=cursor)  # type: ignore[arg-type]
+
+
+@virtual
+async def test_forgetting_what_nobody_knows_is_said_to_be_nothing() -> None:
+    async with grounds(target()) as world:
+        await world.put(b"a/1.png", b"1")
+        await world.put(b"a/2.png", b"2")
+        await world.synced()
+        methods = FileMethods(world.fleet, world.store)
+        assert await methods.forget("box", paths=["b", "a/3.png"]) == {
+            "success": False,
+            "message": "nothing is remembered by that name",
+            "files": 0,
+        }
+        assert await methods.forget("box", paths=["a/1.png"]) == {"success": True, "message": "1 file is forgotten", "files": 1}
+        assert (await methods.forget("box", paths=["b", "a"]))["success"] is True
 
 
 @virtual

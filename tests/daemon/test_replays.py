@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
+from forged.control.errors import InvalidParams
 from forged.daemon import answers, replays
 from forged.daemon.couriers import Couriers
 from forged.daemon.methods_ingest import IngestMethods, TakesNoFiles
@@ -97,6 +98,19 @@ async def world(*ingests: IngestSettings, targets: Sequence[str] = ("box",)) -> 
             yield made
         finally:
             await made.couriers.stop()
+
+
+@virtual
+async def test_an_id_that_no_event_can_have_is_a_mistake_of_the_caller() -> None:
+    async with world(ingest("new")) as made:
+        for asked in (
+            made.methods.retry("new", [2**63]),
+            made.methods.drop("new", [0]),
+            made.methods.list_events(cursor=f"0:{2**63}"),
+            made.methods.list_events(cursor="0:-1"),
+        ):
+            with pytest.raises(InvalidParams):
+                await asked
 
 
 @asynccontextmanager

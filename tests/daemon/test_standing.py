@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from forged.daemon import answers
-from forged.model.errors import DestinationError, SourceMissing
+from forged.model.errors import DestinationError, SourceMissing, SourceUnreachable
+from forged.model.files import Entry, Stat
 from forged.model.jobs import Job, JobStatus, new_job_id
 from forged.model.manifest import Hold, Pause
 from forged.model.paths import source_path
@@ -39,6 +40,18 @@ async def test_from_the_first_connection_to_rest() -> None:
         assert shown["last_sync"] is not None and shown["last_sync"].endswith("+00:00")
         assert shown["guarded_removal"] is True
         assert shown["free_bytes"] is not None
+
+
+@virtual
+async def test_what_is_left_at_a_box_that_was_never_looked_at_in_whole_is_not_known() -> None:
+    """Nothing left, and nobody has looked: whoever reads the first may destroy the box."""
+    async with grounds(target(), faults=(RefuseConnections(10**9, SourceUnreachable()),)) as world:
+        await asyncio.sleep(1)
+        shown = answers.target(world.member().standing)
+        assert (shown["backlog_files"], shown["backlog_bytes"], shown["lag_seconds"]) == (None, None, None)
+        world.member().standing.noticed_in_vain([Entry(source_path(b"a.png"), Stat(5, 1))])
+        shown = answers.target(world.member().standing)
+        assert (shown["backlog_files"], shown["backlog_bytes"], shown["lag_seconds"]) == (1, 5, 0.0)
 
 
 @virtual

@@ -8,14 +8,14 @@ from dataclasses import replace
 import pytest
 
 from forged.daemon.standing import State
-from forged.daemon.work import MOST_WAITING, POLLS_A_LOOK, TargetPaused, TooManySyncs
+from forged.daemon.work import MOST_WAITING, POLLS_A_LOOK, TargetPaused, TooManySyncs, UnknownFolder
 from forged.model.errors import Cancelled, DestinationMissing, ForgedError, StoreError
 from forged.model.jobs import Job, JobStatus
 from forged.model.manifest import AtSource, Hold, ManifestName, Pause
 from forged.model.paths import SourcePath
 from forged.model.removal import KeptBecause
 from forged.model.settings import CommandIngest, IngestSettings
-from forged.model.target import CleanupPolicy, Timing
+from forged.model.target import CleanupPolicy, Selection, Timing
 from forged.sources.memory_faults import RefuseConnections
 from tests.daemon.grounds import Gate, Grounds, grounds, target
 from tests.support.virtual import virtual
@@ -110,6 +110,30 @@ async def test_a_sync_of_one_folder_is_no_look_at_everything() -> None:
         await world.member().work.start_sync(["a"]).ended.wait()
         await asyncio.sleep(2)
         assert world.member().work.poll() is True
+
+
+@virtual
+async def test_a_folder_that_is_not_there_is_no_success() -> None:
+    """Who asks for a folder by a wrong name would take nothing for all."""
+    async with grounds(target()) as world:
+        await world.put(b"a/1.png", b"1")
+        active = world.member().work.start_sync(["a", "nowhere"])
+        await active.ended.wait()
+        assert active.job.status is JobStatus.FAILED and active.job.result is not None
+        assert (active.job.result.files_transferred, active.job.result.errors) == (1, ("nowhere: no such folder",))
+        await world.member().work.start_sync(["a"]).ended.wait()
+        assert not world.member().standing.conditions.problems
+
+
+@virtual
+async def test_a_folder_that_is_none_of_the_targets_is_refused_with_those_that_are() -> None:
+    async with grounds(target(selection=Selection(folders=("outputs", "log/images")))) as world:
+        for folder in ("txt2img", "output"):
+            with pytest.raises(UnknownFolder, match=folder) as refused:
+                world.member().work.start_sync([folder])
+            assert refused.value.hint == "its folders are: outputs, log/images"
+        for folder in ("outputs", "/outputs/txt2img/", "log", "log/images/2026"):
+            world.member().work.start_sync([folder])
 
 
 @virtual

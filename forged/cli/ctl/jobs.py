@@ -36,12 +36,24 @@ TONES = {"complete": Tone.GOOD, "failed": Tone.BAD, "cancelled": Tone.WARN}
 def jobs(asking: Asking, limit: int) -> int:
     """List the jobs that run, and the last that ran."""
     active: rpc.Jobs = asking.call("sync.active")
-    recent: rpc.Jobs = asking.call("sync.list", limit=limit)
+    recent = ended_lately(asking, limit)
     ids = {job["id"] for job in active["jobs"]}
     both = [*active["jobs"], *(job for job in recent["jobs"] if job["id"] not in ids)][:limit]
     lines = listed(both, now(), asking.columns) if both else [line("no jobs yet", Tone.QUIET)]
     asking.show({**recent, "jobs": both}, lines)
     return Exit.WELL
+
+
+def ended_lately(asking: Asking, limit: int) -> rpc.Jobs:
+    """The newest, from as many pages as it takes: one holds fewer than were asked for where jobs have many errors."""
+    found: list[rpc.Job] = []
+    cursor: str | None = None
+    while True:
+        page: rpc.Jobs = asking.call("sync.list", limit=limit - len(found), cursor=cursor)
+        found += page["jobs"]
+        cursor = page["next_cursor"]
+        if cursor is None or len(found) >= limit:
+            return {**page, "jobs": found}
 
 
 def listed(found: Sequence[rpc.Job], at: datetime, columns: int | None = None) -> list[Line]:

@@ -20,6 +20,9 @@ TONES = {"-": Tone.BAD, "*": Tone.BAD, "+": Tone.PLAIN, "=": Tone.QUIET}
 MEANINGS = {"=": "same", "-": "missing at home", "+": "only at home", "*": "different"}
 BAD = ("-", "*")
 
+KNOWINGLY = frozenset({"excluded", "too_large", "tombstoned", "incomplete", "link"})
+"""Why a file that is missing at home, or not whole there, is as it should be: those of `target.drain` (sync/verify)."""
+
 
 @click.command()
 @click.argument("target", shell_complete=completing.targets)
@@ -29,23 +32,26 @@ BAD = ("-", "*")
 def verify(asking: Asking, target: str, rehash: bool, same: bool) -> int:
     """Compare TARGET's source with what is at home. `=` same, `-` missing at home, `+` only at home, `*` differs.
 
-    Exit status 1 when anything is missing or differs.
+    What stays behind knowingly (excluded, deleted at home, a link) is named. Exit status 1 when anything else is missing or
+    differs.
     """
     counts: Counter[str] = Counter()
+    knowingly: Counter[str] = Counter()
     rows: list[rpc.Compared] = []
     success = True
     for page in asking.pages("target.verify", target=target, rehash=rehash, same=same):
         counts.update(page["counts"])
+        knowingly.update(each["symbol"] for each in page["rows"] if each["symbol"] in BAD and each.get("why") in KNOWINGLY)
         success = success and page["success"]
         if asking.as_json:
             rows += page["rows"]
         else:
             say(line(row(each), TONES.get(each["symbol"], Tone.PLAIN)) for each in page["rows"])
-    well = success and not any(counts[symbol] for symbol in BAD)
+    well = success and not any(counts[symbol] > knowingly[symbol] for symbol in BAD)
     if asking.as_json:
         print_json({"success": success, "rows": rows, "counts": dict(counts), "next_cursor": None})
     else:
-        say([summary(target, counts, well)])
+        say([summary(target, counts - knowingly, knowingly.total(), well)])
     return Exit.WELL if well else Exit.FAILED
 
 
@@ -55,7 +61,8 @@ def row(compared: rpc.Compared) -> str:
     return f"{compared['symbol']} {compared['path']}" + (f": {why(word)}" if word else "")
 
 
-def summary(target: str, counts: Counter[str], well: bool) -> Line:
-    """`forge: 120 same, 1 missing at home`."""
+def summary(target: str, counts: Counter[str], knowingly: int, well: bool) -> Line:
+    """`forge: 120 same, 1 missing at home, 2 stay behind knowingly`."""
     said = [f"{counts[symbol]:,} {meaning}" for symbol, meaning in MEANINGS.items() if counts[symbol]]
+    said += [f"{knowingly:,} {'stays' if knowingly == 1 else 'stay'} behind knowingly"] if knowingly else []
     return line(f"{target}: {', '.join(said) or 'no files'}", Tone.GOOD if well else Tone.BAD)

@@ -39,6 +39,7 @@ WHY = {
     "failed": "it was tried and did not work",
     "waiting": "still being written",
     "unreadable": "cannot be read at the source",
+    "too_large": "larger than max_size",
     "excluded": "not wanted (folders, include, exclude, max_size)",
     "tombstoned": "you deleted it at home",
     "link": "not a regular file",

@@ -82,7 +82,10 @@ class Changes(TypedDict):
 
 
 class Forgotten(TypedDict):
-    """`manifest.forget` (a path names a file or a folder with all that is below it) and `manifest.reset`. `files`: how many."""
+    """`manifest.forget` (a path names a file or a folder with all that is below it) and `manifest.reset`. `files`: how many.
+
+    `success` is False where nothing of these names was remembered.
+    """
 
     success: bool
     message: str

@@ -34,7 +34,8 @@ class Job(TypedDict):
 class Progress(TypedDict):
     """How far a job is; also the params of the notification `sync_progress`. The rate is in MB/s (10^6), the rest as ever.
 
-    `current_stage` says in words for people what it does now. `estimated_time_remaining` is null while nobody can know.
+    `current_stage` says in words for people what it does now. `current_folder`: where the file that came last is from: the folder
+    that was asked for, else the first of its path. `estimated_time_remaining` is null while nobody can know.
     """
 
     sync_id: str

@@ -33,7 +33,8 @@ class Limits(TypedDict):
 class Event(TypedDict):
     """A fact in the past tense; also the params of the notification `event`. `kind` is a word of forged.model.events.EventKind.
 
-    `id` ascends. `key` is the path at home for events of a file. `body` is what the ingest handlers get.
+    `id` ascends from the start of the daemon on; it is not the id that the ingest handlers get. `key` is the path at home for
+    events of a file. `body` is what was seen when it happened: of a file before anybody looked into it, of a sync its job.
     """
 
     id: int
