@@ -8,8 +8,9 @@ import click
 
 from forged import __version__
 from forged.cli.commands import Group, completion
-from forged.cli.ctl.asking import Asking
+from forged.cli.ctl.asking import Asking, refusal
 from forged.cli.telling import any_terminal
+from forged.model.errors import ForgedError
 
 COMMANDS = {
     "status": "status",
@@ -42,6 +43,9 @@ COMMANDS = {
 
 class Commands(Group):
     """Finds commands in their modules."""
+
+    def refusal(self, error: ForgedError) -> object:
+        return refusal(error)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [*COMMANDS, "completion"]

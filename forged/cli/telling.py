@@ -110,7 +110,7 @@ def painted(each: Line) -> str:
     return f"\x1b[{each.tone.value}m{each.text}\x1b[0m" if each.tone.value else each.text
 
 
-def print_json(document: object) -> None:
-    """One document, in ASCII: no name in it can reach a terminal as more than text."""
-    sys.stdout.write(json.dumps(document, indent=2) + "\n")
+def print_json(document: object, *, one_line: bool = False) -> None:
+    """One document, in ASCII: no name in it can reach a terminal as more than text. `one_line`: of many, each in a line."""
+    sys.stdout.write(json.dumps(document, indent=None if one_line else 2) + "\n")
     sys.stdout.flush()

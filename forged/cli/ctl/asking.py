@@ -28,6 +28,8 @@ class Asking:
     def __init__(self, socket: str | None) -> None:
         self.paths = sockets(socket, os.environ)
         self.as_json = False
+        self.in_lines = False
+        """The command's documents are many, a line each; so is a refusal then."""
         self._client: Client | None = None
 
     @property
@@ -134,7 +136,7 @@ def told(asking: Asking) -> Iterator[None]:
 def refuse(asking: Asking, error: ForgedError) -> NoReturn:
     """Says what is wrong, in the manner asked for, and ends."""
     if asking.as_json:
-        print_json(refusal(error))
+        print_json(refusal(error), one_line=asking.in_lines)
     say(trouble("forgectl", error), to_stderr=True)
     sys.exit(status_of(error))
 
