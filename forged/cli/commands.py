@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -30,13 +31,13 @@ class WrongUsage(ForgedError):
     """The command line cannot be understood."""
 
 
-class Group(click.Group):
+class Group(click.Group, ABC):
     """A whole program. It knows what a mistyped command may have meant, and tells wrong usage to programs as well: to whom asked
     for `--json`, the document on standard output, beside click's words on standard error."""
 
+    @abstractmethod
     def refusal(self, error: ForgedError) -> object:
         """The program's document instead of an answer."""
-        raise NotImplementedError
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ctx.meta[AS_JSON] = "--json" in (args[: args.index("--")] if "--" in args else args)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from importlib import import_module
 
 import click
@@ -78,5 +79,6 @@ def cli(context: click.Context, socket: str | None) -> None:
 
 def main() -> None:
     """The entry point of `forgectl`."""
+    gc.freeze()  # what is loaded by now stays to the end, which comes 8 of 65 ms sooner when nobody looks through it once more
     any_terminal()
     cli(prog_name="forgectl")

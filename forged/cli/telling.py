@@ -9,8 +9,7 @@ import os
 import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 from forged.model.errors import ForgedError
 from forged.model.paths import shown
@@ -42,8 +41,7 @@ class Tone(enum.Enum):
     TITLE = "1"
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One line. Its text is printable: made by `line`, which escapes what a terminal would obey."""
 
     text: str
@@ -91,6 +89,17 @@ def say(lines: Iterable[Line], *, to_stderr: bool = False) -> None:
     coloured = is_coloured(stream)
     stream.writelines(f"{painted(each) if coloured else each.text}\n" for each in lines)
     stream.flush()
+
+
+def terminal_columns() -> int:
+    """How wide the terminal is; 80 where it does not say. `shutil` reckons alike, and takes as long to load as a whole answer."""
+    wanted = os.environ.get("COLUMNS", "")
+    if wanted.isdecimal() and int(wanted):
+        return int(wanted)
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80
 
 
 def any_terminal() -> None:

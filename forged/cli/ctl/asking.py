@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import grp
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from typing import Any, Concatenate, NoReturn, ParamSpec
 import click
 
 from forged import __version__
-from forged.cli.telling import Line, Manner, manner, print_json, say, trouble
+from forged.cli.telling import Line, Manner, manner, print_json, say, terminal_columns, trouble
 from forged.control.client import TIMEOUT_S, CallFailed, Client, NoAnswer, NoDaemon, NoPermission, reach, sockets
 from forged.model.errors import ForgedError
 from forged.model.exits import Exit
@@ -40,7 +39,7 @@ class Asking:
     @property
     def columns(self) -> int | None:
         """How wide the terminal is; None where a program or a file reads, for whom nothing may be left out."""
-        return shutil.get_terminal_size().columns if self.manner is Manner.SCREEN else None
+        return terminal_columns() if self.manner is Manner.SCREEN else None
 
     @property
     def client(self) -> Client:
