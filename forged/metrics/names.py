@@ -74,7 +74,7 @@ LAG = _gauge(
 )
 FREE_BYTES = _gauge(
     "forged_destination_free_bytes",
-    "Free space of the file system that the target lands on, at its last look. Absent while home is not there.",
+    "Free space of the file system that the target lands on, at most a minute ago. Absent while home is not there, or silent.",
 )
 CONNECTIONS = _gauge("forged_connections", "Open connections to the source.")
 INSTANCE_END = _gauge(
