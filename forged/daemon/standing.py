@@ -230,6 +230,11 @@ class Standing:
             hint = f"look at the source and at home, then: forgectl release {self.target.name}"
             self.conditions.broken("held", f"cleanup and forgetting are held: {hold.message}", hint, scope=Scope.SAFETY)
 
+    def cleanup_due_in(self, seconds: float | None) -> None:
+        """From now on; None: no cleanup is configured. What is due stays so until a cleanup has gone well."""
+        at_ns = None if seconds is None else self.clock.now_ns() + round(seconds * 1e9)
+        self.metrics.cleanup_due(self.target.name, at_ns)
+
     def paused(self, pause: Pause | None) -> None:
         self.pause = pause
         self.metrics.paused(self.target.name, pause is not None)
