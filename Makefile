@@ -38,8 +38,8 @@ test: packages .venv/.dev ## everything CI checks: lint, then the tests (ARGS='-
 lint: .venv/.dev checkers ## ruff, mypy, the import contracts, the house rules
 	@$(call check,house rules,$(pytest) tests/house)
 
-man: .venv/.forged ## the man pages, in build/man (MANDIR=/usr/local/share/man for elsewhere)
-	@$(python) -m forged.cli.manpages $(or $(MANDIR),build/man)
+man: .venv/.forged ## write the man pages anew in etc/man (MANDIR=/usr/local/share/man for elsewhere)
+	@$(python) -m forged.cli.manpages $(or $(MANDIR),etc/man)
 
 bench: packages .venv/.dev ## how fast, against rsync, rclone, lftp: an hour, as root (ARGS='--sets tiny --links 50ms' for less)
 	@.ci/debian $(rivals)

@@ -20,7 +20,16 @@ from forged.model.exits import Exit
 from forged.model.settings import Config
 
 
-@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class Forged(Group):
+    """`forged`."""
+
+    def refusal(self, error: ForgedError) -> object:
+        from forged.cli.results import refusal_json
+
+        return refusal_json(error)
+
+
+@click.group(cls=Forged, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("-c", "--config", "file", type=click.Path(path_type=Path), help="The configuration file (TOML).", metavar="FILE")
 @click.version_option(__version__, prog_name="forged", message="%(prog)s %(version)s")
 @click.pass_context
@@ -102,17 +111,25 @@ def once(file: Path | None, targets: Sequence[str], dry_run: bool, as_json: bool
 @cli.command()
 @click.argument("url")
 @click.option("-i", "--identity-file", type=click.Path(path_type=Path), metavar="FILE", help="The private key to log in with.")
-def probe(url: str, identity_file: Path | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output, and nothing else.")
+def probe(url: str, identity_file: Path | None, as_json: bool) -> None:
     """Look at a source (ssh://user@host:port, or any other) and print a [[target]] for each program on it, ready to paste.
 
     Shows the host key, what the source cannot do, its clock and the output folders with their files. With a path, looks only there.
     Exit status 1 when there is none.
     """
     from forged.cli.probe import probe as look
+    from forged.cli.probe import report
 
-    with told(Manner.LINES):
-        found = look(url, identity_file)
-    sys.exit(Exit.WELL if found else Exit.FAILED)
+    with told(Manner.JSON if as_json else Manner.LINES):
+        findings = look(url, identity_file)
+    if as_json:
+        from forged.cli.probed import document
+
+        print_json(document(findings))
+    else:
+        say(report(findings))
+    sys.exit(Exit.WELL if findings.folders else Exit.FAILED)
 
 
 @cli.command()

@@ -1,5 +1,8 @@
 """Man pages, made from what the programs themselves know: `python -m forged.cli.manpages DIR` writes them below DIR.
 
+Those in etc/man are what `make man` has written last; the wheel brings them to share/man of its environment, so that building it
+runs nothing of forged. A test holds them equal to what would be written now.
+
 forged(1) and forgectl(1) come from the commands, forged.toml(5) from forged.toml.example. Written for man(7), in what groff and
 mandoc both understand; `forged.cli.manwords` has what no command says of itself.
 """
@@ -8,6 +11,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -28,15 +32,26 @@ TOLD_ONCE = ("help", "json")
 
 
 def write(folder: Path, *, compressed: bool = False) -> list[Path]:
-    """Writes all pages below `folder`, as man1/… and man5/…, and answers their paths. Raises OSError."""
+    """Writes all pages below `folder`, as man1/… and man5/…, and answers their paths. Raises OSError.
+
+    A page that says what it said before keeps its date.
+    """
     written = []
     for name, section, lines in pages():
         path = folder / f"man{section}" / f"{name}.{section}{'.gz' if compressed else ''}"
         path.parent.mkdir(parents=True, exist_ok=True)
         content = ("\n".join(lines) + "\n").encode()
-        path.write_bytes(gzip.compress(content, mtime=0) if compressed else content)
+        if compressed:
+            path.write_bytes(gzip.compress(content, mtime=0))
+        elif not path.exists() or undated(path.read_bytes()) != undated(content):
+            path.write_bytes(content)
         written.append(path)
     return written
+
+
+def undated(page: bytes) -> bytes:
+    """Without the date of its title."""
+    return re.sub(rb'^(\.TH \S+ \d) "[\d-]+"', rb"\1", page)
 
 
 def pages() -> Iterator[tuple[str, int, list[str]]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from forged.cli.places import user_home
 from forged.cli.running import run
-from forged.cli.telling import Line, Tone, columns, line, say
+from forged.cli.telling import Line, Tone, columns, line
 from forged.config.address import parse_source
 from forged.config.presets import preset
 from forged.daemon.probe import Findings, Found, Probe
@@ -24,15 +24,13 @@ SKEW_WORTH_A_WORD_S = 2.0
 """Less may be the network; more is worth knowing, though forged measures ages by the box's own clock."""
 
 
-def probe(url: str, identity_file: Path | None) -> bool:
-    """Looks at the box and says what it found; answers whether there is an output folder. Raises SourceError, ConfigError."""
+def probe(url: str, identity_file: Path | None) -> Findings:
+    """Looks at the box. Raises SourceError, ConfigError."""
     try:
         address = parse_source(url)
     except ValueError as e:
         raise ConfigError((f"the URL: {e}",)) from e  # the URL itself is not repeated: it may hold a password
-    findings = run(Probe(address, SshOptions(identity_file=identity_file), user_home()).look())
-    say(report(findings))
-    return bool(findings.folders)
+    return run(Probe(address, SshOptions(identity_file=identity_file), user_home()).look())
 
 
 def report(findings: Findings) -> list[Line]:

@@ -9,8 +9,7 @@ import os
 import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 from forged.model.errors import ForgedError
 from forged.model.paths import shown
@@ -42,8 +41,7 @@ class Tone(enum.Enum):
     TITLE = "1"
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One line. Its text is printable: made by `line`, which escapes what a terminal would obey."""
 
     text: str
@@ -93,6 +91,17 @@ def say(lines: Iterable[Line], *, to_stderr: bool = False) -> None:
     stream.flush()
 
 
+def terminal_columns() -> int:
+    """How wide the terminal is; 80 where it does not say. `shutil` reckons alike, and takes as long to load as a whole answer."""
+    wanted = os.environ.get("COLUMNS", "")
+    if wanted.isdecimal() and int(wanted):
+        return int(wanted)
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80
+
+
 def any_terminal() -> None:
     """What a terminal has no character for becomes a question mark, and ends no command: some still speak Latin-1."""
     for stream in (sys.stdout, sys.stderr):
@@ -110,7 +119,7 @@ def painted(each: Line) -> str:
     return f"\x1b[{each.tone.value}m{each.text}\x1b[0m" if each.tone.value else each.text
 
 
-def print_json(document: object) -> None:
-    """One document, in ASCII: no name in it can reach a terminal as more than text."""
-    sys.stdout.write(json.dumps(document, indent=2) + "\n")
+def print_json(document: object, *, one_line: bool = False) -> None:
+    """One document, in ASCII: no name in it can reach a terminal as more than text. `one_line`: of many, each in a line."""
+    sys.stdout.write(json.dumps(document, indent=None if one_line else 2) + "\n")
     sys.stdout.flush()

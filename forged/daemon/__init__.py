@@ -10,6 +10,7 @@
     schedule, watching           when a target is due, and what is noticed in between
     pool, limits                 bytes in flight and bandwidth, shared; limits that people set meanwhile
     standing, conditions         how a target stands, and what is wrong with it; `progress`, `jobbook` and `gauges` tell the rest
+    freespace                    what is free at home, asked each minute
     diary, watchdog              what the log says of the work; what systemd hears of it
     methods_*, *answers          what the control socket can be asked, and nouns of the house as answers
     adhoc, adhoc_work, wanted    a sync of a target that is not configured; what a run without a daemon is about

@@ -15,7 +15,7 @@ from forged.daemon.enriching import Enriching
 from forged.daemon.instance import Found, Instance
 from forged.daemon.jobbook import JobBook
 from forged.daemon.runner import REPORT, Runner
-from forged.daemon.schedule import Errand, Timetable
+from forged.daemon.schedule import FIRST_CLEANUP_S, Errand, Timetable
 from forged.daemon.standing import Standing
 from forged.daemon.work import Work
 from forged.kit.logs import Log
@@ -214,6 +214,7 @@ class Fleet:
         standing.left_files, standing.left_bytes, standing.bytes_per_s = kept.left_files, kept.left_bytes, kept.bytes_per_s
         standing.paused(await flags.pause(target.manifest))
         standing.held(await flags.hold(target.manifest))
+        standing.cleanup_due_in(min(target.cleanup.every_s, FIRST_CLEANUP_S) if target.cleanup else None)
         closing = AsyncExitStack()
         route, discovery = (instance.route, instance.discovery) if instance else (None, None)
         observer = Everyone(self._metrics, standing, self._observer)

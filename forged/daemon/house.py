@@ -19,6 +19,7 @@ from forged.daemon.diary import Diary
 from forged.daemon.discoveries import Discoveries
 from forged.daemon.enriching import Enriching
 from forged.daemon.fleet import Difference, Fleet
+from forged.daemon.freespace import FreeSpace
 from forged.daemon.gauges import Gauges
 from forged.daemon.jobbook import JobBook
 from forged.daemon.methods_config import ConfigMethods
@@ -67,6 +68,7 @@ class House:
     registry: Registry
     gauges: Gauges
     watchdog: Watchdog
+    free_space: FreeSpace
 
 
 def furnished(
@@ -121,6 +123,7 @@ def furnished(
         registry=registry,
         gauges=Gauges(fleet, app.pool, metrics),
         watchdog=Watchdog(notifier, clock, log),
+        free_space=FreeSpace(fleet, clock),
     )
 
 

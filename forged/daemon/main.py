@@ -147,6 +147,7 @@ class _Daemon:
         watched("watching for alarms", house.watchman.watch)
         watched("pruning events", house.couriers.keep_pruning)
         watched("looking for exiftool", house.enriching.watch)
+        watched("asking what is free", house.free_space.watch)
         watched("reloading", lambda alive: self._keep_reloading(house.reloader, log, alive))
 
     async def _end(self, house: House, log: Log) -> None:

@@ -85,6 +85,8 @@ class Standing:
     """When the last look at everything began that ended well, by the clock that only runs forward."""
     free_bytes: int | None = None
     """At home; None while home is not there, or was not asked yet."""
+    home_seen: bool = False
+    """Home was there once since the target began, so that it can be asked."""
     connections: int = 0
     """To the source, that stand now."""
     active: ActiveJob | None = None
@@ -105,7 +107,7 @@ class Standing:
     def notice(self, fact: Fact) -> None:
         """An observer, too: what the rooms report."""
         if isinstance(fact, HomeReady):
-            self.free_bytes = fact.free_bytes
+            self.free_bytes, self.home_seen = fact.free_bytes, True
         elif isinstance(fact, ConnectionOpened):
             self.connections += 1
         elif isinstance(fact, ConnectionClosed):
@@ -227,6 +229,11 @@ class Standing:
         else:
             hint = f"look at the source and at home, then: forgectl release {self.target.name}"
             self.conditions.broken("held", f"cleanup and forgetting are held: {hold.message}", hint, scope=Scope.SAFETY)
+
+    def cleanup_due_in(self, seconds: float | None) -> None:
+        """From now on; None: no cleanup is configured. What is due stays so until a cleanup has gone well."""
+        at_ns = None if seconds is None else self.clock.now_ns() + round(seconds * 1e9)
+        self.metrics.cleanup_due(self.target.name, at_ns)
 
     def paused(self, pause: Pause | None) -> None:
         self.pause = pause

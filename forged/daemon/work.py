@@ -248,6 +248,8 @@ class Work:
         freed = (0, 0) if result.dry_run else (len(result.removed), result.freed_bytes)
         self.standing.metrics.cleaned(self.doors.target.name, *freed, result.kept_count)
         self._tell_of_cleanup(result.error)
+        if result.error is None and dry == policy.dry_run:  # one that was only asked for as a dry run leaves the others due
+            self.standing.cleanup_due_in(policy.every_s)
         return result
 
     def _tell_of_cleanup(self, error: ForgedError | None) -> None:

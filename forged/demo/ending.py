@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
+import sys
 import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -96,7 +98,15 @@ def told(ending: Ending) -> list[tuple[str, str]]:
     if ending.sheet is not None:
         rows.append(("see all", f"{ending.sheet}  (a contact sheet of the thumbnails)"))
     rows += [("wrong", sentence) for sentence in ending.unexplained]
-    return merged(rows + where_to_look(ending.grounds) + [("next", "forged probe ssh://user@your-box:port"), ("next", NEXT)])
+    return merged(rows + where_to_look(ending.grounds) + [("next", f"{typed()} probe ssh://user@your-box:port"), ("next", NEXT)])
+
+
+def typed() -> str:
+    """What a shell here calls `forged`: in a checkout it is on nobody's $PATH."""
+    beside = Path(sys.executable).with_name("forged")
+    if shutil.which("forged") or not beside.exists():
+        return "forged"
+    return str(beside.relative_to(Path.cwd()) if beside.is_relative_to(Path.cwd()) else beside)
 
 
 NEXT = "finds the output folders of your own box and prints the [[target]]"

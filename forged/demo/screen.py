@@ -139,5 +139,6 @@ def daemon(story: Story) -> str:
     said = f"daemon: {watched} of {len(story.targets)} watched"
     if (job := story.last_job) is None or job["result"] is None:
         return said
-    moved, took = job["result"]["files_transferred"], human_duration(job["result"]["duration"])
-    return f"{said}, {story.jobs} jobs done; last: {job['target']}, {moved} files in {took}"
+    files, took = job["result"]["files_transferred"], human_duration(job["result"]["duration"])
+    moved = f"{files} file{'' if files == 1 else 's'} in {took}" if files else f"nothing new in {took}"
+    return f"{said}, {story.jobs} job{'' if story.jobs == 1 else 's'} done; last: {job['target']}, {moved}"

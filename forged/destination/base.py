@@ -136,6 +136,10 @@ class Destination(Protocol):
         on their way to the disk: only a comparison with the source's hash proves a resumed file, so ask for it.
         """
 
+    async def free_space_bytes(self) -> int:
+        """Of the file system, as it is now; `ready` came before. Where home is not there any more that is an error, not a number
+        of what lies below."""
+
     async def room_bytes(self) -> int:
         """How many more bytes may come in before less than min_free is left."""
 

@@ -83,6 +83,9 @@ class Desk:
         readiness = self._root.ready(known_id, may_be_new)
         return readiness.id, readiness.free_bytes, readiness.no_replace.value
 
+    def free_space_bytes(self) -> int:
+        return self._root.free_space_bytes()
+
     def room_bytes(self) -> int:
         return self._root.room_bytes()
 

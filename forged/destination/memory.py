@@ -118,6 +118,10 @@ class MemoryDestination:
         await self.check()
         return [len(self.parts.get(staging, b"")) for staging in stagings]
 
+    async def free_space_bytes(self) -> int:
+        await self.check()
+        return self.free_bytes
+
     async def room_bytes(self) -> int:
         await self.check()
         return self.free_bytes

@@ -57,6 +57,9 @@ class PosixDestination:
     async def resume_points(self, stagings: Sequence[str]) -> Sequence[int]:
         return await asyncio.shield(self._hands.writing(Desk.resume_points, stagings))
 
+    async def free_space_bytes(self) -> int:
+        return await asyncio.shield(self._hands.landing(Desk.free_space_bytes))
+
     async def room_bytes(self) -> int:
         return await asyncio.shield(self._hands.landing(Desk.room_bytes))
 

@@ -92,6 +92,11 @@ class Root:
             why = f"{self.where}: {free_bytes:,} bytes free, min_free is {self._min_free_bytes:,}"
             raise DiskFull(why, free_bytes=free_bytes)
 
+    def free_space_bytes(self) -> int:
+        """As the contract says."""
+        with self.enter() as place:
+            return _free_bytes(place.root)
+
     def room_bytes(self) -> int:
         """As the contract says."""
         with self.enter() as place:

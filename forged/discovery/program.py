@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from forged.kit.mortal import mortal
+
 GRACE_S = 1.0
 """For what a program has left in the pipe when it ends. Whoever still holds the pipe then is somebody else."""
 
@@ -67,14 +69,16 @@ def _done(future: asyncio.Future[None]) -> None:
 
 
 async def printed(argv: Sequence[str], *, within_s: float, most_bytes: int) -> Printed:
-    """Runs `argv` with an empty standard input and our environment. Raises ProgramFailure; nothing of it runs on afterwards.
+    """Runs `argv` with an empty standard input and our environment. Raises ProgramFailure; nothing of it runs on afterwards,
+    also where we are killed meanwhile (`kit/mortal`).
 
     What it started in the background goes with it, unless that made a session of its own.
     """
     ears: _Ears
     try:
+        command = await asyncio.to_thread(mortal, argv)
         transport, ears = await asyncio.get_running_loop().subprocess_exec(
-            lambda: _Ears(most_bytes), *argv, stdin=asyncio.subprocess.DEVNULL, start_new_session=True
+            lambda: _Ears(most_bytes), *command, stdin=asyncio.subprocess.DEVNULL, start_new_session=True
         )
     except (OSError, ValueError) as error:  # ValueError: a NUL in an argument
         raise ProgramFailure(f"it cannot be started: {getattr(error, 'strerror', None) or error}") from None

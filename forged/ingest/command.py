@@ -6,6 +6,7 @@ Exit status 0 says that all of them were taken, whatever of them was read; anyth
 smaller parts, until it shows which of them it cannot take. 75 (EX_TEMPFAIL of sysexits.h) says that it can take none now, whichever
 they are: then they wait. What it prints is thrown away; the end of its standard error stands in the error. It is started without a
 shell, with no descriptors of ours, and what it has started itself ends with it, unless that made a session of its own.
+Where the daemon is killed, the program is as well (`kit/mortal`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from forged.ingest.base import BATCH
 from forged.ingest.bodies import json_lines
 from forged.ingest.surroundings import environment
 from forged.kit.log_lines import clean
+from forged.kit.mortal import mortal
 from forged.model.errors import IngestError, IngestRefused
 from forged.model.events import Event
 from forged.model.settings import CommandIngest
@@ -88,11 +90,13 @@ class Command:
     async def _started(self) -> tuple[asyncio.SubprocessTransport, _Run]:
         run: _Run
         try:
+            surroundings = environment(self.name)
+            argv = await asyncio.to_thread(mortal, self._settings.argv, surroundings.get("PATH"))
             transport, run = await asyncio.get_running_loop().subprocess_exec(
                 _Run,
-                *self._settings.argv,
+                *argv,
                 stdout=asyncio.subprocess.DEVNULL,
-                env=environment(self.name),
+                env=surroundings,
                 start_new_session=True,
             )
         except (OSError, ValueError) as e:  # ValueError: a NUL in an argument

@@ -229,6 +229,13 @@ class Metrics:
         for reason, count in kept.items():
             self._set(names.CLEANUP_KEPT, target, count, reason.value)
 
+    def cleanup_due(self, target: str, at_ns: int | None) -> None:
+        """When the next cleanup is due by this time of day; None: none is configured."""
+        if at_ns is None:
+            self._gauges[names.CLEANUP_DUE].remove_by_labels({"target": target})
+        else:
+            self._set(names.CLEANUP_DUE, target, at_ns / 1e9)
+
     def reloaded(self, result: ReloadResult) -> None:
         """The configuration was read again."""
         self._counters[names.RELOADS].labels(result.value).inc()

@@ -74,7 +74,7 @@ LAG = _gauge(
 )
 FREE_BYTES = _gauge(
     "forged_destination_free_bytes",
-    "Free space of the file system that the target lands on, at its last look. Absent while home is not there.",
+    "Free space of the file system that the target lands on, at most a minute ago. Absent while home is not there, or silent.",
 )
 CONNECTIONS = _gauge("forged_connections", "Open connections to the source.")
 INSTANCE_END = _gauge(
@@ -132,6 +132,10 @@ POLLS_SKIPPED = _counter(
 
 CLEANUP_FILES = _counter("forged_cleanup_files_total", "Files that cleanup removed at the source.")
 CLEANUP_BYTES = _counter("forged_cleanup_bytes_total", "Bytes that cleanup freed at the source.")
+CLEANUP_DUE = _gauge(
+    "forged_cleanup_due_timestamp_seconds",
+    "When cleanup is due, or since when it has been, in seconds since the epoch. Absent where none is configured.",
+)
 CLEANUP_KEPT = _gauge("forged_cleanup_kept_files", "Files that the last cleanup left at the source, by reason.", "target", "reason")
 
 # --- media and ingest --------------------------------------------------------------------------------------------------------
@@ -186,6 +190,6 @@ ALL: tuple[Family, ...] = (
     ),
     *(INSTANCE_END, SCAN_DURATION, SCAN_FILES, FILES_TRANSFERRED, BYTES_TRANSFERRED, TRANSFER_DURATION, ARRIVAL_LATENCY),
     *(TRANSFERS_IN_FLIGHT, BYTES_IN_FLIGHT, BANDWIDTH_LIMIT, ERRORS, RETRIES, VERIFY_FAILURES, POLLS_SKIPPED),
-    *(CLEANUP_FILES, CLEANUP_BYTES, CLEANUP_KEPT, MEDIA_PROCESSED, MEDIA_QUEUE, INGEST_EVENTS, INGEST_BACKLOG, INGEST_SET_ASIDE),
-    *(DISCOVERY_UP, RELOADS),
+    *(CLEANUP_FILES, CLEANUP_BYTES, CLEANUP_DUE, CLEANUP_KEPT, MEDIA_PROCESSED, MEDIA_QUEUE, INGEST_EVENTS, INGEST_BACKLOG),
+    *(INGEST_SET_ASIDE, DISCOVERY_UP, RELOADS),
 )

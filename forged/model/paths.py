@@ -6,7 +6,7 @@ relative, normal and free of NUL, which is what keeps a hostile listing inside t
 
 from __future__ import annotations
 
-import base64
+import binascii
 from typing import NewType
 
 from forged.model.errors import BadPath
@@ -66,5 +66,5 @@ def b64_if_needed(raw: bytes) -> str | None:
     try:
         raw.decode("utf-8")
     except UnicodeDecodeError:
-        return base64.b64encode(raw).decode("ascii")
+        return binascii.b2a_base64(raw, newline=False).decode("ascii")
     return None

@@ -12,8 +12,9 @@ import pytest
 
 from forged.cli.forgectl import cli as forgectl
 from forged.cli.forged import cli as forged
-from forged.cli.manpages import TOLD_ONCE, commands, example, pages, tables, write
+from forged.cli.manpages import TOLD_ONCE, commands, example, pages, tables, undated, write
 from forged.cli.roff import definition, text
+from tests.house.tree import ROOT
 
 NAMES = ["man1/forged.1", "man1/forgectl.1", "man5/forged.toml.5"]
 
@@ -68,6 +69,25 @@ def test_every_key_of_the_configuration_is_told_with_what_it_means(folder: Path)
 def test_a_comment_belongs_to_what_follows_it_at_once() -> None:
     lines = list(tables("# first\n\n# a table\n[a]\n# one\n# two\n#b = 1\n#c = 2\n"))
     assert lines == [".SS [a]", "a table", ".TP", "\\fBb = 1\\fR", "one two", ".TP", "\\fBc = 2\\fR", "\\&"]
+
+
+def test_the_pages_that_the_wheel_brings_are_those_of_now() -> None:
+    beside = ROOT / "etc/man"
+    assert sorted(str(path.relative_to(beside)) for path in beside.rglob("*.*")) == sorted(NAMES)
+    for name, section, lines in pages():
+        kept = (beside / f"man{section}/{name}.{section}").read_bytes()
+        assert undated(kept) == undated("\n".join([*lines, ""]).encode()), "run `make man`"
+
+
+def test_a_page_that_says_nothing_new_keeps_its_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
+    first = write(tmp_path)[0]
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1e9")
+    write(tmp_path)
+    assert '"1970-01-01"' in first.read_text()
+    first.write_text(first.read_text() + "old words\n")
+    write(tmp_path)
+    assert '"2001-09-09"' in first.read_text() and "old words" not in first.read_text()
 
 
 def test_no_word_is_taken_for_a_request() -> None:

@@ -60,6 +60,7 @@ class World:
     """Couriers over a store in memory. `takers`: every handler that was ever made, oldest first."""
 
     def __init__(self, store: MemoryStore | None = None) -> None:
+        self.signs: list[float] = []
         self.store = store or MemoryStore()
         self.clock, self.heard = LoopClock(), Heard()
         self.metrics = Metrics(self.clock, version="0")
@@ -97,7 +98,7 @@ def ingest(name: str = "notify", handler: Kind = HOOK, **changes: object) -> Ing
 async def couriers(*ingests: IngestSettings, store: MemoryStore | None = None) -> AsyncIterator[World]:
     world = World(store)
     await world.apply(*ingests)
-    pruning = asyncio.ensure_future(world.couriers.keep_pruning(alive=lambda: None))
+    pruning = asyncio.ensure_future(world.couriers.keep_pruning(alive=lambda: world.signs.append(LoopClock().monotonic_s())))
     try:
         yield world
     finally:
@@ -115,6 +116,7 @@ async def test_an_event_reaches_every_handler_and_is_pruned_when_all_have_it() -
         assert await world.in_outbox() == 1
         await asyncio.sleep(PRUNE_S)
         assert await world.in_outbox() == 0
+        assert len(world.signs) == 2, "who prunes gives a sign of life each time"
 
 
 @virtual

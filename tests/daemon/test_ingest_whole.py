@@ -1,4 +1,5 @@
-"""A class of the owner's that chokes on one file: it stops no other, shows, keeps its picture at the box, and is mended."""
+"""A class of the owner's that chokes on one file: it stops no other, shows, keeps its picture at the box, and is mended. And a
+program beside it that never ends, but with the daemon, also when that is killed."""
 
 from __future__ import annotations
 
@@ -30,6 +31,11 @@ type = "python"
 name = "own"
 required = true
 handler = "own_class:Own"
+
+[[ingest]]
+type = "command"
+name = "endless"
+command = ["/bin/sh", "-c", "echo $$ > {root}/endless; while :; do sleep 0.1; done"]
 """
 
 CLEANUP = '[target.cleanup]\nage = "0s"\nevery = "1h"'
@@ -41,7 +47,7 @@ class Here(Daemon):
     ingest = INGEST
 
     def toml(self) -> str:
-        return super().toml() + self.ingest
+        return super().toml() + self.ingest.format(root=self.root)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -52,6 +58,12 @@ class Here(Daemon):
     def kept(self) -> list[str]:
         file = self.root / "own" / "kept"
         return sorted(file.read_text().splitlines()) if file.exists() else []
+
+    def endless(self) -> int | None:
+        """The process of the endless program, where it runs."""
+        file = self.root / "endless"
+        pid = file.read_text().strip() if file.exists() else ""
+        return int(pid) if pid and Path(f"/proc/{pid}/exe").exists() else None
 
     def ctl(self, *arguments: str) -> Any:
         command = [str(Path(sys.executable).with_name("forgectl")), "--socket", self.control, *arguments, "--json"]
@@ -80,7 +92,11 @@ def test_what_a_class_of_the_owners_chokes_on_waits_for_it_and_nothing_else_does
         assert "required ingest own has not taken it: it is set aside" in kept["message"]
         assert house.ctl("drain", "box")["safe_to_destroy"] is False
 
+        until(lambda: house.endless() is not None, house.log)
+        pid = house.endless()
         house.kill()
+        until(lambda: house.endless() is None, house.log)
+        assert not Path(f"/proc/{pid}/exe").exists()
         (house.root / "own" / "mended").touch()
         house.start()
         house.ctl("ingest", "retry", "own")

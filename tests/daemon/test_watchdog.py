@@ -5,14 +5,20 @@ from __future__ import annotations
 import asyncio
 import socket
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import cast
 
 import pytest
 
+from forged.daemon.freespace import FreeSpace
+from forged.daemon.main import _Daemon as Life
+from forged.daemon.reload import Reloader
 from forged.daemon.watchdog import HINT, STANDS_STILL, STILL_S, Watchdog
 from forged.kit.clock import HandClock
 from forged.kit.notify import Notifier
-from tests.daemon.grounds import Heard
+from forged.kit.signs import Alive
+from tests.daemon.grounds import Heard, config, grounds, target
 from tests.support.virtual import LoopClock, virtual
 
 
@@ -97,3 +103,24 @@ async def test_one_that_moves_again_is_told_once_and_the_watchdog_lives(systemd:
     assert watchdog.conditions.problems == ()
     assert len(heard.said) == 2
     notify.close()
+
+
+@virtual
+async def test_each_of_forgeds_own_tasks_gives_signs_for_as_long_as_it_is_well() -> None:
+    """One that is well and forgets to would have a healthy daemon aborted. (That which prunes events: test_couriers.)"""
+    async with grounds(target()) as world:
+        life = Life(lambda: config(), {}, Path("/"))
+        works: dict[str, Callable[[Alive], Coroutine[None, None, None]]] = {
+            "telling progress": world.jobs.keep_telling,
+            "watching for alarms": world.watchman.watch,
+            "looking for exiftool": world.enriching.watch,
+            "asking what is free": FreeSpace(world.fleet, world.clock).watch,
+            "reloading": lambda alive: life._keep_reloading(cast("Reloader", None), world.heard, alive),  # there is no SIGHUP
+        }
+        watchdog = Watchdog(Notifier({}), LoopClock(), world.heard)
+        tasks = [asyncio.create_task(work(watchdog.sign_of(name)), name=name) for name, work in works.items()]
+        await asyncio.sleep(10 * STILL_S)
+        watchdog.tell("")
+        assert watchdog.conditions.problems == ()
+        for task in tasks:
+            task.cancel()

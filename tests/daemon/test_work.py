@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -483,3 +484,28 @@ async def test_a_hold_and_a_pause_are_known_again_after_a_restart() -> None:
     assert (standing.hold is not None, standing.pause is not None) == (True, True)
     assert [problem.kind for problem in standing.conditions.problems] == ["held"]
     await first.fleet.stop()
+
+
+@virtual
+async def test_cleanup_is_due_until_one_has_gone_well() -> None:
+    def overdue_s(name: str = "box") -> float | None:
+        due_s = world.metrics.registry.get_sample_value("forged_cleanup_due_timestamp_seconds", {"target": name})
+        return None if due_s is None else round(world.clock.now_ns() / 1e9 - due_s, 3)
+
+    async with grounds(target(cleanup=CleanupPolicy(age_s=3_600.0, every_s=7_200.0)), target("never")) as world:
+        assert overdue_s("never") is None
+        assert overdue_s() == pytest.approx(-60, abs=1), "the first comes within a minute"
+        work = world.member().work
+        await work.clean_up(dry_run=True, urgent=True)
+        assert overdue_s() == pytest.approx(-60, abs=1), "looking is not doing"
+        world.home().trouble = DestinationMissing()
+        with suppress(ForgedError):
+            await work.clean_up(dry_run=False, urgent=True)
+        await asyncio.sleep(100_000)
+        assert (overdue_s() or 0) > 90_000
+        world.home().trouble = None
+        await world.synced()
+        assert (await work.clean_up(dry_run=False, urgent=True)).error is None
+        assert overdue_s() == -7_200
+        await world.apply(target())
+        assert overdue_s() is None

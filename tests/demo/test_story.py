@@ -14,7 +14,7 @@ from rich.console import Console
 
 from forged.config.load import load
 from forged.demo import showing
-from forged.demo.ending import Again, Comparison, Ending, compared, told
+from forged.demo.ending import Again, Comparison, Ending, compared, told, typed
 from forged.demo.grounds import AGE, FolderNotEmpty, Grounds, grounds
 from forged.demo.producer import COMFYUI_OUTPUT, FORGE_OUTPUTS, Made
 from forged.demo.recipes import invented
@@ -221,7 +221,10 @@ def test_the_last_job_is_told(story: Story) -> None:
     }
     story.stand([target("forge")])
     story.synced(job)
-    assert "1 jobs done; last: forge, 3 files in 40 ms" in drawn(story)
+    assert "1 job done; last: forge, 3 files in 40 ms" in drawn(story)
+    result["files_transferred"] = 0  # the watch had brought them all
+    story.synced(job)
+    assert "2 jobs done; last: forge, nothing new in 40 ms" in drawn(story)
 
 
 def test_plain_lines_say_the_same(story: Story, clock: HandClock, capsys: pytest.CaptureFixture[str]) -> None:
@@ -351,3 +354,19 @@ def test_empty_grounds_are_removed_and_others_stay(place: Grounds) -> None:
     assert place.leave() and place.root.exists()
     (place.home / "a.png").unlink()
     assert not place.leave() and not place.root.exists()
+
+
+def test_the_next_step_can_be_typed_as_it_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After `make demo` in a fresh clone forged is in .venv only."""
+    program = tmp_path / ".venv" / "bin" / "forged"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(program.with_name("python")))
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.chdir(tmp_path)
+    assert typed() == ".venv/bin/forged"
+    monkeypatch.chdir("/")
+    assert typed() == str(program).removeprefix("/")
+    monkeypatch.setenv("PATH", str(program.parent))
+    assert typed() == "forged"

@@ -286,3 +286,13 @@ def test_trying_it_out_makes_nothing_and_says_what_a_sync_would(tmp_path: Path) 
     (tmp_path / "file").write_text("")
     with pytest.raises(DestinationError):
         Root(replace(there, dest=tmp_path / "file" / "home"), "studio", 0).try_out()
+
+
+async def test_what_lies_below_a_home_that_is_gone_is_not_told_as_its_free_space(tmp_path: Path) -> None:
+    home = posix(tmp_path / "dest")
+    await home.ready(None)
+    assert await home.free_space_bytes() > 0
+    (tmp_path / "dest/.forged/id").unlink()  # as where nothing is mounted any more
+    with pytest.raises(DestinationError):
+        await home.free_space_bytes()
+    await home.aclose()

@@ -67,9 +67,11 @@ def test_the_wheel_holds_the_package_and_nothing_else(built: Built) -> None:
     package = {path.as_posix() for path in checked_in() if path.parts[0] == "forged"}
     assert {name for name in package if not name.endswith(".py")} == NOT_PYTHON
     assert {name for name in names if name.startswith("forged/")} == package
-    shared = {name.partition("/data/share/forged/")[2] for name in names if "/data/" in name}
+    shared = {name.partition("/data/share/forged/")[2] for name in names if "/data/share/forged/" in name}
     given = {path.as_posix() for path in checked_in() if path.parts[0] in ("systemd", "etc", "forged.toml.example")}
     assert shared == given
+    pages = {name.partition("/data/share/")[2] for name in names if "/data/share/man/" in name}
+    assert pages == {"man/man1/forged.1", "man/man1/forgectl.1", "man/man5/forged.toml.5"}
     stem = built.wheel.name.removesuffix("-py3-none-any.whl")
     assert {name.split("/")[0] for name in names} == {"forged", f"{stem}.data", f"{stem}.dist-info"}
 
@@ -100,6 +102,12 @@ def test_what_an_administrator_copies_lies_beside_it(installed: Environment) -> 
     assert (share / "systemd/forged.service").read_text() == (ROOT / "systemd/forged.service").read_text()
     assert (share / "etc/compose.yaml").exists()
     assert (share / "forged.toml.example").read_text() == (ROOT / "forged.toml.example").read_text()
+
+
+def test_man_pages_lie_where_man_looks(installed: Environment) -> None:
+    """man-db looks beside each bin of $PATH (manpath(1)), into share/man."""
+    for page in ("man1/forged.1", "man1/forgectl.1", "man5/forged.toml.5"):
+        assert (installed.folder / "share/man" / page).read_text().startswith(".TH FORGE")
 
 
 def configured(folder: Path) -> Path:

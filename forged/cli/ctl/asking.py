@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import grp
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from typing import Any, Concatenate, NoReturn, ParamSpec
 import click
 
 from forged import __version__
-from forged.cli.telling import Line, Manner, manner, print_json, say, trouble
+from forged.cli.telling import Line, Manner, manner, print_json, say, terminal_columns, trouble
 from forged.control.client import TIMEOUT_S, CallFailed, Client, NoAnswer, NoDaemon, NoPermission, reach, sockets
 from forged.model.errors import ForgedError
 from forged.model.exits import Exit
@@ -28,6 +27,8 @@ class Asking:
     def __init__(self, socket: str | None) -> None:
         self.paths = sockets(socket, os.environ)
         self.as_json = False
+        self.in_lines = False
+        """The command's documents are many, a line each; so is a refusal then."""
         self._client: Client | None = None
 
     @property
@@ -38,7 +39,7 @@ class Asking:
     @property
     def columns(self) -> int | None:
         """How wide the terminal is; None where a program or a file reads, for whom nothing may be left out."""
-        return shutil.get_terminal_size().columns if self.manner is Manner.SCREEN else None
+        return terminal_columns() if self.manner is Manner.SCREEN else None
 
     @property
     def client(self) -> Client:
@@ -134,7 +135,7 @@ def told(asking: Asking) -> Iterator[None]:
 def refuse(asking: Asking, error: ForgedError) -> NoReturn:
     """Says what is wrong, in the manner asked for, and ends."""
     if asking.as_json:
-        print_json(refusal(error))
+        print_json(refusal(error), one_line=asking.in_lines)
     say(trouble("forgectl", error), to_stderr=True)
     sys.exit(status_of(error))
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -11,7 +9,7 @@ import click
 from forged.cli.ctl import completing
 from forged.cli.ctl.asking import Asking, command
 from forged.cli.ctl.words import clock, filled, safe
-from forged.cli.telling import Tone, cells, line, say
+from forged.cli.telling import Tone, cells, line, print_json, say
 from forged.model.exits import Exit
 
 if TYPE_CHECKING:
@@ -29,6 +27,7 @@ TONES = {
 @command
 def events(asking: Asking, follow: bool, target: str | None) -> int:
     """Show the last events; follow them."""
+    asking.in_lines = follow
     subscribed: rpc.EventsSubscribed = asking.call("events.subscribe", target=target)
     if not follow:
         names = max((cells(safe(event["target"])) for event in subscribed["recent"]), default=0)
@@ -52,8 +51,7 @@ def events(asking: Asking, follow: bool, target: str | None) -> int:
 def tell(asking: Asking, event: rpc.Event, names: int) -> None:
     """One event, at once."""
     if asking.as_json:
-        sys.stdout.write(json.dumps(event) + "\n")
-        sys.stdout.flush()
+        print_json(event, one_line=True)
     else:
         say([line(text(event, names), tone(event))])
 

@@ -6,7 +6,6 @@ a pipe, a log, or a terminal that can draw nothing it writes lines: events as th
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -16,7 +15,7 @@ import click
 
 from forged.cli.ctl.asking import Asking, command
 from forged.cli.ctl.view import View
-from forged.cli.telling import Manner
+from forged.cli.telling import Manner, print_json
 from forged.control.client import CallFailed, NoAnswer, NoDaemon, NoPermission
 from forged.model.exits import Exit
 
@@ -43,7 +42,7 @@ def watch(asking: Asking) -> int:
 
     A full screen on a terminal (`?` shows its keys), lines elsewhere; --json writes a document a line and second.
     """
-    view = View()
+    view, asking.in_lines = View(), True
     view.subscribe(asking)
     try:
         if asking.as_json:
@@ -64,8 +63,7 @@ def written(asking: Asking, view: View) -> None:
     while True:
         view.look(asking)
         progress = [{"target": target, **one} for target, one in view.jobs]
-        sys.stdout.write(json.dumps({"targets": view.targets, "progress": progress, "recent": list(view.recent)}) + "\n")
-        sys.stdout.flush()
+        print_json({"targets": view.targets, "progress": progress, "recent": list(view.recent)}, one_line=True)
         view.recent.clear()
         for note in asking.client.notifications(LOOK_EVERY_S):
             view.take(note)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -138,6 +137,8 @@ def fold(text: str, tone: Tone, columns: int | None, indent: str) -> list[Line]:
     whole = line(text, tone)
     if columns is None or cells(whole.text) < columns:
         return [whole]
+    import textwrap
+
     pieces = textwrap.wrap(
         whole.text, max(columns - 1, 20), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )

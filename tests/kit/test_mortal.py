@@ -1,0 +1,66 @@
+"""A program started as a mortal dies with whoever started it, by a signal that cannot be caught; otherwise it is itself."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from forged.kit import mortal as module
+from forged.kit.mortal import mortal
+from tests.support.daemon import until
+
+STARTS = """
+import asyncio, sys, uvloop
+async def run():
+    await asyncio.create_subprocess_exec(*sys.argv[1:], start_new_session=True)
+    print("started", flush=True)
+    await asyncio.sleep(1000)
+uvloop.run(run())
+"""
+
+
+@pytest.fixture(params=["setpriv", "python"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both of them; the second as where there is no setpriv."""
+    if request.param == "python":
+        monkeypatch.setattr(module, "SETPRIV", "no-such-program")
+    return str(request.param)
+
+
+def test_it_dies_with_a_parent_that_is_killed(way: str, tmp_path: Path) -> None:
+    script = f"trap '' TERM HUP INT; echo $$ > {tmp_path}/pid; while :; do sleep 0.1; done"
+    argv = mortal(["/bin/sh", "-c", script])
+    assert ("setpriv" in argv[0]) is (way == "setpriv")
+    parent = subprocess.Popen([sys.executable, "-c", STARTS, *argv], stdout=subprocess.PIPE)
+    until(lambda: (tmp_path / "pid").exists() and bool((tmp_path / "pid").read_text()), lambda: "it has not begun")
+    pid = int((tmp_path / "pid").read_text())
+    os.kill(pid, 0)
+    parent.send_signal(signal.SIGKILL)
+    parent.communicate()
+    until(lambda: not Path(f"/proc/{pid}/exe").exists(), lambda: "it lives on")
+
+
+def test_it_is_the_program_itself_with_its_arguments_and_its_end(way: str) -> None:
+    argv = mortal(["/bin/sh", "-c", 'printf "%s|" "$@"; exit 7', "sh", "--help", "a b", ""])
+    done = subprocess.run(argv, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (7, "--help|a b||", "")
+    assert subprocess.run(mortal(["sh", "-c", "kill -9 $$"])).returncode == -9
+
+
+@pytest.mark.parametrize(
+    ("program", "error"),
+    [
+        ("/nowhere/program", FileNotFoundError),
+        ("/etc/passwd", PermissionError),
+        ("a\0b", ValueError),
+        ("nowhere", FileNotFoundError),
+    ],
+)
+def test_one_that_cannot_be_started_is_known_before(program: str, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        mortal([program])
