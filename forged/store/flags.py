@@ -1,4 +1,5 @@
-"""The small memories in SQL, one row for each name: pauses, holds, releases and troubles, limits, host-key pins, ids of destinations."""
+"""The small memories in SQL, one row for each name: pauses, holds, releases and troubles, limits, host-key pins, ids of
+destinations."""
 
 from __future__ import annotations
 
