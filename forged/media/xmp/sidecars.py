@@ -31,7 +31,7 @@ COMMANDS_EACH = 10_000
 """After so many a new process takes over: whatever a long life may pile up in Perl ends there."""
 
 TRY_AGAIN_S = 60.0
-"""After an exiftool was found too old or broken, as long as its file stays as it is: what it leans on may be mended meanwhile. A trial
+"""After an exiftool was found too old or broken, and its file stays as it is: what it leans on may be mended meanwhile. A trial
 costs 0.2 s (measured). One that comes back, or whose file is another one, is tried at the next look."""
 
 IDLE_S = 60.0
@@ -122,10 +122,11 @@ class ExifToolSidecars:
             return SidecarTrouble(str(e), later=True)
 
     async def standing(self) -> Standing:
-        """Looks whether exiftool is still there, a few system calls; one that has come, or is another one, has to show what it can do.
+        """Looks whether exiftool is still there, a few system calls; one that has come, or is another one, has to show what it can
+        do. One that nobody has needed for a while is ended.
 
         Where a sidecar had to wait since a look that found all well, the answer is why, once, also if that has passed: somebody has
-        to see to it that it follows. An exiftool that nobody has needed for a while is ended.
+        to see to it that it follows.
         """
         await self._in_thread(self._look)
         refused, self._refused = self._refused, None
