@@ -15,6 +15,7 @@ from forged.daemon.progress import TargetProgress
 from forged.daemon.standing import Standing, State
 from forged.model import rpc
 from forged.model.alarms import AlarmKind
+from forged.model.errors import IngestError, Scope
 from forged.model.jobs import Job, JobStatus
 from forged.model.manifest import Hold, ManifestRow
 from forged.model.paths import b64_if_needed, shown
@@ -56,6 +57,8 @@ HANDLERS: Mapping[type[Handler], str] = MappingProxyType(
     }
 )
 """Of ingest, likewise."""
+
+NO_TRIES: Mapping[Scope, int | None] = MappingProxyType({})
 
 MISTAKES_SHOWN = 5
 """Of a refused configuration, in status; `forged check` tells all."""
@@ -219,15 +222,22 @@ def target(standing: Standing) -> rpc.Target:
         "label": box.label if box else None,
         "ends_at": _time_or_none(box.end_ns if box else None),
         "asleep": (instance.route.nobody_there or None) if instance and standing.state is not State.LOST else None,
-        "problems": problems(standing.conditions),
+        "problems": problems(standing.conditions, {Scope.SOURCE: standing.next_try_ns}),
     }
 
 
-def problems(conditions: Conditions) -> list[rpc.Problem]:
-    """What is wrong now; alarms first, since files are about to be out of reach."""
+def problems(conditions: Conditions, next_try_ns: Mapping[Scope, int | None] = NO_TRIES) -> list[rpc.Problem]:
+    """What is wrong now; alarms first, since files are about to be out of reach. `next_try_ns`: when what errors of a scope
+    have stopped is tried again by itself."""
     found = sorted(conditions.problems, key=lambda one: one.kind not in ALARMS)
     return [
-        {"kind": one.kind, "message": clipped(one.message), "hint": clipped(one.hint), "since": time_text(one.since_ns)}
+        {
+            "kind": one.kind,
+            "message": clipped(one.message),
+            "hint": clipped(one.hint),
+            "since": time_text(one.since_ns),
+            "next_try": _time_or_none(next_try_ns.get(one.scope) if one.scope else None),
+        }
         for one in found
     ]
 
@@ -270,7 +280,7 @@ def handler(one: Courier) -> rpc.Handler:
         "retried": one.aside.retried,
         "set_aside": one.aside.set_aside,
         "failures": standing.failures,
-        "problems": problems(one.conditions),
+        "problems": problems(one.conditions, {IngestError.scope: one.delivery.next_try_ns}),
     }
 
 

@@ -10,7 +10,7 @@ from forged.daemon.conditions import Conditions
 from forged.kit.clock import Clock
 from forged.kit.logs import Log
 from forged.kit.signs import Alive
-from forged.media.xmp.sidecars import HINTS, LOOK_AGAIN_S, Standing
+from forged.media.xmp.sidecars import HINTS, Standing
 from forged.metrics.metrics import Metrics
 from forged.model.errors import StoreError, WorkerMissing
 from forged.store.base import Store
@@ -19,8 +19,9 @@ from forged.sync.enrichment import Enrichment
 
 WORKER_MISSING = WorkerMissing().kind
 
-COUNT_AGAIN_S = 5.0
-"""The page is read every 15 s or less often; a count costs a look into an index."""
+LOOK_S = 5.0
+"""How late it is said that exiftool is gone, or back; a look costs a few system calls. The metrics page is read every 15 s or less
+often, and a count costs a look into an index."""
 
 SAID = {
     Standing.MISSING: "exiftool is missing: no XMP sidecars are written",
@@ -55,13 +56,13 @@ class Enriching:
         self._enrichments.pop(target, None)
 
     async def watch(self, alive: Alive) -> None:
-        """Without end: notices when exiftool is missing, and when it has come; counts for the metrics page."""
+        """Without end: notices when exiftool is gone, also where no file waits for it, and when it has come; counts for the metrics
+        page."""
         while True:
+            alive()
             await self.look()
-            for _ in range(round(LOOK_AGAIN_S / COUNT_AGAIN_S)):
-                alive()
-                await self.count()
-                await self._clock.sleep(COUNT_AGAIN_S)
+            await self.count()
+            await self._clock.sleep(LOOK_S)
 
     async def look(self) -> None:
         """Once."""

@@ -95,8 +95,6 @@ class TargetMethods:
         held = await self._store.flags.hold(member.standing.target.manifest)
         if held is None:
             return {"success": True, "message": f"{target} was not held", "held": None}
-        await self._store.flags.set_hold(member.standing.target.manifest, None)
-        member.standing.held(None)
         await member.work.believe()
         return {"success": True, "message": f"{target} is released", "held": answers.hold(held)}
 

@@ -159,11 +159,13 @@ class Runner:
 
     async def _pause(self, seconds: float) -> bool:
         """Waits, unless a person asks for something, or there is something new to try: then the answer is True."""
+        self.standing.tries_in(seconds)
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while not self._hurry and not any(wish.urgent for wish in self._wishes):
                     self._news.clear()
                     await self._news.wait()
+        self.standing.tries_in(0.0)
         hurried, self._hurry = self._hurry, False
         return hurried
 

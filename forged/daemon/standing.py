@@ -97,6 +97,8 @@ class Standing:
     """Since when something settled has been waiting to come home."""
     silent_since_s: float | None = None
     """Since when it does not answer; None: it does, or was not asked."""
+    next_try_ns: int | None = None
+    """When a source that cannot be opened is tried again by itself, or since when it is being tried; None: it is open."""
     bytes_per_s: float | None = None
     """How fast the last sync was that moved enough to tell."""
     _began_s: float = 0.0
@@ -124,7 +126,7 @@ class Standing:
     # --- told by the runner -----------------------------------------------------------------------------------------------
 
     def reached(self, capabilities: Capabilities) -> None:
-        self.capabilities, self._unreached, self.silent_since_s = capabilities, None, None
+        self.capabilities, self._unreached, self.silent_since_s, self.next_try_ns = capabilities, None, None, None
         self.metrics.target_up(self.target.name, True)
         self.conditions.well(Scope.SOURCE)
         if capabilities.remedy:
@@ -155,10 +157,14 @@ class Standing:
 
     def sleeps(self) -> None:
         """Nobody is there to answer, and its provider says why: no trouble, and nothing to log."""
-        self.capabilities, self._unreached, self.silent_since_s = None, State.WAITING, None
+        self.capabilities, self._unreached, self.silent_since_s, self.next_try_ns = None, State.WAITING, None, None
         self.metrics.nobody_tries(self.target.name)
         self.watch_lives(False)
         self.conditions.dropped(Scope.SOURCE)
+
+    def tries_in(self, seconds: float) -> None:
+        """The next attempt at a source that could not be opened comes then; 0: now."""
+        self.next_try_ns = self.clock.now_ns() + round(seconds * 1e9)
 
     def watch_lives(self, alive: bool, *, partly: bool = False) -> None:
         self.watching, self.partly_watched = alive, partly

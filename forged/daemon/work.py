@@ -275,8 +275,12 @@ class Work:
             await self.clean_up(dry_run=False, urgent=False)
 
     async def believe(self) -> None:
-        """A person released the hold: what is missing at home now is the owner's wish, and what vanished at the source is gone."""
-        self.runner.looks.believe_next = True
+        """A person released the hold: what is missing at home now is the owner's wish, and what the next look at the source does
+        not see is gone. That is written down first, so that it holds whatever ends forged meanwhile."""
+        flags, name = self.doors.store.flags, self.doors.target.manifest
+        await flags.set_released(name, self.doors.clock.now_ns())
+        await flags.set_hold(name, None)
+        self.standing.held(None)
         await check_home(self.doors, believe=True)
         self.look()
 

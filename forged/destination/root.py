@@ -146,7 +146,8 @@ class Root:
 
     def _check_mounted(self) -> None:
         if self._policy.require_mount and not is_mounted(self._path):
-            raise DestinationMissing(f"{self.where}: nothing is mounted there, and require_mount is set")
+            hint = "mount it; forged goes on by itself, and writes nothing into the empty folder"
+            raise DestinationMissing(f"{self.where}: nothing is mounted there, and require_mount is set", hint=hint)
 
     def _make(self) -> None:
         """On first use the folder may be made, with its parents: nobody can have unmounted what never was."""

@@ -113,6 +113,8 @@ class Delivery:
         """Tries in a row in which it took none, whichever it was brought."""
         self._took_ns = 0
         """When it took something last; 0 = not in this life."""
+        self.next_try_ns: int | None = None
+        """When a handler that is away is tried again, or since when it is being tried; None: it is not away."""
         self._news = asyncio.Event()
         self._hurry = asyncio.Event()
 
@@ -143,15 +145,22 @@ class Delivery:
                 if isinstance(error, StoreError) and not error.transient:
                     raise
                 self._failed(error)
-                await _waited(self._hurry, next(waits) if error.transient else LONGEST_WAIT_S)
-                self._hurry.clear()
+                await self._pause(next(waits) if error.transient else LONGEST_WAIT_S)
                 continue
+            self.next_try_ns = None
             waits = backoff(FIRST_WAIT_S, LONGEST_WAIT_S, self._chance)
             self._hurry.clear()
             if quiet_s:
                 await _waited(self._news, quiet_s)
             elif fresh < self._handler.batch and not tried_again:
                 await _waited(self._hurry, next_s - _loop_s())
+
+    async def _pause(self, seconds: float) -> None:
+        """After a failure, unless a person asks for the next try."""
+        self.next_try_ns = self._clock.now_ns() + round(seconds * 1e9)
+        await _waited(self._hurry, seconds)
+        self.next_try_ns = self._clock.now_ns()
+        self._hurry.clear()
 
     async def once(self) -> int:
         """Brings the next events, and answers how many it has done with. Raises IngestError and StoreError: they wait."""

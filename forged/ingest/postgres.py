@@ -9,6 +9,8 @@ not about a file count as taken.
 from __future__ import annotations
 
 import asyncio
+import shlex
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from zlib import crc32
@@ -96,7 +98,8 @@ class Postgres:
             from forged.ingest.postgres_link import Link
         except ImportError:
             raise IngestRefused(
-                "asyncpg is not installed", hint="pip install 'forged[postgres]', then start forged again"
+                "asyncpg is not installed",
+                hint=f"{shlex.quote(sys.executable)} -m pip install asyncpg, then start forged again",
             ) from None
         try:
             return Link, await asyncio.to_thread(reveal, self._settings.dsn)

@@ -290,6 +290,12 @@ class Flags(Protocol):
 
     async def set_hold(self, name: ManifestName, hold: Hold | None) -> None: ...
 
+    async def released(self, name: ManifestName) -> int | None:
+        """When a person released a hold, while no look at the whole source has followed; None: nobody did. That look believes what
+        it sees, also if forged is started anew before it."""
+
+    async def set_released(self, name: ManifestName, since_ns: int | None) -> None: ...
+
     async def trouble(self, name: ManifestName) -> int | None:
         """Since when the disk at home fails, or has failed without a look at everything there since; None: it does not."""
 

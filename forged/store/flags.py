@@ -1,4 +1,5 @@
-"""The small memories in SQL, one row for each name: pauses, holds and troubles, limits, host-key pins, ids of destinations."""
+"""The small memories in SQL, one row for each name: pauses, holds, releases and troubles, limits, host-key pins, ids of
+destinations."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ import sqlalchemy as sa
 
 from forged.model.manifest import Hold, HostKeyPin, ManifestName, Pause
 from forged.store.border import Border, put
-from forged.store.schema import destinations, holds, limits, pauses, pins, troubles
+from forged.store.schema import destinations, holds, limits, pauses, pins, releases, troubles
 
 
 class SqlFlags:
@@ -28,6 +29,17 @@ class SqlFlags:
                 await connection.execute(sa.delete(pauses).where(pauses.c.manifest == name))
             else:
                 await put(connection, pauses, {"manifest": name, "since_ns": pause.since_ns})
+
+    async def released(self, name: ManifestName) -> int | None:
+        found = await _first(self._border, sa.select(releases.c.since_ns).where(releases.c.manifest == name))
+        return None if found is None else int(found[0])
+
+    async def set_released(self, name: ManifestName, since_ns: int | None) -> None:
+        async with self._border.writing() as connection:
+            if since_ns is None:
+                await connection.execute(sa.delete(releases).where(releases.c.manifest == name))
+            else:
+                await put(connection, releases, {"manifest": name, "since_ns": since_ns})
 
     async def trouble(self, name: ManifestName) -> int | None:
         found = await _first(self._border, sa.select(troubles.c.since_ns).where(troubles.c.manifest == name))

@@ -172,6 +172,7 @@ class MemoryFlags:
         self._pauses: dict[ManifestName, Pause | None] = {}
         self._holds: dict[ManifestName, Hold | None] = {}
         self._troubles: dict[ManifestName, int | None] = {}
+        self._releases: dict[ManifestName, int | None] = {}
 
     async def pause(self, name: ManifestName) -> Pause | None:
         self._open.check()
@@ -188,6 +189,14 @@ class MemoryFlags:
     async def set_hold(self, name: ManifestName, hold: Hold | None) -> None:
         self._open.check()
         self._holds[name] = hold
+
+    async def released(self, name: ManifestName) -> int | None:
+        self._open.check()
+        return self._releases.get(name)
+
+    async def set_released(self, name: ManifestName, since_ns: int | None) -> None:
+        self._open.check()
+        self._releases[name] = since_ns
 
     async def trouble(self, name: ManifestName) -> int | None:
         self._open.check()

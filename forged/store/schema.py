@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-HEAD = "0007"
+HEAD = "0008"
 """The revision that this module describes: the newest one in migrations/versions."""
 
 metadata = sa.MetaData()
@@ -163,6 +163,13 @@ holds = sa.Table(
 
 troubles = sa.Table(
     "troubles",
+    metadata,
+    sa.Column("manifest", sa.Text, primary_key=True),
+    sa.Column("since_ns", sa.BigInteger, nullable=False),
+)
+
+releases = sa.Table(
+    "releases",
     metadata,
     sa.Column("manifest", sa.Text, primary_key=True),
     sa.Column("since_ns", sa.BigInteger, nullable=False),

@@ -56,7 +56,7 @@ def revision(connection: sqlite3.Connection, name: str) -> str:
     """At which revision it is, HEAD or an older one. Raises StoreDamaged, StoreTooNew, StoreForeign."""
     tables = {table for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     ours = {*schema.metadata.tables, schema.REVISION_TABLE}
-    if tables and len(ours & tables) * 2 < len(ours):
+    if tables and len(ours & tables) * 2 < len(tables):  # of what is there: an old one of ours has fewer tables than today's
         raise StoreForeign(f"{name} is the database of another program")
     if schema.REVISION_TABLE not in tables:
         raise damaged(name, "a table is missing" if tables else "it is empty")

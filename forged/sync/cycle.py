@@ -182,19 +182,21 @@ async def _close_the_books(doors: Doors, scan: Scan, unlanded: set[str], looks: 
     looks.turn(everything)
     if everything:
         await doors.destination.sweep(unlanded | looks.underway.staging)
-        await _forget_vanished(doors, scan, looks)
+        await _forget_vanished(doors, scan)
 
 
-async def _forget_vanished(doors: Doors, scan: Scan, looks: Looks) -> None:
+async def _forget_vanished(doors: Doors, scan: Scan) -> None:
     """Believes in disappearances only if they are believable, or a person has looked."""
     name, flags, vanished = doors.target.manifest, doors.store.flags, scan.vanished()
-    why = None if looks.believe_next else safety.doubt(scan.plan, len(vanished))
-    looks.believe_next = False
+    released = await flags.released(name) is not None
+    why = None if released else safety.doubt(scan.plan, len(vanished))
     held = await flags.hold(name) is not None
     if why is not None and not held:
         await flags.set_hold(name, Hold(why.value, safety.explain(why, scan.plan, len(vanished)), doors.clock.now_ns()))
     elif not held and vanished:
         await doors.store.manifest.mark(name, vanished, AtSource.GONE)
+    if released:
+        await flags.set_released(name, None)  # last: cut off before it, the next look is believed, and finds nothing new
 
 
 def ended(

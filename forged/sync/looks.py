@@ -30,8 +30,6 @@ class Looks:
     _fresh: dict[SourcePath, settle.Look] = field(default_factory=dict)
     source_ahead_ns: int = 0
     """How much the source's clock is ahead of ours, as last measured."""
-    believe_next: bool = False
-    """A person released a hold: what the next complete look does not see is gone, however much it is."""
     underway: Underway = field(default_factory=Underway)
     begun: set[str] = field(default_factory=set)
     """What this process has staged the beginnings of (some of it), and nobody before it."""

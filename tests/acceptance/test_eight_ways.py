@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from tests.support.sshd import free_port, make_key, sshd
 TARGETS = {
     "key": 'identity_file = "{root}/stranger"',
     "full": "",
+    "nas": "require_mount = true",
     "unmounted": "",
     "dead": "",
     "held": "",
@@ -29,15 +31,30 @@ FORGECTL = (sys.executable, "-c", "from forged.cli.forgectl import main; main()"
 
 MOST_S = 60.0
 
+EXIFTOOL = shutil.which("exiftool")
+
 
 def broken(house: Daemon) -> None:
-    """Six of the eight before it starts. Its PATH leads nowhere, so that there is no exiftool; one home is a tiny disk."""
+    """Five of the eight before it starts. Its PATH leads to a folder with exiftool alone; one home is a tiny disk."""
+    (house.root / "bin").mkdir()
+    if EXIFTOOL:
+        (house.root / "bin" / "exiftool").symlink_to(EXIFTOOL)
     make_key(house.root / "stranger")
     house.targets = {name: lines.format(root=house.root) for name, lines in house.targets.items()}
     house.sources["dead"] = f"ssh://root@127.0.0.1:{free_port()}/outputs"
     house.transfer_lines = 'min_free = "1MB"\n' + POSTGRES.format(port=free_port())
-    script = 'mount -t tmpfs -o size=900k tmpfs "$0" && PATH=/nowhere exec "$@"'
-    private = ["/usr/bin/unshare", "--mount", "--propagation", "private", "/bin/sh", "-c", script, str(house.home("full"))]
+    script = 'mount -t tmpfs -o size=900k tmpfs "$0" && PATH=$1 && shift && exec "$@"'
+    private = [
+        "/usr/bin/unshare",
+        "--mount",
+        "--propagation",
+        "private",
+        "/bin/sh",
+        "-c",
+        script,
+        str(house.home("full")),
+        str(house.root / "bin"),
+    ]
     house.within = lambda command: [*private, *command]
     for n in range(12):
         (house.box("held") / f"{n}.png").write_bytes(os.urandom(100))
@@ -49,7 +66,7 @@ def broken(house: Daemon) -> None:
 @pytest.fixture(scope="module")
 def house() -> Iterator[Daemon]:
     skip_without_own_mounts()
-    with sshd() as server, daemon(server, **TARGETS) as made:
+    with sshd() as server, daemon(server, "/tmp", **TARGETS) as made:
         broken(made)
         made.start()
         until(lambda: len(list(made.home("held").glob("*.png"))) == 12, made.log, MOST_S)
@@ -106,9 +123,16 @@ def test_an_unmounted_destination(house: Daemon) -> None:
     assert list(house.home("unmounted").iterdir()) == []
 
 
+def test_a_destination_that_has_to_be_a_mount(house: Daemon) -> None:
+    told(house, "nas", str(house.home("nas")), "nothing is mounted there", "→ mount it; forged goes on by itself")
+    assert list(house.home("nas").iterdir()) == []
+
+
 def test_a_dead_box(house: Daemon) -> None:
     told(house, "dead", "127.0.0.1", "→ check that the box runs and that host and port are still right")
     assert re.search(r"^dead +unreachable ", status(house), re.MULTILINE)
+    assert re.search(r"^✘ dead: .*Connection refused \(for .*, (next try in .*|trying now)\)$", status(house), re.MULTILINE)
+    assert "nothing to do" not in status(house) and "5 cannot be looked at" in status(house)
 
 
 def test_bad_toml(house: Daemon) -> None:
@@ -136,7 +160,14 @@ def test_a_dead_database(house: Daemon) -> None:
 
 
 def test_a_missing_exiftool(house: Daemon) -> None:
-    told(house, "forged", "exiftool is missing: no XMP sidecars are written", "→ install exiftool (Debian: libimage-exiftool-perl)")
+    assert "exiftool" not in status(house) or EXIFTOOL is None
+    (house.root / "bin" / "exiftool").unlink(missing_ok=True)  # it is not waited for until a file needs it
+    told(
+        house,
+        "forged",
+        "exiftool is missing: no XMP sidecars are written",
+        "→ install exiftool: `apt install libimage-exiftool-perl`",
+    )
 
 
 def test_a_held_target(house: Daemon) -> None:
@@ -150,6 +181,11 @@ def test_where_no_daemon_runs_status_says_how_to_find_out_why(tmp_path: Path) ->
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 3
     assert "forged check" in done.stderr and "journalctl" in done.stderr
+
+
+def test_a_script_hears_that_something_is_wrong(house: Daemon) -> None:
+    command = [*FORGECTL, "--socket", house.control, "status", "--check"]
+    assert subprocess.run(command, capture_output=True, timeout=60, env=house.environment).returncode == 1
 
 
 def test_all_of_it_for_the_eyes(house: Daemon, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ import base64
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from forged.model import rpc
 from forged.sync.verify import ASIDE
 from tests.cli.canned import (
     AT,
+    DAEMON,
     EVENT,
     EVIL,
     FORBIDDEN,
@@ -92,6 +94,43 @@ def test_status_is_an_aligned_table_with_the_problems_below(ctl: Ctl) -> None:
     assert rows[3].startswith("forged 9.9.9, up ")
     assert re.fullmatch(r"✘ night-shift: no answer \(for .+\)", rows[5])
     assert rows[6:] == [r"  evil\x1b]0;owned\x07[red]", "  .png", "  → check that the box runs"]
+
+
+def test_status_says_when_forged_tries_again_by_itself(ctl: Ctl) -> None:
+    soon = (datetime.now(UTC) + timedelta(seconds=37.4)).isoformat()
+    for next_try, words in ((soon, r"next try in 3\d s"), (AT, "trying now")):
+        away = target(state="unreachable", problems=[{**problem(), "next_try": next_try}])
+        ctl.canned.answers["target.list"] = {"success": True, "targets": [away], "next_cursor": None}
+        assert re.search(rf"^✘ forge: The source does not answer\. \(for .+, {words}\)$", ctl.text("status"), re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "1 target, nothing to do"),
+        ({"state": "unreachable"}, "1 target (1 cannot be looked at), no job at work"),
+        ({"state": "refused"}, "1 target (1 cannot be looked at), no job at work"),
+        ({"state": "waiting"}, "1 target (1 cannot be looked at), no job at work"),
+        ({"state": "waiting", "asleep": "stopped"}, "1 target, no job at work"),
+        ({"paused": True}, "1 target, no job at work"),
+        ({"backlog_files": 3}, "1 target, no job at work"),
+    ],
+)
+def test_that_there_is_nothing_to_do_is_said_only_where_somebody_could_look(ctl: Ctl, changes: Any, words: str) -> None:
+    ctl.canned.answers["target.list"] = {"success": True, "targets": [target(**changes)], "next_cursor": None}
+    assert f", {words}\n" in ctl.text("status")
+
+
+@pytest.mark.parametrize(
+    ("kind", "of_daemon", "status"), [(None, False, 0), ("held", False, 1), ("limited", False, 0), ("task_stands_still", True, 1)]
+)
+def test_a_check_ends_with_1_when_anything_is_wrong(ctl: Ctl, kind: str | None, of_daemon: bool, status: int) -> None:
+    found = [problem(kind)] if kind else []
+    row, own = ([], found) if of_daemon else (found, [])
+    ctl.canned.answers["target.list"] = {"success": True, "targets": [target(problems=row)], "next_cursor": None}
+    ctl.canned.answers["daemon.status"] = {**DAEMON, "problems": own}
+    assert (ctl.run("status").exit_code, ctl.run("status", "--check").exit_code) == (0, status)
+    assert ctl.run("status", "--check").stdout == ctl.run("status").stdout
 
 
 def test_a_status_without_anything_special_fits_into_80_columns(ctl: Ctl) -> None:
@@ -555,6 +594,20 @@ def test_without_a_daemon_it_names_every_socket_that_it_tried(tmp_path: Path) ->
     done = forgectl("status", XDG_RUNTIME_DIR=str(tmp_path))
     assert done.returncode == 3
     assert f"on {tmp_path}/forged/forged.sock or on /run/forged/forged.sock" in done.stderr
+
+
+def test_without_a_daemon_status_says_which_mistakes_keep_it_from_starting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORGED_CONFIG", str(tmp_path / "forged.toml"))
+    ctl = Ctl(tmp_path / "none", Canned())
+    (tmp_path / "forged.toml").write_text("[daemon]\nsoket = 1\n" + "".join(f"[x{n}]\n" for n in range(9)))
+    result = ctl.run("status")
+    assert result.exit_code == 3
+    assert f"  {tmp_path}/forged.toml:2: daemon.soket: " in result.stderr and "did you mean 'socket'" in result.stderr
+    assert "  and 7 more\n" in result.stderr and "systemctl start forged" in result.stderr
+    (tmp_path / "forged.toml").write_text(f'[daemon]\nsocket = "{tmp_path}/else where"\n')
+    assert f"forgectl --socket '{tmp_path}/else where' status" in ctl.run("status").stderr
+    (tmp_path / "forged.toml").write_text(f'[daemon]\nsocket = "{tmp_path}/none"\n')
+    assert "forged.toml is right" in ctl.run("status").stderr and "journalctl -u forged" in ctl.run("status").stderr
 
 
 @pytest.mark.parametrize(("typed", "meant"), [("statu", "'status'"), ("clean", "'cleanup'"), ("duplicate", "'duplicates'")])

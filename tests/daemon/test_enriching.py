@@ -10,8 +10,8 @@ import pytest
 from forged.control.errors import InvalidParams
 from forged.control.protocol import LINE_MOST_BYTES
 from forged.daemon import answers
+from forged.daemon.enriching import LOOK_S
 from forged.daemon.methods_media import MediaMethods, UnknownFile
-from forged.media.xmp.sidecars import LOOK_AGAIN_S
 from forged.model.target import DuplicatesMode, MediaPolicy
 from tests.daemon.grounds import Grounds, grounds, target
 from tests.support.virtual import virtual
@@ -203,15 +203,24 @@ async def test_a_missing_exiftool_is_said_once_and_the_sidecars_follow_when_it_i
 
 
 @virtual
-async def test_exiftool_is_looked_for_again_and_again() -> None:
+async def test_an_exiftool_that_vanishes_is_told_before_a_file_needs_it_and_heals_when_it_is_back() -> None:
     async with grounds(target(media=ON)) as world:
-        world.sidecars.available = False
         watching = asyncio.create_task(world.enriching.watch(alive=lambda: None))
-        await asyncio.sleep(1)
+        await asyncio.sleep(10 * LOOK_S)
+        assert world.enriching.conditions.problems == ()
+        world.sidecars.available = False
+        await asyncio.sleep(LOOK_S)
+        (told,) = world.enriching.conditions.problems
+        assert (told.kind, "apt install libimage-exiftool-perl" in told.hint) == ("exiftool_missing", True)
+        await world.put(b"a.png", b"a cat")
+        await world.synced()
+        await rest(world)
+        assert (await methods(world).show(path="a.png"))["sidecar"] is None
         world.sidecars.available = True
-        await asyncio.sleep(2 * LOOK_AGAIN_S)
+        await asyncio.sleep(LOOK_S + 1)
         watching.cancel()
         assert world.enriching.conditions.problems == ()
+        assert (await methods(world).show(path="a.png"))["sidecar"] is not None, "what was owed is paid without being asked for"
 
 
 @virtual

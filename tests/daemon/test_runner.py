@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 
+from forged.daemon import answers
 from forged.daemon.fleet import BEGIN_ANEW_S
 from forged.daemon.runner import FIRST_PAUSE_S, LONGEST_PAUSE_S, Fault, Wish
 from forged.daemon.standing import State
@@ -66,6 +68,23 @@ async def test_a_source_that_does_not_answer_is_tried_again_with_growing_pauses(
         a_day = len(world.opened) - first_minute
         assert 86_400 / LONGEST_PAUSE_S <= a_day <= 3 * 86_400 / LONGEST_PAUSE_S + 20
         assert world.heard.said == ["connection refused"], "one line, however often it is tried"
+
+
+@virtual
+async def test_when_it_is_tried_again_by_itself_is_told_and_true() -> None:
+    refusal = RefuseConnections(10_000)
+    async with grounds(target(), faults=(refusal,)) as world:
+        await asyncio.sleep(3_600)
+        refusal.left = 0
+        (told,) = answers.target(world.member().standing)["problems"]
+        assert told["kind"] == "source_unreachable" and told["next_try"] is not None
+        left_s = (datetime.fromisoformat(told["next_try"]).timestamp() * 1e9 - world.clock.now_ns()) / 1e9
+        assert 0 < left_s <= LONGEST_PAUSE_S
+        await asyncio.sleep(left_s - 0.1)
+        assert world.member().standing.state is State.UNREACHABLE
+        await asyncio.sleep(0.2)
+        assert world.member().standing.state is State.IDLE
+        assert world.member().standing.next_try_ns is None
 
 
 @virtual

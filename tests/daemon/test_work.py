@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import replace
+from typing import cast
 
 import pytest
 
+from forged.daemon.app import App
+from forged.daemon.methods_target import TargetMethods
 from forged.daemon.standing import State
 from forged.daemon.work import MOST_WAITING, POLLS_A_LOOK, TargetPaused, TooManySyncs, UnknownFolder
 from forged.model.errors import Cancelled, DestinationMissing, ForgedError, StoreError
@@ -373,13 +376,40 @@ async def test_a_release_believes_what_a_person_has_looked_at() -> None:
         await world.synced()
         hold = world.member().standing.hold
         assert hold is not None and hold.reason == "emptied"
-        await world.store.flags.set_hold(world.member().standing.target.manifest, None)
-        world.member().standing.held(None)
         await world.member().work.believe()
         await asyncio.sleep(1)
         assert world.member().standing.hold is None
         rows = await world.store.manifest.between(world.member().standing.target.manifest, None, None, 100)
         assert {row.at_source for row in rows} == {AtSource.GONE}
+
+
+@virtual
+async def test_a_release_holds_over_a_restart_that_follows_at_once_and_is_believed_by_one_look_only() -> None:
+    async with grounds(target()) as first:
+        name = first.member().standing.target.manifest
+        for n in range(40):
+            await first.put(b"%d.png" % n, b"%d" % n)
+        await first.synced()
+        for n in range(20):
+            first.box().delete(b"%d.png" % n)
+        first.box().delete(b"20.png")
+        await first.synced()
+        assert first.member().standing.hold is not None
+        await TargetMethods(first.fleet, first.discoveries, cast("App", first)).release("box")
+        await first.fleet.stop()  # before any look
+    again = Grounds(store=first.store)
+    again.boxes, again.homes = first.boxes, first.homes
+    await again.apply(target())
+    await again.synced()
+    assert again.member().standing.hold is None, "what a person has looked at is not forgotten"
+    rows = await again.store.manifest.between(name, None, None, 100)
+    assert sum(row.at_source is AtSource.GONE for row in rows) == 21
+    for n in range(21, 40):
+        again.box().delete(b"%d.png" % n)
+    await again.synced()
+    hold = again.member().standing.hold
+    assert hold is not None and hold.reason == "emptied", "nobody has looked at that"
+    await again.fleet.stop()
 
 
 @virtual

@@ -21,6 +21,19 @@ from tests.support.virtual import LoopClock, virtual
 NAME = ManifestName("studio")
 
 
+@virtual
+async def test_when_a_handler_that_is_away_is_tried_again_is_told_until_it_takes_something() -> None:
+    outbox, taker = MemoryStore(), Taker(troubles=[IngestError("away")] * 3)
+    await outbox.outbox.put([NewEvent(EventKind.FILE_SYNCED, "studio", 1, "a.png", "{}")])
+    delivery = Delivery(taker, outbox.outbox, LoopClock(), chance=lambda: 0.5)
+    running = asyncio.create_task(delivery.run())
+    await asyncio.sleep(0.1)
+    assert delivery.next_try_ns is not None and delivery.next_try_ns > LoopClock().now_ns()
+    await asyncio.sleep(60)
+    running.cancel()
+    assert taker.taken and delivery.next_try_ns is None
+
+
 class Taker:
     """A handler that keeps what it takes, and raises what it is told to."""
 

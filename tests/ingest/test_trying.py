@@ -111,3 +111,12 @@ async def test_a_database(server: PostgresServer) -> None:
     await refused(reading, "grant create on database")
     server.stop()
     await refused(well, "check that PostgreSQL runs there")
+
+
+async def test_who_lacks_the_driver_is_told_the_pip_of_this_very_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pip that is first on somebody's PATH would install it where no daemon looks."""
+    monkeypatch.setitem(sys.modules, "forged.ingest.postgres_link", None)
+    monkeypatch.setattr(sys, "executable", "/opt/my forged/bin/python3")
+    with pytest.raises(IngestError, match="asyncpg is not installed") as error:
+        await told(PostgresIngest(Secret("postgresql://forged@127.0.0.1/media")))
+    assert error.value.hint.startswith("'/opt/my forged/bin/python3' -m pip install asyncpg, ")

@@ -256,7 +256,7 @@ class Histories(RuleBasedStateMachine):
     @rule()
     def release(self) -> None:
         self.runner.run(self.world.store.flags.set_hold(self.world.target.manifest, None))
-        self.world.looks.believe_next = True
+        self.runner.run(self.world.store.flags.set_released(self.world.target.manifest, 1))
 
     @rule()
     def end_and_start(self) -> None:

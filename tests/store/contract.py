@@ -402,6 +402,12 @@ class NamesContract:
         await store.flags.set_hold(FORGE, None)
         assert await store.flags.hold(FORGE) is None
 
+    async def test_a_release_is_known_until_a_look_has_believed_it(self, store: Store) -> None:
+        await store.flags.set_released(FORGE, 2**62)
+        assert (await store.flags.released(FORGE), await store.flags.released(COMFY)) == (2**62, None)
+        await store.flags.set_released(FORGE, None)
+        assert await store.flags.released(FORGE) is None
+
     async def test_a_trouble_is_known_since_it_began(self, store: Store) -> None:
         assert await store.flags.trouble(FORGE) is None
         await store.flags.set_trouble(FORGE, 2**62)

@@ -94,7 +94,7 @@ async def lives_on(house: House) -> None:
         await house.cleaned()
         if look == 0:
             await house.store.flags.set_hold(house.target.manifest, None)
-            house.looks.believe_next = True
+            await house.store.flags.set_released(house.target.manifest, 1)
     assert not house.chronicle.not_home()
     assert {B, KEPT} <= set(house.box.files)
     await house.store.close()

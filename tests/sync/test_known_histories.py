@@ -219,7 +219,7 @@ class Histories(RuleBasedStateMachine):
             for _ in range(3):
                 world.age()
                 await world.store.flags.set_hold(world.target.manifest, None)
-                world.looks.believe_next = True
+                await world.store.flags.set_released(world.target.manifest, 1)
                 await world.look()
 
         self.same(interrupted)
@@ -265,7 +265,7 @@ class Histories(RuleBasedStateMachine):
     def release(self, believed: bool) -> None:
         for world in self.both:
             self.runner.run(world.store.flags.set_hold(world.target.manifest, None))
-            world.looks.believe_next = believed
+            self.runner.run(world.store.flags.set_released(world.target.manifest, 1 if believed else None))
 
     @rule()
     def hold(self) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Concatenate, NoReturn, ParamSpec
 import click
 
 from forged import __version__
+from forged.cli.ctl.words import fold
 from forged.cli.telling import Line, Manner, manner, print_json, say, terminal_columns, trouble
 from forged.control.client import TIMEOUT_S, CallFailed, Client, NoAnswer, NoDaemon, NoPermission, reach, sockets
 from forged.model.errors import ForgedError
@@ -136,7 +137,9 @@ def refuse(asking: Asking, error: ForgedError) -> NoReturn:
     """Says what is wrong, in the manner asked for, and ends."""
     if asking.as_json:
         print_json(refusal(error), one_line=asking.in_lines)
-    say(trouble("forgectl", error), to_stderr=True)
+    width = terminal_columns() if sys.stderr.isatty() else None
+    told = trouble("forgectl", error)
+    say((piece for each in told for piece in fold(each.text, each.tone, width, "    ")), to_stderr=True)
     sys.exit(status_of(error))
 
 

@@ -17,7 +17,7 @@ from forged.cli.ctl.frame import Row, Span, between, clipped, cut_front, joined,
 from forged.cli.ctl.graph import ceiling, graph, sparkline
 from forged.cli.ctl.grid import fitted
 from forged.cli.ctl.view import View
-from forged.cli.ctl.words import age_s, brief, loudness, now
+from forged.cli.ctl.words import loudness, now, times
 from forged.cli.telling import Tone
 from forged.kit.units import human_rate, human_size
 
@@ -111,7 +111,7 @@ def header(view: View, columns: int, with_spark: bool) -> Row:
     """The daemon in one line, and the throughput of the last seconds."""
     if view.away:
         return (EDGE, span(view.away, Tone.BAD))
-    said = span(status.summary(view.daemon, now()), Tone.TITLE) if view.daemon else Span("")
+    said = span(status.summary(view.targets, view.daemon, now()), Tone.TITLE) if view.daemon else Span("")
     frozen = (Span("   frozen: space goes on", Tone.WARN),) if view.is_frozen else ()
     rates = list(view.rates)[-min(MOST_SPARK_COLUMNS, columns // 4) :]
     rate = f"{human_rate(view.bytes_per_s) if view.bytes_per_s else '':>{RATE_COLUMNS}}" if any(rates) else ""
@@ -156,7 +156,7 @@ def troubles(view: View, columns: int, at: datetime) -> list[Row]:
     chosen = [one for one in view.targets if view.chosen in (None, one["name"])]
     rows: list[Row] = []
     for who, problem in status.wrong(chosen, view.daemon):
-        since = f" (for {brief(age_s(problem['since'], at))})"
+        since = f" ({times(problem, at)})"
         message = " ".join(problem["message"].split()) or problem["kind"]
         rows += wrapped(f"✘ {who}: {message}{since}", columns, loudness(problem))
         rows += wrapped(f"→ {problem['hint']}", columns, Tone.PLAIN, indent="  ") if problem["hint"] else []

@@ -16,7 +16,7 @@ from forged.cli.ctl.asking import Asking, command
 from forged.cli.ctl.grid import Column, fitted
 from forged.cli.ctl.words import NOTHING, UNKNOWN, age_s, ago, brief, counted, now, problems, safe, since_s
 from forged.cli.telling import Line, Tone, line
-from forged.control.client import CallFailed
+from forged.control.client import CallFailed, NoDaemon
 from forged.kit.units import human_duration, human_rate, human_size
 from forged.model.exits import Exit
 
@@ -45,6 +45,12 @@ TONES = {
     "scanning": Tone.GOOD,
     "transferring": Tone.GOOD,
 }
+BLIND = ("lost", "unreachable", "refused", "waiting")
+"""States in which nobody looks at a source: it does not let us, or what it shows has no place to go to."""
+
+FINE = ("limited",)
+"""Kinds of problems that nobody has to see to: what can be done in that way is done."""
+
 MB = 1_000_000
 """`transfer_rate_mbps` counts in these."""
 
@@ -56,16 +62,26 @@ Trouble = tuple[str, "rpc.Problem"]
 
 
 @click.command()
+@click.option("--check", is_flag=True, help="End with 1 when anything is wrong, for scripts and monitoring.")
 @command
-def status(asking: Asking) -> int:
-    """Show how every target stands, and what is wrong."""
-    listed: rpc.Targets = asking.whole("target.list", "targets")
+def status(asking: Asking, check: bool) -> int:
+    """Show how every target stands, and what is wrong.
+
+    Exit status: 0 shown, 3 no daemon or no permission. With --check 1 when anything is wrong that --json has among its `problems`:
+    of a target, a discovery, an ingest handler or the daemon itself. A source that is reached in a lesser way (`limited`) is not.
+    """
+    try:
+        listed: rpc.Targets = asking.whole("target.list", "targets")
+    except NoDaemon as error:
+        from forged.cli.ctl.absent import explained
+
+        raise explained(error, asking.paths) from error
     daemon: rpc.DaemonStatus = asking.call("daemon.status")
     active: rpc.Jobs = asking.call("sync.active")
     progress = [(job["target"], one) for job in active["jobs"] if (one := _progress(asking, job["id"])) is not None]
     document = {**listed, "progress": [{"target": name, **one} for name, one in progress], "daemon": daemon}
     asking.show(document, board(listed["targets"], rates(progress), daemon, now(), asking.columns))
-    return Exit.WELL
+    return Exit.FAILED if check and is_wrong(listed["targets"], daemon) else Exit.WELL
 
 
 def _progress(asking: Asking, job_id: str) -> rpc.Progress | None:
@@ -97,7 +113,7 @@ def board(
     return [
         *alarms(targets, at, columns),
         *table,
-        line(summary(daemon, at), Tone.QUIET),
+        line(summary(targets, daemon, at), Tone.QUIET),
         *asked,
         *told,
         *asleep(targets),
@@ -183,13 +199,24 @@ def tone(target: rpc.Target) -> Tone:
     return Tone.QUIET if target["paused"] else TONES.get(target["state"], Tone.PLAIN)
 
 
-def summary(daemon: rpc.DaemonStatus, at: datetime) -> str:
-    """The daemon in one line."""
+def summary(targets: Sequence[rpc.Target], daemon: rpc.DaemonStatus, at: datetime) -> str:
+    """The daemon in one line. It says that there is nothing to do only where somebody could look."""
     up, jobs = human_duration(age_s(daemon["started_at"], at)), daemon["jobs_active"]
-    working = f"{counted(jobs, 'job')} at work" if jobs else "nothing to do"
+    rest = "nothing to do" if all_seen(targets, daemon) else "no job at work"
+    working = f"{counted(jobs, 'job')} at work" if jobs else rest
+    blind = sum(target["state"] in BLIND and not target["asleep"] for target in targets)
+    seen = f" ({blind} cannot be looked at)" if blind else ""
     waiting = daemon["media"]["waiting"]
     media = f", {counted(waiting, 'file')} to look into" if waiting else ""
-    return f"forged {daemon['version']}, up {up}, {counted(daemon['targets'], 'target')}, {working}{media}"
+    return f"forged {daemon['version']}, up {up}, {counted(daemon['targets'], 'target')}{seen}, {working}{media}"
+
+
+def all_seen(targets: Sequence[rpc.Target], daemon: rpc.DaemonStatus) -> bool:
+    """Whether each source and each discovery was looked at, and nothing there waits to come home."""
+    return all(one["up"] for one in daemon["discoveries"]) and all(
+        target["state"] == "idle" and not target["paused"] and not target["backlog_files"] and not target["lag_seconds"]
+        for target in targets
+    )
 
 
 def asleep(targets: Sequence[rpc.Target]) -> list[Line]:
@@ -215,6 +242,11 @@ def troubles(targets: Sequence[rpc.Target], daemon: rpc.DaemonStatus, at: dateti
     """What is wrong beside the alarms."""
     lines = [each for who, problem in _troubling(targets, daemon) for each in problems(who, [problem], at, columns)]
     return [line(""), *lines] if lines else []
+
+
+def is_wrong(targets: Sequence[rpc.Target], daemon: rpc.DaemonStatus) -> bool:
+    """Whether anything is to be seen to, by a person or by time."""
+    return any(problem["kind"] not in FINE for _, problem in wrong(targets, daemon))
 
 
 def wrong(targets: Sequence[rpc.Target], daemon: rpc.DaemonStatus) -> list[Trouble]:

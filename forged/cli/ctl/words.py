@@ -119,13 +119,22 @@ def loudness(problem: rpc.Problem) -> Tone:
     return Tone.WARN if problem["kind"] in ("held", "limited") else Tone.BAD
 
 
+def times(problem: rpc.Problem, at: datetime) -> str:
+    """Since when, and how long until forged tries again by itself: `for 2 min, next try in 37 s`."""
+    since, next_try = f"for {brief(age_s(problem['since'], at))}", problem.get("next_try")
+    if not next_try:
+        return since
+    left_s = -since_s(next_try, at)
+    return f"{since}, next try in {whole(left_s)}" if left_s > 0 else f"{since}, trying now"
+
+
 def problems(who: str, found: Sequence[rpc.Problem], at: datetime, columns: int | None = None) -> list[Line]:
     """What is wrong, since when, and what to do; broken between words where a terminal has so few columns."""
     lines = []
     for problem in found:
         first, *rest = problem["message"].splitlines() or [problem["kind"]]
         tone = loudness(problem)
-        lines += fold(f"✘ {who}: {first} (for {brief(age_s(problem['since'], at))})", tone, columns, "  ")
+        lines += fold(f"✘ {who}: {first} ({times(problem, at)})", tone, columns, "  ")
         for text in rest:
             lines += fold(f"  {text}", tone, columns, "  ")
         lines += fold(f"  → {problem['hint']}", Tone.PLAIN, columns, "    ") if problem["hint"] else []

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import math
+import os
 import re
 import shutil
 from collections import Counter
@@ -28,8 +30,12 @@ DEADLINE_S = 30.0
 COMMANDS_EACH = 10_000
 """After so many a new process takes over: whatever a long life may pile up in Perl ends there."""
 
-LOOK_AGAIN_S = 60.0
-"""After exiftool was found missing or broken: it may be installed meanwhile."""
+TRY_AGAIN_S = 60.0
+"""After an exiftool was found too old or broken, and its file stays as it is: what it leans on may be mended meanwhile. A trial
+costs 0.2 s (measured). One that comes back, or whose file is another one, is tried at the next look."""
+
+IDLE_S = 60.0
+"""Not needed for so long, exiftool is ended: it takes 44 MB, and 0.2 s to begin anew (measured)."""
 
 OLDEST = (12, 38)
 """CVE-2022-23935 is fixed there (a file name that ends in a pipe is run). We give it no foreign names, but the next one may."""
@@ -57,7 +63,7 @@ class Standing(enum.Enum):
 
 
 HINTS: Mapping[Standing, str] = {
-    Standing.MISSING: "install exiftool (Debian: libimage-exiftool-perl); sidecars follow by themselves",
+    Standing.MISSING: "install exiftool: `apt install libimage-exiftool-perl` (Debian, Ubuntu); sidecars follow by themselves",
     Standing.TOO_OLD: f"exiftool {OLDEST[0]}.{OLDEST[1]} or newer is needed; sidecars follow by themselves",
     Standing.BROKEN: "exiftool does not write what it is told: see the log, and reinstall it",
 }
@@ -67,6 +73,10 @@ T = TypeVar("T")
 
 class _Unavailable(Exception):
     """exiftool is not to be had now. The words say what to do."""
+
+
+_Identity = tuple[str, int, int, int, int]
+"""Where a program's file is, and which it is: device, inode, size, and when it was changed."""
 
 
 class ExifToolSidecars:
@@ -86,9 +96,15 @@ class ExifToolSidecars:
         self._thread: ThreadPoolExecutor | None = None
         self._tool: Tool | None = None
         self._left, self._closing = 0, False
-        self._used = False
-        """Since the last look."""
+        self._used_s = -math.inf
+        """When it was needed last."""
         self._standing, self._until_s = Standing.READY, 0.0
+        self._tried: _Identity | None = None
+        """The program that this standing is about."""
+        self._refused: Standing | None = None
+        """Why a sidecar was not written since the last look."""
+        self._told = Standing.READY
+        """At the last look."""
         self.version = ""
         """Of the exiftool that was met last."""
 
@@ -102,13 +118,20 @@ class ExifToolSidecars:
         try:
             return await self._in_thread(lambda: self._rendered(info, facts, existing))  # reading a large one takes a second
         except _Unavailable as e:
+            self._refused = None if self._standing is Standing.READY else self._standing
             return SidecarTrouble(str(e), later=True)
 
     async def standing(self) -> Standing:
-        """Looks for exiftool, if it is time to, and has it show what it can do. One that nobody has needed since the last time is
-        ended: it takes 44 MB, and 0.2 s to begin anew (measured)."""
+        """Looks whether exiftool is still there, a few system calls; one that has come, or is another one, has to show what it can
+        do. One that nobody has needed for a while is ended.
+
+        Where a sidecar had to wait since a look that found all well, the answer is why, once, also if that has passed: somebody has
+        to see to it that it follows.
+        """
         await self._in_thread(self._look)
-        return self._standing
+        refused, self._refused = self._refused, None
+        self._told = refused if refused is not None and self._told is Standing.READY else self._standing
+        return self._told
 
     @property
     def advice(self) -> str:
@@ -136,13 +159,31 @@ class ExifToolSidecars:
     # --- in the thread ----------------------------------------------------------------------------------------------------
 
     def _look(self) -> None:
-        if self._tool is None and self._standing is Standing.READY and self.version:
-            return  # it has shown it before, and nothing is to be written
-        with suppress(_Unavailable):
-            self._ready()
-        if not self._used:
+        is_another = self._is_another()
+        if is_another:
+            self._end()  # where its file is gone the rest of it may be, too, and that would show in the middle of a sidecar
+            self._until_s = 0.0
+        if is_another or self._standing is not Standing.READY:
+            with suppress(_Unavailable):
+                self._ready()
+        if self._clock.monotonic_s() - self._used_s >= IDLE_S:
             self._end()
-        self._used = False
+
+    def _is_another(self) -> bool:
+        """Not what was tried, or gone. Nothing was tried at the start."""
+        found = self._identity()
+        return found is None or found != self._tried
+
+    def _identity(self) -> _Identity | None:
+        """Of the program that would be run now; None where there is none."""
+        executable = self._find()
+        if executable is None:
+            return None
+        try:
+            look = os.stat(executable)
+        except OSError:
+            return None
+        return executable, look.st_dev, look.st_ino, look.st_size, look.st_mtime_ns
 
     def _rendered(self, info: MediaInfo, facts: SidecarFacts, existing: bytes | None) -> bytes | SidecarTrouble | None:
         before = understood(existing)
@@ -160,7 +201,7 @@ class ExifToolSidecars:
         """One that fails with a fresh exiftool as well is the file's fault, or exiftool's: it costs no other file anything."""
         for attempt in (1, 2):
             tool = self._ready()
-            self._used = True
+            self._used_s = self._clock.monotonic_s()
             try:
                 return self._with(tool, changed, before, existing)
             except ToolFailed as failed:
@@ -197,19 +238,19 @@ class ExifToolSidecars:
         now_s = self._clock.monotonic_s()
         if self._standing is not Standing.READY and now_s < self._until_s:
             raise _Unavailable(HINTS[self._standing])
-        self._standing, self._until_s = self._begun(), now_s + LOOK_AGAIN_S
+        self._standing, self._until_s = self._begun(), now_s + TRY_AGAIN_S
         if self._standing is not Standing.READY or self._tool is None:
             self._end()
             raise _Unavailable(HINTS[self._standing])
         return self._tool
 
     def _begun(self) -> Standing:
-        executable = self._find()
-        if executable is None:
+        self._tried = self._identity()
+        if self._tried is None:
             return Standing.MISSING
         shutil.rmtree(self._folder, ignore_errors=True)  # what a killed exiftool left would stop the next one
         self._folder.mkdir(parents=True, mode=0o700)
-        self._tool, self._left = Tool(executable, self._deadline_s), COMMANDS_EACH
+        self._tool, self._left = Tool(self._tried[0], self._deadline_s), COMMANDS_EACH
         try:
             self._tool.run()
             self.version = str(self._tool.execute("-ver")).strip()

@@ -30,9 +30,13 @@ class PathWhy(Path):
 
 
 class Problem(TypedDict):
-    """Something that is wrong now. `kind` is a stable word (forged.model.errors), `since` when it broke."""
+    """Something that is wrong now. `kind` is a stable word (forged.model.errors), `since` when it broke.
+
+    `next_try`: when forged tries again by itself, a time of the past while it tries; null where it does not go by a time.
+    """
 
     kind: str
     message: str
     hint: str
     since: str
+    next_try: NotRequired[str | None]

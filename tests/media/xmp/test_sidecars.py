@@ -327,8 +327,7 @@ def script(folder: Path, text: str) -> str:
     return str(place)
 
 
-async def test_without_exiftool_it_says_so_and_goes_on_once_it_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sidecars, "LOOK_AGAIN_S", 0.0)
+async def test_without_exiftool_it_says_so_and_goes_on_once_it_is_there(tmp_path: Path) -> None:
     found: list[str] = []
     async with writing(tmp_path, find=lambda: found[0] if found else None) as writer:
         assert await writer.standing() is Standing.MISSING
@@ -365,6 +364,48 @@ async def test_one_that_is_too_old_is_not_used(tmp_path: Path, monkeypatch: pyte
         assert await writer.standing() is Standing.TOO_OLD
 
 
+async def test_one_that_vanishes_is_missed_at_the_next_look_and_one_that_comes_back_is_used(tmp_path: Path) -> None:
+    assert EXIFTOOL
+    place = tmp_path / "exiftool"
+    place.symlink_to(EXIFTOOL)
+    async with writing(tmp_path, find=lambda: shutil.which("exiftool", path=str(tmp_path))) as writer:
+        assert await rendered(writer, info())
+        pid = await child(writer)
+        assert await writer.standing() is Standing.READY
+        place.unlink()
+        assert await writer.standing() is Standing.MISSING, "nothing has to be written for that"
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+        assert not writer.available
+        place.symlink_to(EXIFTOOL)
+        assert await writer.standing() is Standing.READY, "and nobody waits for a minute to be over"
+        assert await rendered(writer, info())
+
+
+async def test_one_that_was_away_between_two_looks_is_told_if_a_sidecar_waits_for_it(tmp_path: Path) -> None:
+    found = [EXIFTOOL]
+    async with writing(tmp_path, find=lambda: found[-1]) as writer:
+        assert await writer.standing() is Standing.READY
+        found.append(None)
+        done = await writer.render(info(), FACTS, None)
+        assert isinstance(done, SidecarTrouble) and done.later
+        found.pop()
+        assert await writer.standing() is Standing.MISSING, "or nobody would see to it that the sidecar follows"
+        assert await writer.standing() is Standing.READY
+
+
+async def test_a_look_at_what_has_shown_what_it_can_do_starts_nothing(tmp_path: Path) -> None:
+    starts = tmp_path / "starts"
+    program = script(tmp_path, f'echo >>{starts}; exec {EXIFTOOL} "$@"')
+    async with writing(tmp_path, find=lambda: program) as writer:
+        for _ in range(5):
+            assert await writer.standing() is Standing.READY
+        assert len(starts.read_text().splitlines()) == 1
+        os.utime(program, (1, 1))
+        assert await writer.standing() is Standing.READY
+        assert len(starts.read_text().splitlines()) == 2, "another file is another exiftool"
+
+
 async def test_a_new_process_takes_over_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sidecars, "COMMANDS_EACH", 3)
     async with writing(tmp_path) as writer:
@@ -375,13 +416,14 @@ async def test_a_new_process_takes_over_now_and_then(tmp_path: Path, monkeypatch
     assert len(pids) >= 3
 
 
-async def test_who_is_not_needed_is_ended_and_begins_anew(tmp_path: Path) -> None:
+async def test_who_is_not_needed_is_ended_and_begins_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with writing(tmp_path) as writer:
         assert await writer.standing() is Standing.READY
         assert writer._tool is None
         pid = await child(writer)
         assert await writer.standing() is Standing.READY
-        os.kill(pid, 0)  # it was needed since the look before
+        os.kill(pid, 0)  # it was needed a moment ago
+        monkeypatch.setattr(sidecars, "IDLE_S", 0.0)  # a minute later
         assert await writer.standing() is Standing.READY
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
