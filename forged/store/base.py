@@ -135,13 +135,15 @@ class Media(Protocol):
         """It was not their fault that the try led to nothing: they have as many as they came with."""
 
     async def drop(self, files: Sequence[ToExamine]) -> None:
-        """They wait no more, and nothing was found out. Where another content has come meanwhile, that waits on."""
+        """They wait no more, and nothing was found out. What has been queued anew since they were asked for waits on, as does
+        another content that has come meanwhile."""
 
-    async def finish(self, examined: Sequence[Examined], events: Sequence[NewEvent] = ()) -> None:
-        """They wait no more (see `drop`), what was found is remembered, and the events are in the outbox: in one transaction.
+    async def finish(self, examined: Sequence[Examined]) -> None:
+        """They wait no more (see `drop`), what was found is remembered, their events are in the outbox, in this order: all in one
+        transaction.
 
-        It takes the place of what was found before in the same place at home. Nothing is remembered of versions that were forgotten
-        meanwhile.
+        It takes the place of what was found before in the same place at home. Of versions that were forgotten meanwhile nothing is
+        remembered, and nothing told.
         """
 
     async def info(self, name: ManifestName, path: SourcePath) -> Known | None:

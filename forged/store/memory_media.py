@@ -58,7 +58,8 @@ class MemoryMedia:
 
     def _to_examine(self, name: ManifestName, path: SourcePath, since_ns: int, tries: int) -> ToExamine:
         row = self._versions(name, path)[-1]
-        return ToExamine(name, path, row.sha256, row.home, row.stat.size_bytes, row.stat.mtime_ns, since_ns, tries)
+        known, _ = self.known.get((name, row.home, path), (None, None))
+        return ToExamine(name, row, since_ns, tries, known is not None and known.sha256 == row.sha256)
 
     def queued(self, name: ManifestName) -> list[SourcePath]:
         return [path for of, path in self._queue if of == name]
@@ -84,15 +85,16 @@ class MemoryMedia:
     async def drop(self, files: Sequence[ToExamine]) -> None:
         self.check()
         for file in files:
-            if any(row.sha256 == file.sha256 for row in self._versions(file.manifest, file.path)[-1:]):
-                self._queue.pop((file.manifest, file.path), None)
+            since_ns, _ = self._queue.get((file.manifest, file.path), (None, 0))
+            is_current = any(row.sha256 == file.sha256 for row in self._versions(file.manifest, file.path)[-1:])
+            if is_current and since_ns == file.waits_since_ns:
+                del self._queue[file.manifest, file.path]
 
-    async def finish(self, examined: Sequence[Examined], events: Sequence[NewEvent] = ()) -> None:
+    async def finish(self, examined: Sequence[Examined]) -> None:
         self.check()
         for one in examined:
             self._remember(one)
         await self.drop([one.file for one in examined])
-        self._append(events)
 
     def _remember(self, one: Examined) -> None:
         file = one.file
@@ -101,6 +103,7 @@ class MemoryMedia:
             known = Known(file.manifest, file.path, file.home, file.sha256, one.at_ns, one.owes, one.info)
             copy = Copy(file.manifest, file.path, file.home, file.sha256, row.stat.size_bytes, row.landed_at_ns)
             self.known[file.manifest, file.home, file.path] = (known, copy)
+            self._append(one.events)
 
     async def info(self, name: ManifestName, path: SourcePath) -> Known | None:
         self.check()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
@@ -15,7 +14,7 @@ from forged.model.media import ToExamine
 from forged.model.paths import SourcePath
 from forged.store.border import Border
 from forged.store.rows import Values, key_values, row_of
-from forged.store.schema import media_queue, versions
+from forged.store.schema import media, media_queue, versions
 
 STEP_ROWS = 1_000
 """As manifest.STEP_ROWS, and for the same reason."""
@@ -35,8 +34,14 @@ _AT_HOME = (
     .where(versions.c.manifest == bindparam("b_manifest"), versions.c.superseded == 0, versions.c.tombstone_at_ns.is_(None))
     .where(versions.c.path.in_(bindparam("b_paths", expanding=True)))
 )
+_found_before = sa.exists().where(
+    media.c.manifest == versions.c.manifest,
+    media.c.home == versions.c.home,
+    media.c.path == versions.c.path,
+    media.c.sha256 == versions.c.sha256,
+)
 _WAITING = Bulk(
-    sa.select(media_queue.c.since_ns, media_queue.c.tries, *_ROW)
+    sa.select(media_queue.c.since_ns, media_queue.c.tries, _found_before, *_ROW)
     .select_from(media_queue)
     .join(
         versions,
@@ -57,6 +62,7 @@ TAKE_ALL_OUT = Bulk(sa.delete(media_queue).where(media_queue.c.manifest == bindp
 _DONE = Bulk(
     sa.delete(media_queue).where(
         _ENTRY,
+        media_queue.c.since_ns == bindparam("b_since_ns", type_=sa.BigInteger),
         sa.exists().where(
             versions.c.manifest == media_queue.c.manifest,
             versions.c.path == media_queue.c.path,
@@ -86,7 +92,10 @@ class SqlQueue:
     async def waiting(self, name: ManifestName, limit: int) -> Sequence[ToExamine]:
         async with self._border.reading() as connection:
             found = await _WAITING.fetch(connection, {"b_manifest": name, "b_limit": limit})
-            return [_to_examine(name, since_ns, tries, row_of(name, plain)) for since_ns, tries, *plain in found]
+            return [
+                ToExamine(name, row_of(name, plain), since_ns, tries, bool(again))  # type: ignore[arg-type]  # as the table says
+                for since_ns, tries, again, *plain in found
+            ]
 
     async def count_waiting(self) -> Mapping[ManifestName, int]:
         async with self._border.reading() as connection:
@@ -115,8 +124,10 @@ async def queue_landed(
 
 
 async def done(connection: AsyncConnection, files: Sequence[ToExamine]) -> None:
-    """They wait no more, unless another content has come in their place meanwhile; as part of the caller's transaction."""
-    await _DONE.run(connection, [_key(file) | {"b_sha256": file.sha256} for file in files])
+    """They wait no more, unless another content has come in their place meanwhile, or somebody queued them anew; as part of the
+    caller's transaction."""
+    values = [_key(file) | {"b_since_ns": file.waits_since_ns, "b_sha256": file.sha256} for file in files]
+    await _DONE.run(connection, values)
 
 
 async def _put(connection: AsyncConnection, name: ManifestName, since_ns: Mapping[SourcePath, int]) -> None:
@@ -128,7 +139,3 @@ async def _put(connection: AsyncConnection, name: ManifestName, since_ns: Mappin
 
 def _key(file: ToExamine) -> Values:
     return key_values(file.manifest, file.path)
-
-
-def _to_examine(name: ManifestName, since_ns: Any, tries: Any, row: ManifestRow) -> ToExamine:
-    return ToExamine(name, row.path, row.sha256, row.home, row.stat.size_bytes, row.stat.mtime_ns, since_ns, tries)

@@ -72,9 +72,9 @@ class MediaContract:
         await landed(store, late, early, odd)
         await store.manifest.record(FORGE, [row(b"d.png")], [event()], to_examine=frozenset())
         assert list(await store.media.waiting(FORGE, 10)) == [
-            ToExamine(FORGE, B, early.sha256, early.home, 6, early.stat.mtime_ns, 1),
-            ToExamine(FORGE, A, late.sha256, late.home, 6, late.stat.mtime_ns, 2),
-            ToExamine(FORGE, C, odd.sha256, odd.home, 1, 2**80, 2),
+            ToExamine(FORGE, early, 1),
+            ToExamine(FORGE, late, 2),
+            ToExamine(FORGE, odd, 2),
         ]
         assert [one.path for one in await store.media.waiting(FORGE, 1)] == [B]
         assert await store.media.waiting(FORGE, 0) == []
@@ -116,13 +116,13 @@ class MediaContract:
         mine = row(b"a.png")
         await landed(store, mine, row(b"b.png"))
         (file, _) = await store.media.waiting(FORGE, 10)
-        await store.media.finish([Examined(file, TOLD, 77, frozenset({Owed.SIDECAR}))], [event("found")])
+        await store.media.finish([Examined(file, TOLD, 77, frozenset({Owed.SIDECAR}), (event("found"), event("twice")))])
         known = Known(FORGE, A, mine.home, mine.sha256, 77, frozenset({Owed.SIDECAR}), TOLD)
         assert await waiting(store) == [B]
         assert await store.media.info(FORGE, A) == known
         assert list(await store.media.of_home(FORGE, mine.home)) == [known]
         assert await store.media.of_home(COMFY, mine.home) == []
-        assert [e.body for e in await store.outbox.after("catalog", 10)] == ["found"]
+        assert [e.body for e in await store.outbox.after("catalog", 10)] == ["found", "twice"]
 
     async def test_looking_again_replaces_what_was_known(self, store: Store) -> None:
         await examine(store, row(b"a.png"), info=TOLD)
@@ -134,6 +134,32 @@ class MediaContract:
         assert known is not None
         assert (known.info, known.examined_at_ns) == (again, 78)
         assert len(await store.copies.alike(bytes(range(8)), 10)) == 1
+
+    async def test_what_is_queued_anew_while_it_is_looked_into_waits_on(self, store: Store) -> None:
+        await landed(store, row(b"a.png"), row(b"b.png"))
+        files = await store.media.waiting(FORGE, 10)
+        await store.media.begun(files)
+        assert await store.media.queue(FORGE, [A], 5_000) == 1
+        await store.media.finish([Examined(one, TOLD, 77) for one in files])
+        (again,) = await store.media.waiting(FORGE, 10)
+        assert (again.path, again.waits_since_ns, again.tries, again.again) == (A, 5_000, 0, True)
+        await store.media.drop(files)
+        assert await waiting(store) == [A]
+        await landed(store, row(b"a.png", b"newer"))
+        assert [one.again for one in await store.media.waiting(FORGE, 10)] == [False]
+
+    async def test_many_are_finished_in_one_go(self, store: Store) -> None:
+        await landed(store, *(row(b"%05d.png" % n, b"%d" % n) for n in range(1_200)))
+        await landed(store, row(b"a.png"), name=COMFY)
+        files = [*await store.media.waiting(FORGE, 2_000), *await store.media.waiting(COMFY, 1)]
+        infos = [like(n.to_bytes(8, "little")) for n in range(1_201)]
+        await store.media.finish([Examined(file, info, n) for n, (file, info) in enumerate(zip(files, infos, strict=True))])
+        assert await store.media.count_waiting() == {}
+        for file, info in list(zip(files, infos, strict=True))[::300]:
+            known = await store.media.info(file.manifest, file.path)
+            assert known is not None
+            assert known.info == info
+            assert [one.copy.path for one in await store.copies.alike(info.likeness.dhash or b"", 1)] == [file.path]
 
     async def test_one_home_of_two_paths_is_known_for_both(self, store: Store) -> None:
         one, two = row(b"a.png", landed_at_ns=1), row(b"b.png", landed_at_ns=2)
@@ -172,8 +198,9 @@ class MediaContract:
         await landed(store, row(b"a.png"))
         files = await store.media.waiting(FORGE, 10)
         await store.manifest.forget(FORGE, [A])
-        await store.media.finish([Examined(one, TOLD, 5) for one in files])
+        await store.media.finish([Examined(one, TOLD, 5, events=(event(),)) for one in files])
         assert await store.media.of_home(FORGE, row(b"a.png").home) == []
+        assert await store.outbox.after("catalog", 10) == []
         await store.manifest.record(FORGE, [row(b"a.png")])
         assert await store.media.info(FORGE, A) is None
 
