@@ -133,7 +133,7 @@ class MediaInfo(Struct, frozen=True):
 
 
 class ToExamine(Struct, frozen=True):
-    """A file at home that waits to be looked into. What it holds is known by its hash: a newer version waits for itself."""
+    """A file at home that waits to be looked into: one version of a path. A newer one, which lies elsewhere, waits for itself."""
 
     manifest: ManifestName
     row: ManifestRow
@@ -143,6 +143,8 @@ class ToExamine(Struct, frozen=True):
     """How often looking into it has been begun before and did not end: a file that takes the whole program along is given up."""
     again: bool = False
     """Something was found in this version before."""
+    current: bool = True
+    """None has come after it: what lies beside it now was written for this version."""
 
     @property
     def path(self) -> SourcePath:

@@ -23,7 +23,7 @@ from forged.model.errors import ForgedError
 from forged.model.manifest import ManifestRow
 from forged.model.media import Examined, Known, MediaInfo, Owed, ToExamine
 from forged.model.observer import FilesExamined
-from forged.model.paths import SourcePath
+from forged.model.paths import HomePath, SourcePath
 from forged.rules import media
 from forged.sync.enrich import Looked, Rooms
 from forged.sync.publish import file_synced
@@ -49,7 +49,7 @@ class Pages:
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
         self._page: deque[Taken] = deque()
-        self._busy: set[SourcePath] = set()
+        self._busy: set[_Version] = set()
         self._looked: list[Looked] = []
         self._let_go: list[ToExamine] = []
         self._taking, self._writing = asyncio.Lock(), asyncio.Lock()
@@ -72,19 +72,19 @@ class Pages:
             if not self._page:
                 return None
             taken = self._page.popleft()
-            self._busy.add(taken.file.path)
+            self._busy.add(_version(taken.file))
             return taken
 
     async def _turn(self) -> None:
         """To the next page."""
         waiting = await self._rooms.store.media.waiting(self._rooms.target.manifest, PAGE_FILES + len(self._busy))
-        files = [file for file in waiting if file.path not in self._busy]
+        files = [file for file in waiting if _version(file) not in self._busy]
         page = await self._with_companions(files)
         await self._begin([file for file in files if not file.tries])
         self._page.extend(page)
 
     async def _with_companions(self, files: Sequence[ToExamine]) -> list[Taken]:
-        names = [media.told_by(self._rooms.target.type, file.path) for file in files]
+        names = [media.told_by(self._rooms.target.type, file.path) if file.current else () for file in files]
         asked = list({name for some in names for name in some})
         rows = await self._rooms.store.manifest.current(self._rooms.target.manifest, asked) if asked else ()
         there = {row.path: row for row in rows if row is not None}
@@ -128,7 +128,7 @@ class Pages:
         if there := [self._told(one.examined) for one in batch if one.examined is not None]:
             await store.finish(there)
         del self._looked[: len(batch)]
-        self._busy -= {one.file.path for one in batch}
+        self._busy -= {_version(one.file) for one in batch}
         for one in batch:
             self._rooms.observer.notice(FilesExamined(target, one.kind, one.result))
 
@@ -155,6 +155,13 @@ class Pages:
             self._busy.clear()
             if back:
                 await self._rooms.store.media.put_back(back)
+
+
+_Version = tuple[SourcePath, HomePath]
+
+
+def _version(file: ToExamine) -> _Version:
+    return file.path, file.home
 
 
 def _known(one: Examined) -> Known:

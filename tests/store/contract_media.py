@@ -87,16 +87,18 @@ class MediaContract:
         await store.manifest.forget(FORGE)
         assert dict(await store.media.count_waiting()) == {COMFY: 1}
 
-    async def test_a_newer_version_waits_in_the_place_of_the_older_and_was_never_tried(self, store: Store) -> None:
+    async def test_each_version_waits_by_itself_whatever_comes_after_it(self, store: Store) -> None:
         old, new = row(b"a.png", b"old"), row(b"a.png", b"newer", landed_at_ns=2_000)
         await landed(store, old, row(b"b.png"))
         (first, _) = await store.media.waiting(FORGE, 10)
         await store.media.begun([first])
         await landed(store, new)
-        assert [(one.path, one.sha256, one.tries) for one in await store.media.waiting(FORGE, 10)] == [
-            (B, row(b"b.png").sha256, 0),
-            (A, new.sha256, 0),
+        assert [(one.row, one.tries, one.current) for one in await store.media.waiting(FORGE, 10)] == [
+            (old, 1, False),
+            (row(b"b.png"), 0, True),
+            (new, 0, True),
         ]
+        assert dict(await store.media.count_waiting()) == {FORGE: 3}
         await store.media.finish([Examined(first, TOLD, 5)])
         assert await waiting(store) == [B, A]
         assert await store.media.info(FORGE, A) is None
@@ -146,7 +148,7 @@ class MediaContract:
         await store.media.drop(files)
         assert await waiting(store) == [A]
         await landed(store, row(b"a.png", b"newer"))
-        assert [one.again for one in await store.media.waiting(FORGE, 10)] == [False]
+        assert [(one.path, one.again) for one in await store.media.waiting(FORGE, 10)] == [(A, False), (A, True)]
 
     async def test_many_are_finished_in_one_go(self, store: Store) -> None:
         await landed(store, *(row(b"%05d.png" % n, b"%d" % n) for n in range(1_200)))
@@ -177,6 +179,37 @@ class MediaContract:
         await store.media.drop(files)
         assert await waiting(store) == [A]
 
+    async def test_what_takes_a_versions_place_at_home_takes_its_place_in_the_queue(self, store: Store) -> None:
+        old = row(b"a.png", b"old")
+        new = structs.replace(row(b"a.png", b"newer", landed_at_ns=2_000), home=old.home)
+        await landed(store, old)
+        files = await store.media.waiting(FORGE, 10)
+        await store.media.begun(files)
+        await landed(store, new)
+        assert [(one.row, one.tries) for one in await store.media.waiting(FORGE, 10)] == [(new, 0)]
+        await store.media.finish([Examined(one, TOLD, 5, events=(event(),)) for one in files])
+        assert [one.row for one in await store.media.waiting(FORGE, 10)] == [new]
+        assert await store.outbox.after("catalog", 10) == []
+
+    async def test_a_version_that_comes_back_waits_once(self, store: Store) -> None:
+        first, second = row(b"a.png", b"one"), row(b"a.png", b"two", landed_at_ns=2_000)
+        await landed(store, first, second, structs.replace(first, landed_at_ns=3_000))
+        assert [one.sha256 for one in await store.media.waiting(FORGE, 10)] == [second.sha256, first.sha256]
+
+    async def test_older_versions_are_looked_into_again_only_where_nothing_was_found_yet(self, store: Store) -> None:
+        one, two, three = (
+            row(b"a.png", b"one"),
+            row(b"a.png", b"two", landed_at_ns=2_000),
+            row(b"a.png", b"three", landed_at_ns=3_000),
+        )
+        await examine(store, one)
+        await store.manifest.record(FORGE, [two, three])
+        assert await store.media.queue(FORGE, [A, B], 5) == 2
+        again = await store.media.waiting(FORGE, 10)
+        assert sorted((one.sha256, one.again, one.current) for one in again) == sorted(
+            [(two.sha256, False, False), (three.sha256, False, True)]
+        )
+
     async def test_what_is_forgotten_or_deleted_at_home_is_not_examined_nor_known(self, store: Store) -> None:
         await examine(store, row(b"a.png"), row(b"b.png"), row(b"c.png"))
         await landed(store, *(row(name, b"newer") for name in (b"a.png", b"b.png", b"c.png")))
@@ -193,6 +226,13 @@ class MediaContract:
         assert await store.media.info(FORGE, A) is None
         await store.manifest.forget(FORGE)
         assert await store.media.info(FORGE, B) is None
+
+    async def test_an_older_version_waits_on_when_the_owner_deletes_the_newer(self, store: Store) -> None:
+        old, new = row(b"a.png", b"old"), row(b"a.png", b"newer")
+        await landed(store, old, new)
+        await store.manifest.entomb(FORGE, [A], 5)
+        assert [one.row for one in await store.media.waiting(FORGE, 10)] == [old]
+        assert await store.media.queue(FORGE, [A], 5) == 1
 
     async def test_what_was_forgotten_while_it_was_examined_stays_so(self, store: Store) -> None:
         await landed(store, row(b"a.png"))

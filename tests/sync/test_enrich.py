@@ -143,6 +143,16 @@ async def test_a_text_that_lands_later_makes_it_look_again() -> None:
     assert len(known.info.raw) == 2
 
 
+async def test_what_was_written_for_the_newer_version_says_nothing_of_the_older() -> None:
+    studio = Studio()
+    await studio.bring({b"a.mp4": b"film", b"a.swarm.json": b"its text"})
+    await studio.bring({b"a.mp4": b"another film", b"a.swarm.json": b"another text"})
+    await studio.drain()
+    films = [known for home in studio.world.home() for known in await studio.world.store.media.of_home(NAME, home_path(home))]
+    texts = {known.info.raw[0].text: [block.text for block in known.info.raw[1:]] for known in films}
+    assert texts == {"film": [], "another film": ["another text"]}
+
+
 # --- what happens meanwhile -------------------------------------------------------------------------------------------------
 
 
@@ -177,7 +187,7 @@ async def test_a_newer_version_that_comes_meanwhile_is_looked_into_for_itself() 
     looked = await enrich(studio.rooms(), file, ())
     assert looked.examined is not None
     await studio.world.store.media.finish([looked.examined])
-    assert await studio.waiting() == [b"a.png"]
+    assert await studio.waiting() == [b"a.png"]  # the newer one
     await studio.drain()
     assert await studio.text(b"a.png") == "another cat"
 
@@ -490,19 +500,25 @@ async def test_what_was_looked_into_is_told_with_what_was_found_and_again_when_i
     assert texts == ["a cat", "a cat"]
 
 
-async def test_a_version_that_another_overtook_before_anybody_looked_into_it_is_told_all_the_same() -> None:
+async def test_a_version_that_another_overtook_is_looked_into_and_told_as_well() -> None:
     studio = Studio()
     studio.world.taken = True
-    await studio.bring({b"a.png": b"a cat", b"b.png": b"a dog"})
-    await studio.bring({b"a.png": b"another cat"})
+    cats = [b"a cat", b"another cat", b"a third cat"]
+    for cat in cats:
+        await studio.bring({b"a.png": cat})
     await studio.drain()
-    told = [(body.home, body.sha256, body.media is not None) for _, body in await studio.world.events()]
-    cats = [hashlib.sha256(cat).hexdigest() for cat in (b"a cat", b"another cat")]
-    assert [(sha256, known) for _, sha256, known in told[:1]] == [(cats[0], False)]
-    assert {sha256 for _, sha256, known in told[1:] if known} == {cats[1], hashlib.sha256(b"a dog").hexdigest()}
-    await studio.bring({b"a.png": b"a third cat"})
-    await studio.drain()
-    assert len(await studio.world.events()) == 4, "what was looked into is not told again"
+    told = {body.sha256: body for _, body in await studio.world.events()}
+    assert [told[hashlib.sha256(cat).hexdigest()].media is not None for cat in cats] == [True] * 3
+    assert {bytes(name) for name in studio.world.home()} == {
+        *(place for body in told.values() for place in (name_at_home(body.home), name_at_home(body.home) + b".xmp"))
+    }
+    assert (await studio.waiting(), await studio.text(b"a.png")) == ([], "a third cat")
+    assert len(await studio.world.events()) == 3
+    assert await rerun(studio.rooms()) == 1
+
+
+def name_at_home(home: str) -> bytes:
+    return home.rpartition("/")[2].encode()
 
 
 async def test_where_nobody_takes_events_none_are_written() -> None:
