@@ -24,6 +24,10 @@ AGAIN_S = 30.0
 """After trouble with the destination or the state: as long as a round waits by default."""
 
 
+FILES_A_WORKER = 4
+"""On their way at once: while one is read, others are opened, or wait for exiftool and for the disk. With sidecars 71 files a second
+instead of 38; eight would be more texts in memory."""
+
 WRITE_AGAIN_S = 0.5
 """So long at most what was found in a file waits for others, to be remembered with them."""
 
@@ -99,7 +103,7 @@ class Enrichment:
             over = asyncio.Event()
             beside.create_task(self._guarded(self._write_often(over)))
             async with asyncio.TaskGroup() as workers:
-                for _ in range(max(self.rooms.target.media.workers, 1)):
+                for _ in range(FILES_A_WORKER * max(self.rooms.target.media.workers, 1)):
                     workers.create_task(self._guarded(self._work()))
             over.set()
 

@@ -25,7 +25,7 @@ from forged.model.target import DuplicatesMode, MediaPolicy
 from forged.rules.media import MOST_TRIES
 from forged.rules.selection import Selector
 from forged.sync.enrich import Rooms, enrich, rerun
-from forged.sync.enrichment import AGAIN_S, Enrichment, Turns
+from forged.sync.enrichment import AGAIN_S, FILES_A_WORKER, Enrichment, Turns
 from forged.sync.pages import PAGE_FILES
 from tests.support.virtual import LoopClock, virtual
 from tests.support.world import TARGET, World
@@ -270,10 +270,11 @@ async def test_trouble_with_the_state_in_the_middle_is_not_the_files_fault(monke
 async def test_what_was_found_is_remembered_while_a_long_film_is_looked_into() -> None:
     studio = Studio()
     studio.examiner.hold = asyncio.Event()
-    await studio.bring({b"a.png": b"a cat", b"slow.mp4": b"film", b"z.png": b"a dog"})
+    slow = [b"slow%d.mp4" % n for n in range(FILES_A_WORKER)]
+    await studio.bring({b"a.png": b"a cat", **dict.fromkeys(slow, b"film"), b"z.png": b"a dog"})
     draining = asyncio.create_task(studio.drain())
     await asyncio.sleep(1)
-    assert (await studio.text(b"a.png"), await studio.waiting()) == ("a cat", [b"slow.mp4", b"z.png"])
+    assert (await studio.text(b"a.png"), await studio.waiting()) == ("a cat", [*slow, b"z.png"])
     studio.examiner.hold.set()
     await draining
     assert await studio.waiting() == []
