@@ -64,7 +64,7 @@ from forged.store.sqlite import begin_anew, open_store
 from forged.sync.cycle import RoundResult, never_began, sync_once
 from forged.sync.doors import Doors
 from forged.sync.enrich import Rooms
-from forged.sync.enrichment import Enrichment
+from forged.sync.enrichment import Enrichment, Turns
 from forged.sync.looks import Looks
 from forged.sync.preview import Preview, preview_once
 from forged.sync.publish import Takers
@@ -106,7 +106,7 @@ class App:
         self._helper = Helper()
         self._examiner = WorkerExaminer(config.media.workers, LOOKER)
         self.sidecars = ExifToolSidecars(config.daemon.state_dir / "xmp", clock)
-        self._turns = asyncio.Semaphore(MOST_EXAMINED)
+        self._turns = Turns(MOST_EXAMINED)
         self.rebuilt: Rebuilt | None = None
         """Set when the state database was damaged or lost: whoever opened this has to say so."""
         self.anybody_takes: Callable[[], bool] = lambda: bool(self.config.handlers)

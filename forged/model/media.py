@@ -11,7 +11,8 @@ from collections.abc import Mapping
 
 from msgspec import Struct, field
 
-from forged.model.manifest import ManifestName
+from forged.model.events import NewEvent
+from forged.model.manifest import ManifestName, ManifestRow
 from forged.model.paths import HomePath, SourcePath
 
 
@@ -132,18 +133,30 @@ class MediaInfo(Struct, frozen=True):
 
 
 class ToExamine(Struct, frozen=True):
-    """A file at home that waits to be looked into. What it holds is known by its hash: a newer version waits for itself."""
+    """A file at home that waits to be looked into: one version of a path. A newer one, which lies elsewhere, waits for itself."""
 
     manifest: ManifestName
-    path: SourcePath
-    sha256: bytes
-    home: HomePath
-    size_bytes: int
-    mtime_ns: int
-    """At the source: when it was made."""
+    row: ManifestRow
+    """The version of it, as it was remembered when this was asked."""
     waits_since_ns: int
     tries: int = 0
     """How often looking into it has been begun before and did not end: a file that takes the whole program along is given up."""
+    again: bool = False
+    """Something was found in this version before."""
+    current: bool = True
+    """None has come after it: what lies beside it now was written for this version."""
+
+    @property
+    def path(self) -> SourcePath:
+        return self.row.path
+
+    @property
+    def sha256(self) -> bytes:
+        return self.row.sha256
+
+    @property
+    def home(self) -> HomePath:
+        return self.row.home
 
 
 class Owed(enum.Enum):
@@ -162,6 +175,8 @@ class Examined(Struct, frozen=True):
     info: MediaInfo
     at_ns: int
     owes: frozenset[Owed] = frozenset()
+    events: tuple[NewEvent, ...] = ()
+    """What is to be told of it."""
 
 
 class Known(Struct, frozen=True):

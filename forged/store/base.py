@@ -68,7 +68,7 @@ class Rows(Protocol):
     async def entomb(self, name: ManifestName, paths: Sequence[SourcePath], at_ns: int) -> None:
         """The owner deleted these at home. An older tombstone keeps its time; unknown paths are ignored.
 
-        Nothing waits to be looked into there any more, and what was found in them is forgotten.
+        They do not wait to be looked into any more, and what was found in them is forgotten. What older versions hold stays.
         """
 
     async def forget(self, name: ManifestName, paths: Sequence[SourcePath] | None = None) -> int:
@@ -112,14 +112,16 @@ class Manifest(Rows, Protocol):
 class Media(Protocol):
     """What was found in the files at home, and which of them wait to be looked into.
 
-    Only a path waits, and what is looked into is its current version: a newer one takes the place of an older by itself. The queue
-    of each manifest is in the order of landing, and within one landing of path.
+    Each version of a path waits by itself, as long as it is remembered: one that another comes after is at home as well. The queue
+    of each manifest is in the order of landing, within one landing of path, and then of home.
     """
 
     async def queue(self, name: ManifestName, paths: Sequence[SourcePath], at_ns: int) -> int:
-        """These wait (again) from now on, as if they had never been tried; answers how many. In one transaction.
+        """The current versions of these paths wait (again) from now on, as if they had never been tried, and older ones in which
+        nothing was found yet; answers how many. In one transaction.
 
-        Unknown paths are ignored, and those that the owner has deleted.
+        Unknown paths are ignored, and what the owner has deleted. What was found in an older version is kept as it is: what lay
+        beside it then may say something else by now.
         """
 
     async def waiting(self, name: ManifestName, limit: int) -> Sequence[ToExamine]:
@@ -135,13 +137,15 @@ class Media(Protocol):
         """It was not their fault that the try led to nothing: they have as many as they came with."""
 
     async def drop(self, files: Sequence[ToExamine]) -> None:
-        """They wait no more, and nothing was found out. Where another content has come meanwhile, that waits on."""
+        """They wait no more, and nothing was found out. What has been queued anew since they were asked for waits on, as does
+        another content that has taken their place at home meanwhile."""
 
-    async def finish(self, examined: Sequence[Examined], events: Sequence[NewEvent] = ()) -> None:
-        """They wait no more (see `drop`), what was found is remembered, and the events are in the outbox: in one transaction.
+    async def finish(self, examined: Sequence[Examined]) -> None:
+        """They wait no more (see `drop`), what was found is remembered, their events are in the outbox, in this order: all in one
+        transaction.
 
-        It takes the place of what was found before in the same place at home. Nothing is remembered of versions that were forgotten
-        meanwhile.
+        It takes the place of what was found before in the same place at home. Of versions that were forgotten meanwhile nothing is
+        remembered, and nothing told.
         """
 
     async def info(self, name: ManifestName, path: SourcePath) -> Known | None:

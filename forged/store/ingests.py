@@ -13,6 +13,7 @@ from forged.model.manifest import ManifestName
 from forged.model.paths import SourcePath
 from forged.store.border import Border, put
 from forged.store.outbox import append
+from forged.store.queue import IS_QUEUED
 from forged.store.schema import media_queue, outbox, positions, replays, set_aside, takers, versions
 
 ALL = ""
@@ -55,7 +56,11 @@ class SqlIngests:
             aside = sa.select(set_aside.c.handler, set_aside.c.key).where(
                 set_aside.c.handler.in_(handlers), set_aside.c.key.in_(keys)
             )
-            queued = sa.select(media_queue.c.path).where(media_queue.c.manifest == name, media_queue.c.path.in_(list(files)))
+            queued = (
+                sa.select(media_queue.c.path)
+                .join(versions, IS_QUEUED)
+                .where(media_queue.c.manifest == name, media_queue.c.path.in_(list(files)), versions.c.superseded == 0)
+            )
             return Handed(
                 {one[0]: one[1] for one in since},
                 {handler: after if after is None else SourcePath(after) for handler, after in replayed},

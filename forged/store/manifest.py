@@ -16,7 +16,7 @@ from forged.model.paths import SourcePath
 from forged.store.border import Border
 from forged.store.media import FORGET_ALL_INFO, FORGET_DELETED, FORGET_INFO, FORGET_REPLACED_INFO
 from forged.store.outbox import append
-from forged.store.queue import TAKE_ALL_OUT, TAKE_OUT, queue_landed
+from forged.store.queue import TAKE_ALL_OUT, TAKE_CURRENT_OUT, TAKE_OUT, queue_landed
 from forged.store.rows import Values, by_name, current_row, key_values, outlines_of, row_of, stat_values
 from forged.store.schema import versions
 
@@ -181,7 +181,7 @@ class SqlManifest:
 
     async def entomb(self, name: ManifestName, paths: Sequence[SourcePath], at_ns: int) -> None:
         entombed: list[Values] = [key_values(name, path) | {"b_tombstone_at_ns": at_ns} for path in paths]
-        await self._change(_ENTOMB, entombed, then=(TAKE_OUT, FORGET_DELETED))
+        await self._change(_ENTOMB, entombed, then=(TAKE_CURRENT_OUT, FORGET_DELETED))
 
     async def forget(self, name: ManifestName, paths: Sequence[SourcePath] | None = None) -> int:
         # Each path has exactly one current version, so counting those counts paths.

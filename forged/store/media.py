@@ -14,13 +14,12 @@ from sqlalchemy import bindparam
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from forged.kit.sql import Bulk
-from forged.model.events import NewEvent
 from forged.model.manifest import ManifestName
-from forged.model.media import Examined, Known, MediaInfo, MediaKind, Owed
+from forged.model.media import Examined, Known, MediaInfo, MediaKind, Owed, ToExamine
 from forged.model.paths import HomePath, SourcePath
 from forged.store.copies import quarters
 from forged.store.outbox import append
-from forged.store.queue import SqlQueue, done
+from forged.store.queue import STEP_ROWS, SqlQueue, done
 from forged.store.rows import Values, key_values
 from forged.store.schema import likeness, media, versions
 
@@ -64,18 +63,29 @@ _PAID = Bulk(
     .where(_OF_HOME, media.c.sha256 == bindparam("b_sha256", type_=sa.LargeBinary))
     .values(owes=media.c.owes.op("&")(bindparam("b_left", type_=sa.BigInteger)))
 )
+_FORGET_PLACE = Bulk(sa.delete(media).where(_OF_HOME))
+_LANDED = (
+    sa.select(versions.c.path, versions.c.home, versions.c.sha256, versions.c.landed_at_ns, versions.c.size_bytes)
+    .where(versions.c.manifest == bindparam("b_manifest"), versions.c.path.in_(bindparam("b_paths", expanding=True)))
+    .where(versions.c.sha256.in_(bindparam("b_contents", expanding=True)))
+)
+_PUT_LIKENESS = Bulk(
+    sa.insert(likeness).from_select(
+        ["media", "quarter"], sa.select(media.c.id, bindparam("b_quarter", type_=sa.BigInteger)).where(_OF_HOME)
+    )
+)
 
 
 class SqlMedia(SqlQueue):
     """The promises are in store/base.Media."""
 
-    async def finish(self, examined: Sequence[Examined], events: Sequence[NewEvent] = ()) -> None:
+    async def finish(self, examined: Sequence[Examined]) -> None:
         packed = await asyncio.to_thread(lambda: [pack(one.info) for one in examined])
         async with self._border.writing() as connection:
-            for one, info in zip(examined, packed, strict=True):
-                await _remember(connection, one, info)
+            for start in range(0, len(examined), STEP_ROWS):
+                step = slice(start, start + STEP_ROWS)
+                await _remember(connection, examined[step], packed[step])
             await done(connection, [one.file for one in examined])
-            await append(connection, events)
 
     async def info(self, name: ManifestName, path: SourcePath) -> Known | None:
         current = sa.and_(
@@ -113,23 +123,47 @@ class SqlMedia(SqlQueue):
         return await asyncio.to_thread(lambda: [_known(row) for row in rows])
 
 
-async def _remember(connection: AsyncConnection, one: Examined, packed: bytes) -> None:
-    """In the place of what was known of the same place at home; nothing where the version was forgotten meanwhile."""
+async def _remember(connection: AsyncConnection, examined: Sequence[Examined], packed: Sequence[bytes]) -> None:
+    """In the place of what was known of the same places at home, and tells it; nothing where a version was forgotten meanwhile."""
+    landed = await _landed(connection, [one.file for one in examined])
+    kept = [(one, info) for one, info in zip(examined, packed, strict=True) if _place(one.file) in landed]
+    rows = {_place(one.file): _media_row(one, landed[_place(one.file)], info) for one, info in kept}
+    await _FORGET_PLACE.run(connection, [_by_home(row) for row in rows.values()])
+    if rows:
+        await connection.execute(sa.insert(media), list(rows.values()))
+    await _PUT_LIKENESS.run(connection, [values for row in rows.values() for values in _quarters(row)])
+    await append(connection, [event for one, _ in kept for event in one.events])
+
+
+_Place = tuple[str, bytes, bytes, bytes]
+"""Manifest, path, home, sha256: which version."""
+
+
+def _place(file: ToExamine) -> _Place:
+    return file.manifest, file.path, file.home, file.sha256
+
+
+async def _landed(connection: AsyncConnection, files: Sequence[ToExamine]) -> dict[_Place, tuple[int, int]]:
+    """When those of these versions landed that are remembered, and their sizes."""
+    landed: dict[_Place, tuple[int, int]] = {}
+    for name in {file.manifest for file in files}:
+        mine = [file for file in files if file.manifest == name]
+        asked = {"b_manifest": name, "b_paths": [file.path for file in mine], "b_contents": [file.sha256 for file in mine]}
+        for path, home, sha256, landed_at_ns, size_bytes in await connection.execute(_LANDED, asked):
+            landed[name, path, home, sha256] = landed_at_ns, size_bytes
+    return landed
+
+
+def _media_row(one: Examined, landed: tuple[int, int], packed: bytes) -> Values:
     file, info = one.file, one.info
-    same = (versions.c.manifest == file.manifest, versions.c.path == file.path, versions.c.home == file.home)
-    version = sa.select(versions.c.landed_at_ns, versions.c.size_bytes).where(*same, versions.c.sha256 == file.sha256).limit(1)
-    landed = (await connection.execute(version)).first()
-    if landed is None:
-        return
-    before = (media.c.manifest == file.manifest, media.c.path == file.path, media.c.home == file.home)
-    await connection.execute(sa.delete(media).where(*before))
-    values = {
+    landed_at_ns, size_bytes = landed
+    return {
         "manifest": file.manifest,
         "path": file.path,
         "home": file.home,
         "sha256": file.sha256,
-        "size_bytes": landed.size_bytes,
-        "landed_at_ns": landed.landed_at_ns,
+        "size_bytes": size_bytes,
+        "landed_at_ns": landed_at_ns,
         "kind": info.kind.value,
         "format": info.format,
         "dhash": info.likeness.dhash,
@@ -138,11 +172,15 @@ async def _remember(connection: AsyncConnection, one: Examined, packed: bytes) -
         "examined_at_ns": one.at_ns,
         "info": packed,
     }
-    made = await connection.execute(sa.insert(media).values(values))
-    if info.likeness.dhash is not None and made.inserted_primary_key is not None:
-        id = made.inserted_primary_key[0]
-        rows = [{"media": id, "quarter": quarter} for quarter in quarters(info.likeness.dhash)]
-        await connection.execute(sa.insert(likeness), rows)
+
+
+def _by_home(row: Values) -> Values:
+    return {"b_manifest": row["manifest"], "b_path": row["path"], "b_home": row["home"]}
+
+
+def _quarters(row: Values) -> list[Values]:
+    dhash = row["dhash"]
+    return [_by_home(row) | {"b_quarter": quarter} for quarter in quarters(dhash)] if isinstance(dhash, bytes) else []
 
 
 def pack(info: MediaInfo) -> bytes:

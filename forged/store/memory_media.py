@@ -26,7 +26,7 @@ class MemoryMedia:
         append: Callable[[Sequence[NewEvent]], None],
     ) -> None:
         self.check, self._versions, self._append = check, versions, append
-        self._queue: dict[tuple[ManifestName, SourcePath], tuple[int, int]] = {}
+        self._queue: dict[Place, tuple[int, int]] = {}
         """Since when, and how often tried."""
         self.known: dict[Place, tuple[Known, Copy]] = {}
 
@@ -36,36 +36,45 @@ class MemoryMedia:
         if place in self.known and self.known[place][0].sha256 != row.sha256:
             del self.known[place]
         if wanted:
-            self._queue[name, row.path] = (row.landed_at_ns, 0)
+            self._queue[place] = (row.landed_at_ns, 0)
 
     def forget(self, name: ManifestName, path: SourcePath, home: HomePath | None = None) -> None:
         """All of a path, or what is at one of its homes."""
-        self._queue.pop((name, path), None)
-        gone = [place for place in self.known if place[0] == name and place[2] == path and home in (None, place[1])]
-        for place in gone:
-            del self.known[place]
+        for places in (self._queue, self.known):
+            gone = [place for place in places if place[0] == name and place[2] == path and home in (None, place[1])]
+            for place in gone:
+                del places[place]
 
     async def queue(self, name: ManifestName, paths: Sequence[SourcePath], at_ns: int) -> int:
         self.check()
-        there = {path for path in paths if any(row.tombstone_at_ns is None for row in self._versions(name, path)[-1:])}
-        self._queue.update({(name, path): (at_ns, 0) for path in there})
-        return len(there)
+        versions = [(self._versions(name, path), row) for path in set(paths) for row in self._versions(name, path)]
+        there = [row for mine, row in versions if row is mine[-1] or not self._found(name, row)]
+        rows = [row for row in there if row.tombstone_at_ns is None]
+        self._queue.update({(name, row.home, row.path): (at_ns, 0) for row in rows})
+        return len(rows)
+
+    def _found(self, name: ManifestName, row: ManifestRow) -> bool:
+        """Whether something was found in this version."""
+        known, _ = self.known.get((name, row.home, row.path), (None, None))
+        return known is not None and known.sha256 == row.sha256
 
     async def waiting(self, name: ManifestName, limit: int) -> Sequence[ToExamine]:
         self.check()
-        mine = sorted((since_ns, path, tries) for (of, path), (since_ns, tries) in self._queue.items() if of == name)
-        return [self._to_examine(name, path, since_ns, tries) for since_ns, path, tries in mine[:limit]]
+        mine = sorted((since_ns, path, home, tries) for (of, home, path), (since_ns, tries) in self._queue.items() if of == name)
+        return [self._to_examine(name, path, home, since_ns, tries) for since_ns, path, home, tries in mine[:limit]]
 
-    def _to_examine(self, name: ManifestName, path: SourcePath, since_ns: int, tries: int) -> ToExamine:
-        row = self._versions(name, path)[-1]
-        return ToExamine(name, path, row.sha256, row.home, row.stat.size_bytes, row.stat.mtime_ns, since_ns, tries)
+    def _to_examine(self, name: ManifestName, path: SourcePath, home: HomePath, since_ns: int, tries: int) -> ToExamine:
+        versions = self._versions(name, path)
+        (row,) = (row for row in versions if row.home == home)
+        return ToExamine(name, row, since_ns, tries, self._found(name, row), row is versions[-1])
 
     def queued(self, name: ManifestName) -> list[SourcePath]:
-        return [path for of, path in self._queue if of == name]
+        """The paths whose current version waits."""
+        return [path for of, home, path in self._queue if of == name and self._versions(name, path)[-1].home == home]
 
     async def count_waiting(self) -> Mapping[ManifestName, int]:
         self.check()
-        return Counter(name for name, _ in self._queue)
+        return Counter(name for name, _, _ in self._queue)
 
     async def begun(self, files: Sequence[ToExamine]) -> None:
         self.check()
@@ -74,33 +83,38 @@ class MemoryMedia:
 
     async def put_back(self, files: Sequence[ToExamine]) -> None:
         self.check()
-        tries = {(file.manifest, file.path): file.tries for file in files}
+        tries = {_place(file): file.tries for file in files}
         for key in self._waiting_of(files):
             self._queue[key] = (self._queue[key][0], tries[key])
 
-    def _waiting_of(self, files: Sequence[ToExamine]) -> list[tuple[ManifestName, SourcePath]]:
-        return [(file.manifest, file.path) for file in files if (file.manifest, file.path) in self._queue]
+    def _waiting_of(self, files: Sequence[ToExamine]) -> list[Place]:
+        return [_place(file) for file in files if _place(file) in self._queue]
 
     async def drop(self, files: Sequence[ToExamine]) -> None:
         self.check()
         for file in files:
-            if any(row.sha256 == file.sha256 for row in self._versions(file.manifest, file.path)[-1:]):
-                self._queue.pop((file.manifest, file.path), None)
+            since_ns, _ = self._queue.get(_place(file), (None, 0))
+            if since_ns == file.waits_since_ns and self._still(file):
+                del self._queue[_place(file)]
 
-    async def finish(self, examined: Sequence[Examined], events: Sequence[NewEvent] = ()) -> None:
+    def _still(self, file: ToExamine) -> list[ManifestRow]:
+        """Its version, if it is remembered."""
+        rows = self._versions(file.manifest, file.path)
+        return [row for row in rows if (row.home, row.sha256) == (file.home, file.sha256)]
+
+    async def finish(self, examined: Sequence[Examined]) -> None:
         self.check()
         for one in examined:
             self._remember(one)
         await self.drop([one.file for one in examined])
-        self._append(events)
 
     def _remember(self, one: Examined) -> None:
         file = one.file
-        same = [row for row in self._versions(file.manifest, file.path) if (row.home, row.sha256) == (file.home, file.sha256)]
-        for row in same[-1:]:
+        for row in self._still(file):
             known = Known(file.manifest, file.path, file.home, file.sha256, one.at_ns, one.owes, one.info)
             copy = Copy(file.manifest, file.path, file.home, file.sha256, row.stat.size_bytes, row.landed_at_ns)
             self.known[file.manifest, file.home, file.path] = (known, copy)
+            self._append(one.events)
 
     async def info(self, name: ManifestName, path: SourcePath) -> Known | None:
         self.check()
@@ -127,6 +141,10 @@ class MemoryMedia:
             if place in self.known and self.known[place][0].sha256 == one.sha256:
                 now, copy = self.known[place]
                 self.known[place] = (replace(now, owes=now.owes - {what}), copy)
+
+
+def _place(file: ToExamine) -> Place:
+    return file.manifest, file.home, file.path
 
 
 class MemoryCopies:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-HEAD = "0008"
+HEAD = "0009"
 """The revision that this module describes: the newest one in migrations/versions."""
 
 metadata = sa.MetaData()
@@ -227,12 +227,13 @@ alarms = sa.Table(
 media_queue = sa.Table(
     "media_queue",
     metadata,
-    # What is to be looked into is the current version of the path, so that a newer one takes the place of an older by itself.
+    # Each version of a path waits by itself. It is told by its home: what takes an older one's place there takes it here as well.
     sa.Column("manifest", sa.Text, primary_key=True),
     sa.Column("path", sa.LargeBinary, primary_key=True),
+    sa.Column("home", sa.LargeBinary, primary_key=True),
     sa.Column("since_ns", sa.BigInteger, nullable=False),
     sa.Column("tries", sa.BigInteger, nullable=False),
-    sa.Index("media_queue_by_time", "manifest", "since_ns", "path"),
+    sa.Index("media_queue_by_time", "manifest", "since_ns", "path", "home"),
     sqlite_with_rowid=False,
 )
 

@@ -1,13 +1,12 @@
-"""Enrich: what a file at home holds. From the queue to what is remembered of it, a sidecar, a thumbnail, shared bytes.
+"""Enrich: what a file at home holds, a thumbnail, a sidecar; and, once that is remembered, shared bytes.
 
-A file stays in the queue until all of that is done (`finish`), and each step may be repeated: so a crash between any two of them is
-healed by doing all of it again. Only sharing bytes comes after, since the first of two equal files has to be remembered first; till
-then it is owed, as is a sidecar where exiftool is missing.
+A file stays in the queue until all of that is done and remembered (`underway`), and each step may be repeated: so a crash between
+any two of them is healed by doing all of it again. Only sharing bytes comes after, since the first of two equal files has to be
+remembered first; till then it is owed, as is a sidecar where exiftool is missing.
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -15,29 +14,26 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
-from forged.destination.base import Closed, Destination, HomeFile, LinkMode
+from forged.destination.base import Destination, HomeFile, LinkMode
 from forged.kit.clock import Clock
-from forged.kit.tasks import to_the_end
 from forged.media.base import Examiner, Found, Opened, Wanted
-from forged.model.errors import ForgedError
-from forged.model.events import NewEvent
-from forged.model.manifest import ManifestName
+from forged.model.manifest import ManifestName, ManifestRow
 from forged.model.media import Copy, Examined, Known, MediaInfo, MediaKind, Owed, ToExamine
-from forged.model.observer import ExamineResult, FilesExamined, Observer
-from forged.model.paths import SourcePath, shown
+from forged.model.observer import ExamineResult, Observer
+from forged.model.paths import shown
 from forged.model.sidecars import Sidecars
 from forged.model.target import DuplicatesMode, Target
 from forged.rules import media
 from forged.rules.selection import Selector
 from forged.store.base import Store
-from forged.sync.publish import Takers, file_synced
+from forged.sync.publish import Takers
 from forged.sync.sidecar import SidecarDone, keep_sidecar
 
 PAGE_ROWS = 1_000
 """Files that are queued anew in one go."""
 
-MOST_LATE = 16
-"""Looked at when the first of equal files is known at last: more than there are workers."""
+MOST_LATE = 100
+"""Looked at when the first of equal files is known at last: more than are looked into between two pages of the queue."""
 
 _LINK_MODES = {DuplicatesMode.REFLINK: LinkMode.REFLINK, DuplicatesMode.HARDLINK: LinkMode.HARDLINK}
 
@@ -59,37 +55,56 @@ class Rooms:
     takers: Takers = field(default_factory=Takers)
 
 
-async def enrich(rooms: Rooms, file: ToExamine) -> None:
-    """One file's whole way. Raises ForgedError when it is not the file's fault: then it waits on as if it had not been tried, as it
-    does when we are cancelled."""
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """One file, and what came of it. `examined` None: it is not at home any more."""
+
+    file: ToExamine
+    examined: Examined | None
+    result: ExamineResult
+
+    @property
+    def kind(self) -> MediaKind:
+        return self.examined.info.kind if self.examined is not None else MediaKind.OTHER
+
+
+async def enrich(rooms: Rooms, file: ToExamine, beside: Sequence[ManifestRow]) -> Looked:
+    """One file's whole way, but for remembering it. `beside`: what has landed that may say more of it.
+
+    Raises ForgedError when it is not the file's fault.
+    """
     if file.tries >= media.MOST_TRIES:
         why = f"looking into it was begun {file.tries} times and never ended"
-        return await _end(rooms, file, _nothing(why), ExamineResult.GIVEN_UP)
+        return _unread(rooms, file, why, ExamineResult.GIVEN_UP)
     opened = await rooms.destination.open(file.home)
+    if opened is None:
+        return Looked(file, None, ExamineResult.GONE)
     if not isinstance(opened, HomeFile):
-        return await _not_there(rooms, file, opened)
-    try:
-        if opened.look.size_bytes != file.size_bytes:
-            return await _end(rooms, file, _nothing("it was changed at home since it landed"), ExamineResult.CHANGED)
-        await rooms.store.media.begun([file])
-        try:
-            await _look_into(rooms, file, opened)
-        except (ForgedError, asyncio.CancelledError):
-            await to_the_end(rooms.store.media.put_back([file]))
-            raise
-    finally:
-        os.close(opened.fd)
+        return _unread(rooms, file, "its folder at home is closed to us", ExamineResult.CHANGED)
+    with ExitStack() as stack:
+        stack.callback(os.close, opened.fd)
+        if opened.look.size_bytes != file.row.stat.size_bytes:
+            return _unread(rooms, file, "it was changed at home since it landed", ExamineResult.CHANGED)
+        mine = Opened(_name(file.home), opened.fd, opened.look.size_bytes)
+        wanted = media.wishes(rooms.target.media)
+        companions = await _companions(rooms, beside, stack)
+        found = await rooms.examiner.examine(mine, companions, Wanted(wanted.metadata, wanted.thumbnail, wanted.likeness))
+    return await _kept(rooms, file, found)
 
 
-async def _not_there(rooms: Rooms, file: ToExamine, seen: Closed | None) -> None:
-    if seen is None:
-        await rooms.store.media.drop([file])
-        return rooms.observer.notice(FilesExamined(rooms.target.name, MediaKind.OTHER, ExamineResult.GONE))
-    return await _end(rooms, file, _nothing("its folder at home is closed to us"), ExamineResult.CHANGED)
+async def _companions(rooms: Rooms, beside: Sequence[ManifestRow], stack: ExitStack) -> list[Opened]:
+    """What lies beside it at home and says more of it, open until the stack is left."""
+    opened: list[Opened] = []
+    for row in beside:
+        home = await rooms.destination.open(row.home)
+        if isinstance(home, HomeFile):
+            stack.callback(os.close, home.fd)
+            opened.append(Opened(_name(row.home), home.fd, home.look.size_bytes))
+    return opened
 
 
-async def _look_into(rooms: Rooms, file: ToExamine, opened: HomeFile) -> None:
-    found = await _found(rooms, file, opened)
+async def _kept(rooms: Rooms, file: ToExamine, found: Found) -> Looked:
+    """Puts beside it what belongs there."""
     info, policy = found.info, rooms.target.media
     if found.thumbnail is not None:
         await rooms.destination.put_thumbnail(file.sha256, found.thumbnail)
@@ -98,58 +113,15 @@ async def _look_into(rooms: Rooms, file: ToExamine, opened: HomeFile) -> None:
         done = await keep_sidecar(rooms.destination, rooms.sidecars, rooms.target.name, file, info)
         owes |= {Owed.SIDECAR} if done.later else set()
         info = _with_problem(info, done)
-    row = await rooms.store.manifest.homes(file.manifest, file.path, file.sha256)
-    if media.wants_link(policy, rooms.selector.is_mutable(file.path), row is None or row.incomplete):
+    if media.wants_link(policy, rooms.selector.is_mutable(file.path), file.row.incomplete):
         owes.add(Owed.LINK)
     result = ExamineResult.PROBLEM if info.problems else ExamineResult.DONE
-    await _end(rooms, file, info, result, frozenset(owes))
-    if Owed.LINK in owes:
-        await share(rooms, Known(file.manifest, file.path, file.home, file.sha256, 0, frozenset(), info))
+    return Looked(file, Examined(file, info, rooms.clock.now_ns(), frozenset(owes)), result)
 
 
-async def _found(rooms: Rooms, file: ToExamine, opened: HomeFile) -> Found:
-    wanted = media.wishes(rooms.target.media)
-    with ExitStack() as stack:
-        beside = []
-        for companion in await _companions(rooms, file.path):
-            stack.callback(os.close, companion.fd)
-            beside.append(companion)
-        mine = Opened(_name(file.home), opened.fd, opened.look.size_bytes)
-        return await rooms.examiner.examine(mine, beside, Wanted(wanted.metadata, wanted.thumbnail, wanted.likeness))
-
-
-async def _companions(rooms: Rooms, path: SourcePath) -> list[Opened]:
-    """What lies beside it at home and says more of it, open. Who asked closes it."""
-    names = media.told_by(rooms.target.type, path)
-    rows = await rooms.store.manifest.current(rooms.target.manifest, names) if names else ()
-    opened: list[Opened] = []
-    try:
-        for row in rows:
-            home = await rooms.destination.open(row.home) if row is not None else None
-            if row is not None and isinstance(home, HomeFile):
-                opened.append(Opened(_name(row.home), home.fd, home.look.size_bytes))
-    except BaseException:
-        for one in opened:
-            os.close(one.fd)
-        raise
-    return opened
-
-
-async def _end(rooms: Rooms, file: ToExamine, info: MediaInfo, result: ExamineResult, owes: frozenset[Owed] = frozenset()) -> None:
-    await rooms.store.media.finish([Examined(file, info, rooms.clock.now_ns(), owes)], await _events(rooms, file, info))
-    rooms.observer.notice(FilesExamined(rooms.target.name, info.kind, result))
-
-
-async def _events(rooms: Rooms, file: ToExamine, info: MediaInfo) -> list[NewEvent]:
-    """That it is home, with what was found in it; none where its version was forgotten meanwhile, or nobody takes events."""
-    if not rooms.takers.anybody():
-        return []
-    row = await rooms.store.manifest.homes(file.manifest, file.path, file.sha256)
-    if row is None:
-        return []
-    again = await rooms.store.media.info(file.manifest, file.path) is not None
-    discovery = rooms.takers.discovery
-    return [file_synced(rooms.target, row, rooms.clock.now_ns(), media=info, discovery=discovery, again=again)]
+def _unread(rooms: Rooms, file: ToExamine, why: str, result: ExamineResult) -> Looked:
+    info = MediaInfo(MediaKind.OTHER, "", problems=(why,))
+    return Looked(file, Examined(file, info, rooms.clock.now_ns()), result)
 
 
 async def share(rooms: Rooms, known: Known) -> None:
@@ -177,8 +149,7 @@ async def follow_sidecar(rooms: Rooms, known: Known) -> bool:
     """A sidecar that is owed. False: it cannot be made now either."""
     row = await rooms.store.manifest.homes(known.manifest, known.path, known.sha256)
     if row is not None and row.tombstone_at_ns is None:
-        stat = row.stat
-        file = ToExamine(known.manifest, known.path, known.sha256, known.home, stat.size_bytes, stat.mtime_ns, 0)
+        file = ToExamine(known.manifest, row, row.landed_at_ns)
         done = await keep_sidecar(rooms.destination, rooms.sidecars, rooms.target.name, file, known.info)
         if done.later:
             return False
@@ -198,10 +169,6 @@ async def rerun(rooms: Rooms) -> int:
 
 def _with_problem(info: MediaInfo, done: SidecarDone) -> MediaInfo:
     return replace(info, problems=(*info.problems, f"sidecar: {done.why}")) if done.why and not done.later else info
-
-
-def _nothing(why: str) -> MediaInfo:
-    return MediaInfo(MediaKind.OTHER, "", problems=(why,))
 
 
 def _name(home: bytes) -> str:

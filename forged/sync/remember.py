@@ -26,7 +26,7 @@ async def remember(doors: Doors, looks: Looks, landed: Sequence[Landed], *, want
     policy, name = doors.target.media, doors.target.manifest
     to_examine = {one.entry.path for one in landed if media.is_examined(policy, one.entry.path, one.entry.stat.size_bytes)}
     rows = [_row(one, now_ns) for one in landed]
-    events = [*await _overtaken(doors, rows, to_examine), *_events(doors, rows, to_examine)] if doors.takers.anybody() else []
+    events = _events(doors, rows, to_examine) if doors.takers.anybody() else []
     await doors.store.manifest.record(name, rows, events, to_examine)
     if media.is_on(policy):
         again = [path for one in landed for path in media.tells_of(doors.target.type, one.entry.path) if path not in to_examine]
@@ -46,23 +46,6 @@ def _events(doors: Doors, rows: Sequence[ManifestRow], to_examine: Collection[So
     """Of those that are not looked into: for the others sync/enrich tells it, with what was found."""
     now_ns, discovery = doors.clock.now_ns(), doors.takers.discovery
     return [file_synced(doors.target, row, now_ns, discovery=discovery) for row in rows if row.path not in to_examine]
-
-
-async def _overtaken(doors: Doors, rows: Sequence[ManifestRow], to_examine: Collection[SourcePath]) -> list[NewEvent]:
-    """Of versions in whose place at the source another came before anybody looked into them. They are home as well, and only the
-    newest version of a path waits to be looked into: so who takes events would never hear of them."""
-    name, now_ns = doors.target.manifest, doors.clock.now_ns()
-    paths = list({row.path for row in rows})
-    last = {old.path: old for old in await doors.store.manifest.current(name, paths) if old is not None}
-    waiting = set((await doors.store.ingests.handed(name, dict.fromkeys(last, ""), (), ())).to_examine) if last else set()
-    overtaken: list[ManifestRow] = []
-    for row in rows:
-        old = last.get(row.path)
-        if old is not None and row.path in waiting and (old.sha256, old.home) != (row.sha256, row.home):
-            overtaken.append(old)
-        last[row.path] = row
-        waiting |= {row.path} & set(to_examine)
-    return [file_synced(doors.target, row, now_ns, discovery=doors.takers.discovery) for row in overtaken]
 
 
 def _row(landed: Landed, now_ns: int) -> ManifestRow:

@@ -28,7 +28,7 @@ async def keep_sidecar(
     """Raises DestinationError."""
     if sidecars is None or not sidecars.available:
         return SidecarDone("exiftool is missing", later=True)
-    facts = SidecarFacts(shown(file.home.rpartition(b"/")[2]), target, file.sha256, file.mtime_ns)
+    facts = SidecarFacts(shown(file.home.rpartition(b"/")[2]), target, file.sha256, file.row.stat.mtime_ns)
     for _ in range(MOST_MERGES):
         existing = await destination.sidecar(file.home)
         if isinstance(existing, Refused):

@@ -38,7 +38,7 @@ from forged.sources.routed import Route, Routed
 from forged.store.memory import MemoryStore
 from forged.sync.doors import Doors
 from forged.sync.enrich import Rooms
-from forged.sync.enrichment import Enrichment
+from forged.sync.enrichment import Enrichment, Turns
 from forged.sync.publish import Takers
 from tests.daemon.network import Knocking, Network
 from tests.support.virtual import BEGAN_NS, LoopClock
@@ -204,7 +204,7 @@ class Grounds:
             ),
             neighbours,
         )
-        return Enrichment(rooms, asyncio.Semaphore(8))
+        return Enrichment(rooms, Turns(8))
 
     def _made(self, name: str) -> MemorySource:
         self.opened.append(name)

@@ -79,7 +79,7 @@ NOTICED = (
         for what, file, old, new, noticed in (
             ("alarms", "forged/daemon/alarms.py", "            alive()\n", "", _SIGNS),
             ("progress", "forged/daemon/jobbook.py", "            alive()\n", "", _SIGNS),
-            ("sidecars", "forged/daemon/enriching.py", "                alive()\n", "", _SIGNS),
+            ("sidecars", "forged/daemon/enriching.py", "            alive()\n", "", _SIGNS),
             ("free space", "forged/daemon/freespace.py", "                alive()\n", "", _SIGNS),
             ("reloads", "forged/daemon/main.py", "            alive()\n", "", _SIGNS),
             (

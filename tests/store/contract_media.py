@@ -72,9 +72,9 @@ class MediaContract:
         await landed(store, late, early, odd)
         await store.manifest.record(FORGE, [row(b"d.png")], [event()], to_examine=frozenset())
         assert list(await store.media.waiting(FORGE, 10)) == [
-            ToExamine(FORGE, B, early.sha256, early.home, 6, early.stat.mtime_ns, 1),
-            ToExamine(FORGE, A, late.sha256, late.home, 6, late.stat.mtime_ns, 2),
-            ToExamine(FORGE, C, odd.sha256, odd.home, 1, 2**80, 2),
+            ToExamine(FORGE, early, 1),
+            ToExamine(FORGE, late, 2),
+            ToExamine(FORGE, odd, 2),
         ]
         assert [one.path for one in await store.media.waiting(FORGE, 1)] == [B]
         assert await store.media.waiting(FORGE, 0) == []
@@ -87,16 +87,18 @@ class MediaContract:
         await store.manifest.forget(FORGE)
         assert dict(await store.media.count_waiting()) == {COMFY: 1}
 
-    async def test_a_newer_version_waits_in_the_place_of_the_older_and_was_never_tried(self, store: Store) -> None:
+    async def test_each_version_waits_by_itself_whatever_comes_after_it(self, store: Store) -> None:
         old, new = row(b"a.png", b"old"), row(b"a.png", b"newer", landed_at_ns=2_000)
         await landed(store, old, row(b"b.png"))
         (first, _) = await store.media.waiting(FORGE, 10)
         await store.media.begun([first])
         await landed(store, new)
-        assert [(one.path, one.sha256, one.tries) for one in await store.media.waiting(FORGE, 10)] == [
-            (B, row(b"b.png").sha256, 0),
-            (A, new.sha256, 0),
+        assert [(one.row, one.tries, one.current) for one in await store.media.waiting(FORGE, 10)] == [
+            (old, 1, False),
+            (row(b"b.png"), 0, True),
+            (new, 0, True),
         ]
+        assert dict(await store.media.count_waiting()) == {FORGE: 3}
         await store.media.finish([Examined(first, TOLD, 5)])
         assert await waiting(store) == [B, A]
         assert await store.media.info(FORGE, A) is None
@@ -116,13 +118,13 @@ class MediaContract:
         mine = row(b"a.png")
         await landed(store, mine, row(b"b.png"))
         (file, _) = await store.media.waiting(FORGE, 10)
-        await store.media.finish([Examined(file, TOLD, 77, frozenset({Owed.SIDECAR}))], [event("found")])
+        await store.media.finish([Examined(file, TOLD, 77, frozenset({Owed.SIDECAR}), (event("found"), event("twice")))])
         known = Known(FORGE, A, mine.home, mine.sha256, 77, frozenset({Owed.SIDECAR}), TOLD)
         assert await waiting(store) == [B]
         assert await store.media.info(FORGE, A) == known
         assert list(await store.media.of_home(FORGE, mine.home)) == [known]
         assert await store.media.of_home(COMFY, mine.home) == []
-        assert [e.body for e in await store.outbox.after("catalog", 10)] == ["found"]
+        assert [e.body for e in await store.outbox.after("catalog", 10)] == ["found", "twice"]
 
     async def test_looking_again_replaces_what_was_known(self, store: Store) -> None:
         await examine(store, row(b"a.png"), info=TOLD)
@@ -134,6 +136,32 @@ class MediaContract:
         assert known is not None
         assert (known.info, known.examined_at_ns) == (again, 78)
         assert len(await store.copies.alike(bytes(range(8)), 10)) == 1
+
+    async def test_what_is_queued_anew_while_it_is_looked_into_waits_on(self, store: Store) -> None:
+        await landed(store, row(b"a.png"), row(b"b.png"))
+        files = await store.media.waiting(FORGE, 10)
+        await store.media.begun(files)
+        assert await store.media.queue(FORGE, [A], 5_000) == 1
+        await store.media.finish([Examined(one, TOLD, 77) for one in files])
+        (again,) = await store.media.waiting(FORGE, 10)
+        assert (again.path, again.waits_since_ns, again.tries, again.again) == (A, 5_000, 0, True)
+        await store.media.drop(files)
+        assert await waiting(store) == [A]
+        await landed(store, row(b"a.png", b"newer"))
+        assert [(one.path, one.again) for one in await store.media.waiting(FORGE, 10)] == [(A, False), (A, True)]
+
+    async def test_many_are_finished_in_one_go(self, store: Store) -> None:
+        await landed(store, *(row(b"%05d.png" % n, b"%d" % n) for n in range(1_200)))
+        await landed(store, row(b"a.png"), name=COMFY)
+        files = [*await store.media.waiting(FORGE, 2_000), *await store.media.waiting(COMFY, 1)]
+        infos = [like(n.to_bytes(8, "little")) for n in range(1_201)]
+        await store.media.finish([Examined(file, info, n) for n, (file, info) in enumerate(zip(files, infos, strict=True))])
+        assert await store.media.count_waiting() == {}
+        for file, info in list(zip(files, infos, strict=True))[::300]:
+            known = await store.media.info(file.manifest, file.path)
+            assert known is not None
+            assert known.info == info
+            assert [one.copy.path for one in await store.copies.alike(info.likeness.dhash or b"", 1)] == [file.path]
 
     async def test_one_home_of_two_paths_is_known_for_both(self, store: Store) -> None:
         one, two = row(b"a.png", landed_at_ns=1), row(b"b.png", landed_at_ns=2)
@@ -150,6 +178,37 @@ class MediaContract:
         await landed(store, row(b"a.png", b"newer"))
         await store.media.drop(files)
         assert await waiting(store) == [A]
+
+    async def test_what_takes_a_versions_place_at_home_takes_its_place_in_the_queue(self, store: Store) -> None:
+        old = row(b"a.png", b"old")
+        new = structs.replace(row(b"a.png", b"newer", landed_at_ns=2_000), home=old.home)
+        await landed(store, old)
+        files = await store.media.waiting(FORGE, 10)
+        await store.media.begun(files)
+        await landed(store, new)
+        assert [(one.row, one.tries) for one in await store.media.waiting(FORGE, 10)] == [(new, 0)]
+        await store.media.finish([Examined(one, TOLD, 5, events=(event(),)) for one in files])
+        assert [one.row for one in await store.media.waiting(FORGE, 10)] == [new]
+        assert await store.outbox.after("catalog", 10) == []
+
+    async def test_a_version_that_comes_back_waits_once(self, store: Store) -> None:
+        first, second = row(b"a.png", b"one"), row(b"a.png", b"two", landed_at_ns=2_000)
+        await landed(store, first, second, structs.replace(first, landed_at_ns=3_000))
+        assert [one.sha256 for one in await store.media.waiting(FORGE, 10)] == [second.sha256, first.sha256]
+
+    async def test_older_versions_are_looked_into_again_only_where_nothing_was_found_yet(self, store: Store) -> None:
+        one, two, three = (
+            row(b"a.png", b"one"),
+            row(b"a.png", b"two", landed_at_ns=2_000),
+            row(b"a.png", b"three", landed_at_ns=3_000),
+        )
+        await examine(store, one)
+        await store.manifest.record(FORGE, [two, three])
+        assert await store.media.queue(FORGE, [A, B], 5) == 2
+        again = await store.media.waiting(FORGE, 10)
+        assert sorted((one.sha256, one.again, one.current) for one in again) == sorted(
+            [(two.sha256, False, False), (three.sha256, False, True)]
+        )
 
     async def test_what_is_forgotten_or_deleted_at_home_is_not_examined_nor_known(self, store: Store) -> None:
         await examine(store, row(b"a.png"), row(b"b.png"), row(b"c.png"))
@@ -168,12 +227,20 @@ class MediaContract:
         await store.manifest.forget(FORGE)
         assert await store.media.info(FORGE, B) is None
 
+    async def test_an_older_version_waits_on_when_the_owner_deletes_the_newer(self, store: Store) -> None:
+        old, new = row(b"a.png", b"old"), row(b"a.png", b"newer")
+        await landed(store, old, new)
+        await store.manifest.entomb(FORGE, [A], 5)
+        assert [one.row for one in await store.media.waiting(FORGE, 10)] == [old]
+        assert await store.media.queue(FORGE, [A], 5) == 1
+
     async def test_what_was_forgotten_while_it_was_examined_stays_so(self, store: Store) -> None:
         await landed(store, row(b"a.png"))
         files = await store.media.waiting(FORGE, 10)
         await store.manifest.forget(FORGE, [A])
-        await store.media.finish([Examined(one, TOLD, 5) for one in files])
+        await store.media.finish([Examined(one, TOLD, 5, events=(event(),)) for one in files])
         assert await store.media.of_home(FORGE, row(b"a.png").home) == []
+        assert await store.outbox.after("catalog", 10) == []
         await store.manifest.record(FORGE, [row(b"a.png")])
         assert await store.media.info(FORGE, A) is None
 

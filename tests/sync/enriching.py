@@ -1,6 +1,7 @@
 """A program to be killed: looks into what waits at a real destination, as the daemon would, and prints the name of each file done.
 
-enriching.py FOLDER     with FOLDER/home and FOLDER/state; the first life lands the files. Ends when nothing is left to do.
+enriching.py FOLDER [DEADLY]    with FOLDER/home and FOLDER/state; the first life lands the files. Ends when nothing is left to do,
+                                or is killed by itself when it looks into the file of the name DEADLY.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import signal
 import sys
 from contextlib import aclosing
 from pathlib import Path
@@ -24,7 +26,7 @@ from forged.rules.selection import Selector
 from forged.store.base import Store
 from forged.store.sqlite import open_store
 from forged.sync.enrich import Rooms
-from forged.sync.enrichment import Enrichment
+from forged.sync.enrichment import Enrichment, Turns
 from tests.destination.places import pieces, posix, request
 from tests.support.world import TARGET
 from tests.sync.toys import ToyExaminer, ToySidecars
@@ -59,6 +61,8 @@ async def land(store: Store, rooms: Rooms) -> None:
 
 def tell(file: Opened) -> None:
     print(file.name, flush=True)
+    if file.name in sys.argv[2:]:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 async def main(folder: Path) -> None:
@@ -70,7 +74,7 @@ async def main(folder: Path) -> None:
     rooms = Rooms(mine, selector, destination, store, examiner, sidecars, Nobody(), clock, lambda: [mine.manifest])
     if (await store.manifest.count(mine.manifest))[0] == 0:
         await land(store, rooms)
-    await Enrichment(rooms, asyncio.Semaphore(2)).drain()
+    await Enrichment(rooms, Turns(2)).drain()
     await destination.sweep(())
     await destination.aclose()
     await store.close()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -16,7 +17,7 @@ from forged.media.base import Opened
 from forged.model.errors import DestinationMissing, StoreError
 from forged.model.events import EventKind
 from forged.model.manifest import ManifestName
-from forged.model.media import Known, MediaKind, Owed
+from forged.model.media import Examined, Known, MediaKind, Owed
 from forged.model.observer import ExamineResult, FilesExamined
 from forged.model.paths import home_path, source_path
 from forged.model.sidecars import SidecarTrouble
@@ -24,7 +25,8 @@ from forged.model.target import DuplicatesMode, MediaPolicy
 from forged.rules.media import MOST_TRIES
 from forged.rules.selection import Selector
 from forged.sync.enrich import Rooms, enrich, rerun
-from forged.sync.enrichment import AGAIN_S, Enrichment
+from forged.sync.enrichment import AGAIN_S, FILES_A_WORKER, Enrichment, Turns
+from forged.sync.pages import PAGE_FILES
 from tests.support.virtual import LoopClock, virtual
 from tests.support.world import TARGET, World
 from tests.sync.toys import ToyExaminer, ToySidecars
@@ -39,7 +41,7 @@ class Studio:
     def __init__(self, policy: MediaPolicy = MediaPolicy(thumbnails=True, phash=True)) -> None:  # noqa: B008
         self.world = World(target=replace(TARGET, media=policy))
         self.examiner, self.sidecars = ToyExaminer(), ToySidecars()
-        self.turns = asyncio.Semaphore(8)
+        self.turns = Turns(8)
         self.enrichment = Enrichment(self.rooms(), self.turns)
 
     def rooms(self) -> Rooms:
@@ -141,6 +143,16 @@ async def test_a_text_that_lands_later_makes_it_look_again() -> None:
     assert len(known.info.raw) == 2
 
 
+async def test_what_was_written_for_the_newer_version_says_nothing_of_the_older() -> None:
+    studio = Studio()
+    await studio.bring({b"a.mp4": b"film", b"a.swarm.json": b"its text"})
+    await studio.bring({b"a.mp4": b"another film", b"a.swarm.json": b"another text"})
+    await studio.drain()
+    films = [known for home in studio.world.home() for known in await studio.world.store.media.of_home(NAME, home_path(home))]
+    texts = {known.info.raw[0].text: [block.text for block in known.info.raw[1:]] for known in films}
+    assert texts == {"film": [], "another film": ["another text"]}
+
+
 # --- what happens meanwhile -------------------------------------------------------------------------------------------------
 
 
@@ -172,8 +184,10 @@ async def test_a_newer_version_that_comes_meanwhile_is_looked_into_for_itself() 
     await studio.bring({b"a.png": b"a cat"})
     (file,) = await studio.world.store.media.waiting(NAME, 10)
     await studio.bring({b"a.png": b"another cat"})
-    await enrich(studio.rooms(), file)
-    assert await studio.waiting() == [b"a.png"]
+    looked = await enrich(studio.rooms(), file, ())
+    assert looked.examined is not None
+    await studio.world.store.media.finish([looked.examined])
+    assert await studio.waiting() == [b"a.png"]  # the newer one
     await studio.drain()
     assert await studio.text(b"a.png") == "another cat"
 
@@ -196,6 +210,86 @@ async def test_a_file_that_takes_the_program_along_is_given_up() -> None:
     assert "3 times" in known.info.problems[0]
     assert await studio.text(b"b.png") == "fine"
     assert ExamineResult.GIVEN_UP in studio.results()
+
+
+async def test_few_transactions_are_needed_for_many_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    studio, calls = Studio(), Counter[str]()
+    await studio.bring({b"%04d.png" % n: b"%d" % n for n in range(10 * PAGE_FILES)})
+    for room in (studio.world.store.media, studio.world.store.manifest):
+        for call in ("waiting", "begun", "finish", "put_back", "info", "current", "homes"):
+            if hasattr(room, call):
+                monkeypatch.setattr(room, call, counted(calls, call, getattr(room, call)))
+    await studio.drain()
+    assert len(studio.examiner.seen) == 10 * PAGE_FILES
+    assert (calls["begun"], calls["finish"]) <= (10, 12)
+    assert sum(calls.values()) <= 40 + 4 * FILES_A_WORKER
+
+
+def counted(calls: Counter[str], name: str, call: Callable[..., Awaitable[object]]) -> Callable[..., Awaitable[object]]:
+    async def told(*args: object) -> object:
+        calls[name] += 1
+        return await call(*args)
+
+    return told
+
+
+async def test_of_long_texts_few_wait_to_be_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hostile box's files may have 16 MiB each."""
+    studio, together = Studio(), list[int]()
+    await studio.bring({b"%02d.png" % n: b"%d" % n for n in range(30)})
+    finish = studio.world.store.media.finish
+
+    async def seen(examined: Sequence[Examined]) -> None:
+        together.append(len(examined))
+        await finish(examined)
+
+    monkeypatch.setattr("forged.sync.pages.MOST_UNWRITTEN_CHARS", 3)
+    monkeypatch.setattr(studio.world.store.media, "finish", seen)
+    await studio.drain()
+    assert (max(together) <= 3, sum(together)) == (True, 30)
+
+
+async def test_trouble_with_the_state_in_the_middle_is_not_the_files_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    studio = Studio()
+    await studio.bring({b"%02d.png" % n: b"%d" % n for n in range(30)})
+
+    async def fails(examined: Sequence[Examined]) -> None:
+        raise StoreError("the disk is full")
+
+    for _ in range(MOST_TRIES + 1):
+        with monkeypatch.context() as patch:
+            patch.setattr(studio.world.store.media, "finish", fails)
+            await studio.drain()
+        assert isinstance(studio.enrichment.trouble, StoreError)
+        assert {file.tries for file in await studio.world.store.media.waiting(NAME, 100)} == {0}
+    await studio.drain()
+    assert (await studio.waiting(), await studio.text(b"07.png")) == ([], "7")
+
+
+@virtual
+async def test_what_was_found_is_remembered_while_a_long_film_is_looked_into() -> None:
+    studio = Studio()
+    studio.examiner.hold = asyncio.Event()
+    slow = [b"slow%d.mp4" % n for n in range(FILES_A_WORKER)]
+    await studio.bring({b"a.png": b"a cat", **dict.fromkeys(slow, b"film"), b"z.png": b"a dog"})
+    draining = asyncio.create_task(studio.drain())
+    await asyncio.sleep(1)
+    assert (await studio.text(b"a.png"), await studio.waiting()) == ("a cat", [*slow, b"z.png"])
+    studio.examiner.hold.set()
+    await draining
+    assert await studio.waiting() == []
+
+
+async def test_a_suspect_is_tried_while_no_other_suspect_is() -> None:
+    """Of any target: two of them would share the blame."""
+    one, two = Studio(MediaPolicy(workers=4)), Studio(MediaPolicy(workers=4))
+    two.turns, two.examiner = one.turns, one.examiner
+    for studio in (one, two):
+        await studio.bring({b"%02d.png" % n: b"%d" % n for n in range(10)})
+        await studio.world.store.media.begun(await studio.world.store.media.waiting(NAME, 10))
+    await asyncio.gather(one.drain(), two.drain())
+    assert (one.examiner.most_at_once, len(one.examiner.seen)) == (1, 20)
+    assert [await one.waiting(), await two.waiting()] == [[], []]
 
 
 async def test_trouble_with_the_destination_is_not_the_files_fault() -> None:
@@ -336,10 +430,16 @@ async def test_all_that_is_home_can_be_looked_into_again() -> None:
 
 async def test_no_more_files_at_once_than_there_are_turns() -> None:
     studio = Studio(MediaPolicy(workers=8))
-    studio.turns = asyncio.Semaphore(3)
-    await studio.bring({b"%d.png" % n: b"%d" % n for n in range(30)})
-    await studio.drain()
+    studio.turns = Turns(3)
+    studio.examiner.hold = asyncio.Event()
+    await studio.bring({b"slow%d.png" % n: b"%d" % n for n in range(30)})
+    draining = asyncio.create_task(studio.drain())
+    for _ in range(20):
+        await asyncio.sleep(0)
     assert studio.examiner.most_at_once == 3
+    studio.examiner.hold.set()
+    await draining
+    assert (studio.examiner.most_at_once, await studio.waiting()) == (3, [])
 
 
 @virtual
@@ -401,19 +501,25 @@ async def test_what_was_looked_into_is_told_with_what_was_found_and_again_when_i
     assert texts == ["a cat", "a cat"]
 
 
-async def test_a_version_that_another_overtook_before_anybody_looked_into_it_is_told_all_the_same() -> None:
+async def test_a_version_that_another_overtook_is_looked_into_and_told_as_well() -> None:
     studio = Studio()
     studio.world.taken = True
-    await studio.bring({b"a.png": b"a cat", b"b.png": b"a dog"})
-    await studio.bring({b"a.png": b"another cat"})
+    cats = [b"a cat", b"another cat", b"a third cat"]
+    for cat in cats:
+        await studio.bring({b"a.png": cat})
     await studio.drain()
-    told = [(body.home, body.sha256, body.media is not None) for _, body in await studio.world.events()]
-    cats = [hashlib.sha256(cat).hexdigest() for cat in (b"a cat", b"another cat")]
-    assert [(sha256, known) for _, sha256, known in told[:1]] == [(cats[0], False)]
-    assert {sha256 for _, sha256, known in told[1:] if known} == {cats[1], hashlib.sha256(b"a dog").hexdigest()}
-    await studio.bring({b"a.png": b"a third cat"})
-    await studio.drain()
-    assert len(await studio.world.events()) == 4, "what was looked into is not told again"
+    told = {body.sha256: body for _, body in await studio.world.events()}
+    assert [told[hashlib.sha256(cat).hexdigest()].media is not None for cat in cats] == [True] * 3
+    assert {bytes(name) for name in studio.world.home()} == {
+        *(place for body in told.values() for place in (name_at_home(body.home), name_at_home(body.home) + b".xmp"))
+    }
+    assert (await studio.waiting(), await studio.text(b"a.png")) == ([], "a third cat")
+    assert len(await studio.world.events()) == 3
+    assert await rerun(studio.rooms()) == 1
+
+
+def name_at_home(home: str) -> bytes:
+    return home.rpartition("/")[2].encode()
 
 
 async def test_where_nobody_takes_events_none_are_written() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from forged.model.media import Owed
 from forged.model.paths import source_path
+from forged.rules.media import MOST_TRIES
 from forged.store.sqlite import open_store
 from tests.destination.places import tree
 from tests.sync.enriching import EDITED, FILES, target
@@ -18,9 +19,9 @@ from tests.sync.enriching import EDITED, FILES, target
 KILLS = 8
 
 
-def live(folder: Path, files: int | None) -> list[str]:
-    """One life, killed after so many files have been looked into: at least the first then was finished, and is not tried again."""
-    command = [sys.executable, "-m", "tests.sync.enriching", str(folder)]
+def live(folder: Path, files: int | None, *deadly: str) -> list[str]:
+    """One life, killed after so many files have been looked into."""
+    command = [sys.executable, "-m", "tests.sync.enriching", str(folder), *deadly]
     told: list[str] = []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, bufsize=1) as process:
         assert process.stdout is not None
@@ -46,6 +47,20 @@ async def test_killed_in_the_middle_everything_is_done_in_the_end(tmp_path: Path
         assert known.info.raw[0].text == data[:100].decode()
     await store.close()
     at_home(tmp_path / "home")
+
+
+async def test_what_takes_the_program_along_is_given_up_and_nothing_else_is(tmp_path: Path) -> None:
+    deadly = "013.png"
+    for _ in range(MOST_TRIES):
+        assert live(tmp_path, None, deadly)[-1] == deadly
+    assert live(tmp_path, None, deadly)[-1] == "done"
+    store, mine = await open_store(tmp_path / "state/forged.db"), target(tmp_path)
+    found = {path: await store.media.info(mine.manifest, source_path(path)) for path in FILES}
+    await store.close()
+    assert [os.fsdecode(path) for path, known in found.items() if known is None or not known.info.raw] == [deadly]
+    given_up = found[os.fsencode(deadly)]
+    assert given_up is not None
+    assert "3 times" in given_up.info.problems[0]
 
 
 def at_home(home: Path) -> None:

@@ -39,7 +39,7 @@ async def came(examiner: WorkerExaminer, fresh: Open, expression: str) -> str:
             "sorted(os.environ)",
             str(sorted({"LANG", "MALLOC_ARENA_MAX", "LC_CTYPE"} | ({"PATH", "LD_LIBRARY_PATH"} & set(os.environ)))),
         ),
-        ("os.getpriority(os.PRIO_PROCESS, 0) >= 10", "True"),
+        ("os.getpriority(os.PRIO_PROCESS, 0) >= 5", "True"),
         ("bytearray(3 << 29)", "MemoryError"),
         ("[os.dup(0) for _ in range(100)]", "OSError"),
         ("open('/proc/self/oom_score_adj').read().strip()", "1000"),
