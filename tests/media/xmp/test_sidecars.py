@@ -292,7 +292,7 @@ async def test_killed_between_two_files_it_is_started_anew(tmp_path: Path) -> No
 
 
 async def test_stopped_in_the_middle_it_is_given_up_and_the_file_written_by_the_next(tmp_path: Path) -> None:
-    async with writing(tmp_path, deadline_s=2.0) as writer:
+    async with writing(tmp_path, deadline_s=4.0) as writer:
         pid = await child(writer)
         os.kill(pid, signal.SIGSTOP)
         assert await rendered(writer, info())
