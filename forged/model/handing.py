@@ -57,4 +57,4 @@ class Handed:
     aside: frozenset[tuple[str, str]] = frozenset()
     """Handler and key of events that are set aside."""
     to_examine: frozenset[SourcePath] = frozenset()
-    """Files that wait to be looked into: their event comes after that."""
+    """Files whose current version waits to be looked into: its event comes after that."""

@@ -148,6 +148,8 @@ class IngestsContract:
         handed = await self.handed(store, "catalog", "webhook")
         assert handed.waiting == {("catalog", "home a"), ("webhook", "home a")}
         assert (handed.aside, handed.to_examine) == (frozenset(), {B})
+        await store.manifest.record(FORGE, [row(b"b.png", b"newer")])
+        assert (await self.handed(store)).to_examine == frozenset()  # an older version waits, but not the one that is meant
         first = (await store.outbox.after("catalog", 1))[0]
         await store.outbox.settle("catalog", upto=first.id, aside=[SetAside(first, 1, "no", 1, None)])
         handed = await self.handed(store, "catalog", "webhook")
