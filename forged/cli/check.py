@@ -32,15 +32,7 @@ def report(config: Config) -> list[Line]:
             for one in config.discoveries
         ]
         + [line(f"  {text}", Tone.WARN) for one in config.discoveries for text in clashing(one)]
-        + [line(f"  {text}", Tone.WARN) for text in unused(config)]
     )
-
-
-def unused(config: Config) -> list[str]:
-    """What is configured and not there yet: two machines that believe they share a memory would each bring everything home."""
-    if config.state.postgres is None:
-        return []
-    return [f"[state] url: a state database in PostgreSQL is not built yet; forged remembers in {config.state.sqlite}"]
 
 
 def document(config: Config, tried: Sequence[Line] | None, well: bool) -> dict[str, object]:

@@ -17,8 +17,9 @@ from pathlib import Path
 from forged.cli.places import user_home
 from forged.cli.running import run
 from forged.cli.telling import Line, Tone, line, trouble
-from forged.daemon.bodies import Bodies, discovery_of, handler_of, placed_source, state_tried
+from forged.daemon.bodies import Bodies, discovery_of, handler_of, placed_source
 from forged.daemon.enriching import SAID
+from forged.daemon.memory import tried as state_tried
 from forged.destination.root import Root
 from forged.discovery.trying import tried
 from forged.kit.clock import SystemClock
@@ -48,7 +49,7 @@ async def _connect(config: Config) -> Tried:
         *(_discovery(one) for one in config.discoveries),
         *(_ingest(one) for one in _listed(config)),
         *([_exiftool()] if _wants_sidecars(config) else []),
-        asyncio.to_thread(_state, config),
+        _state(config),
     ]
     ends: Sequence[Tried] = await asyncio.gather(*tries)
     return [each for lines, _ in ends for each in lines], all(well for _, well in ends)
@@ -116,10 +117,9 @@ async def _exiftool() -> Tried:
             return [_well(f"exiftool {sidecars.version} writes sidecars"), *advice], True
 
 
-def _state(config: Config) -> Tried:
-    """Blocks."""
+async def _state(config: Config) -> Tried:
     try:
-        return [_well(f"state database {state_tried(config.state)}")], True
+        return [_well(f"state database {await state_tried(config.state)}")], True
     except StoreError as error:
         return trouble("state", error), False
 

@@ -76,7 +76,7 @@ class DaemonTable(Table):
 class StateTable(Table):
     """[state]"""
 
-    url: StateUrl = key("sqlite", '"sqlite" (a file in state_dir), or "postgresql://..." for several machines')
+    url: StateUrl = key("sqlite", '"sqlite" (a file in state_dir), or "postgresql://...", which several machines can take over')
     url_file: KeyFile = key(None, "a file that holds the postgresql:// address, to keep its password out of here")
 
 

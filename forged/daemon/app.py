@@ -14,12 +14,14 @@ from functools import partial
 from pathlib import Path
 
 from forged.daemon.bodies import Bodies, discovery_of, handler_of, placed_source
+from forged.daemon.memory import OpenState, begun_anew, opened
 from forged.daemon.pool import Pool
 from forged.daemon.wanted import One, Wanted, wanted
 from forged.destination.apart.hands import ApartHands
 from forged.destination.apart.process import Helper
 from forged.destination.base import Destination
 from forged.destination.desk import Desk
+from forged.destination.guarded import Guarded
 from forged.destination.hands import Hands, Threads
 from forged.destination.posix import PosixDestination
 from forged.discovery.base import Discovery
@@ -60,7 +62,6 @@ from forged.sources.retrying import Retrying, RetryPolicy
 from forged.sources.routed import Route, Routed
 from forged.sources.ways import Memory
 from forged.store.base import Store
-from forged.store.sqlite import begin_anew, open_store
 from forged.sync.cycle import RoundResult, never_began, sync_once
 from forged.sync.doors import Doors
 from forged.sync.enrich import Rooms
@@ -78,7 +79,7 @@ class Rebuilt:
     """A memory that had to begin anew, in words: what happened, what became of the one before, and what follows."""
 
     why: str
-    kept: Path | None
+    kept: str | None
 
     @property
     def message(self) -> str:
@@ -96,9 +97,10 @@ class Rebuilt:
 class App:
     """Forged with its doors ready to be opened. Made by `App.open`."""
 
-    def __init__(self, config: Config, store: Store, observer: Observer, clock: Clock, ssh_home: Path) -> None:
+    def __init__(self, config: Config, state: OpenState, observer: Observer, clock: Clock, ssh_home: Path) -> None:
         self.config = config
-        self.store = store
+        self.state = state
+        self.store: Store = state.store
         self.clock = clock
         self.pool = Pool(config.transfer, clock)
         self._observer = observer
@@ -117,16 +119,16 @@ class App:
     async def open(
         cls, config: Config, *, observer: Observer, ssh_home: Path, clock: Clock | None = None, rebuild: bool = True
     ) -> AsyncIterator[App]:
-        """Raises StateDirectoryBusy, StoreError. `ssh_home`: whose .ssh is used, normally the user's home.
+        """Raises StateDirectoryBusy, StateTaken, StoreError. `ssh_home`: whose .ssh is used, normally the user's home.
 
         `rebuild`: a state database that is damaged or lost is set aside and begun anew; else it is an error.
         """
         clock = clock or SystemClock()
         async with AsyncExitStack() as stack:
             _lock(config.daemon.state_dir, stack)
-            store, rebuilt = await _memory(config, clock, rebuild=rebuild)
-            stack.push_async_callback(store.close)
-            app = cls(config, store, observer, clock, ssh_home)
+            state, rebuilt = await _memory(config, clock, rebuild=rebuild)
+            stack.push_async_callback(state.store.close)
+            app = cls(config, state, observer, clock, ssh_home)
             app.rebuilt = rebuilt
             keeper = asyncio.create_task(app.pool.keep_time(), name="bandwidth timetable")
             stack.callback(keeper.cancel)
@@ -231,6 +233,10 @@ class App:
     def _hands(self, target: Target, namespace: str) -> Hands:
         """A process of its own writes what comes over a line, beside the loop that it comes from; what is on this machine is cloned
         by a thread that has it open."""
+        hands = self._bare_hands(target, namespace)
+        return Guarded(hands, self.state.why_not) if self.state.shared else hands
+
+    def _bare_hands(self, target: Target, namespace: str) -> Hands:
         least_bytes = self.config.transfer.min_free_bytes
         if target.source.kind is SourceKind.LOCAL:
             return Threads(Desk(target.home, namespace, least_bytes, inspect), namespace)
@@ -328,15 +334,15 @@ def _lock(state_dir: Path, stack: AsyncExitStack) -> None:
         raise StoreError(f"{state_dir}: {e.strerror or e}", hint=hint) from e
 
 
-async def _memory(config: Config, clock: Clock, *, rebuild: bool) -> tuple[Store, Rebuilt | None]:
-    """The store; with what had to be done where it was damaged or lost. Raises StoreError."""
+async def _memory(config: Config, clock: Clock, *, rebuild: bool) -> tuple[OpenState, Rebuilt | None]:
+    """The state database; with what had to be done where it was damaged or lost. Raises StoreError."""
     try:
-        return await open_store(config.state.sqlite), None
+        return await opened(config.state, clock), None
     except StoreDamaged as damage:
         if not rebuild:
             raise
         rebuilt = await _begin_anew(config, damage, clock)
-        return await open_store(config.state.sqlite), rebuilt
+        return await opened(config.state, clock), rebuilt
 
 
 async def _begin_anew(config: Config, damage: StoreDamaged, clock: Clock) -> Rebuilt:
@@ -345,8 +351,7 @@ async def _begin_anew(config: Config, damage: StoreDamaged, clock: Clock) -> Reb
     hold = Hold(Doubt.STATE_REBUILT.value, EXPLAIN_REBUILT, clock.now_ns())
     names = [*(target.manifest for target in config.targets), *(newcomers(one.name) for one in config.discoveries)]
     holds = dict.fromkeys(names, hold)
-    kept = await asyncio.to_thread(begin_anew, config.state.sqlite, holds, clock.now_ns())
-    return Rebuilt(damage.message, kept)
+    return Rebuilt(damage.message, await begun_anew(config.state, holds, clock.now_ns()))
 
 
 def _paths(target: Target, folders: Sequence[str]) -> list[SourcePath]:

@@ -26,7 +26,6 @@ from forged.model.settings import (
     PythonIngest,
     RunpodDiscovery,
     SqliteIngest,
-    StateSettings,
     VastaiDiscovery,
     WebhookIngest,
 )
@@ -37,7 +36,6 @@ from forged.sources.placed import Placed, Remembered, wanted_of
 from forged.sources.sftp.source import sftp_source
 from forged.sources.ssh import ssh_source
 from forged.sources.ways import Memory
-from forged.store.sqlite import tried
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +107,3 @@ def discovery_of(settings: DiscoverySettings) -> Discovery:
             return Runpod(key, label)
         case CommandDiscovery(argv=argv, label=label):
             return Command(argv, label)
-
-
-def state_tried(settings: StateSettings) -> str:
-    """Whether the state database can be used, in words; changes nothing. Blocks. Raises StoreError."""
-    return tried(settings.sqlite)

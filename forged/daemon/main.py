@@ -29,7 +29,7 @@ from forged.kit.signs import Alive
 from forged.kit.tasks import Eternal
 from forged.metrics.metrics import Metrics
 from forged.metrics.page import MetricsPage
-from forged.model.errors import ConfigError, ForgedError
+from forged.model.errors import ConfigError, ForgedError, StoreError
 from forged.model.exits import Exit
 from forged.model.observer import Everyone
 from forged.model.settings import Config
@@ -76,7 +76,7 @@ class _Daemon:
         self._hung_up = asyncio.Event()
 
     async def run(self) -> int:
-        """Raises ConfigError and other ForgedErrors of the start; after READY only signals end it."""
+        """Raises ConfigError and other ForgedErrors of the start; after READY signals end it, or that its memory is another's."""
         async with AsyncExitStack() as stack:
             self._hear_signals()  # first, so that none is lost
             config = self._read()
@@ -88,9 +88,22 @@ class _Daemon:
             collect_rarely()
             self._notifier.ready(_status(house))
             log.info("forged runs", version=forged.__version__, targets=len(config.targets), socket=str(config.daemon.socket))
-            await self._stopping.wait()
+            taken = await self._until_the_end(house.app)
+            if taken is not None:
+                log.error(taken.message, hint=taken.hint)
             await self._end(house, log)
-        return Exit.WELL
+        return Exit.WELL if taken is None else Exit.FAILED
+
+    async def _until_the_end(self, app: App) -> StoreError | None:
+        """A signal, or that the memory is another forged's: what this one knows is past then, and only a new start tells more."""
+        asked = asyncio.create_task(self._stopping.wait(), name="waiting for a signal")
+        taken = asyncio.ensure_future(app.state.taken())
+        try:
+            await asyncio.wait([asked, taken], return_when=asyncio.FIRST_COMPLETED)
+            return taken.result() if taken.done() else None
+        finally:
+            asked.cancel()
+            taken.cancel()
 
     # --- the start --------------------------------------------------------------------------------------------------------
 

@@ -302,3 +302,10 @@ class StateDirectoryBusy(StoreError):
 
     transient = False
     default_hint = "ask that one (forgectl), or give this one a state_dir of its own"
+
+
+class StateTaken(StoreError):
+    """Another forged works with this state database."""
+
+    transient = False
+    default_hint = "give each forged a memory of its own"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -45,16 +45,20 @@ class Border:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """As `Database.read`. Raises StoreError."""
-        with translated(self.name):
+        with self.translated():
             async with self.database.read() as connection:
                 yield connection
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
         """As `Database.write`. Raises StoreError."""
-        with translated(self.name):
+        with self.translated():
             async with self.database.write() as connection:
                 yield connection
+
+    def translated(self) -> AbstractContextManager[None]:
+        """What this database raises becomes StoreError."""
+        return translated(self.name)
 
 
 @contextmanager

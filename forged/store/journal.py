@@ -53,6 +53,11 @@ class Journaled:
     def written(self, name: ManifestName, since: int) -> Written:
         return self._pages[name].since(since)
 
+    def broken(self) -> None:
+        """Somebody else may have written: what was, nobody can tell any more."""
+        for pages in self._pages.values():
+            pages.add(None)
+
     @contextmanager
     def _writing(self, name: ManifestName, paths: Sequence[SourcePath] | None) -> Iterator[None]:
         """Afterwards, since who asks while it is still written sees the rows before. Also when it failed: it may have come far."""

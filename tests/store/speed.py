@@ -1,19 +1,29 @@
-"""How fast the store is on this machine: `python -m tests.store.speed`. Figures go into docstrings, none is asserted."""
+"""How fast the store is on this machine: `python -m tests.store.speed [postgres]`. Figures go into docstrings, none is asserted.
+
+With `postgres` it is one in a server of its own, which waits for the disk as one in use would (in memory, where the folder is).
+"""
 
 from __future__ import annotations
 
 import asyncio
 import gc
 import random
+import sys
 import tempfile
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from forged.model.manifest import ManifestRow
+from forged.model.settings import Secret
 from forged.store.base import Store
+from forged.store.postgres import Place
+from forged.store.postgres import open_store as open_postgres
 from forged.store.sqlite import open_store
 from tests.store.samples import FORGE, row
+from tests.support.postgres import PostgresServer, postgres_server
+
+Open = Callable[[Path], Awaitable[Store]]
 
 ROWS, BATCH, PAGE = 100_000, 1_000, 4_096
 
@@ -55,12 +65,19 @@ async def read(store: Store) -> None:
         after = page[-1].path
 
 
+async def look(store: Store) -> None:
+    """What a look at everything reads for its diff."""
+    after = None
+    while page := await store.manifest.outlines(FORGE, after, None, PAGE):
+        after = page[-1][0]
+
+
 async def one_by_one(store: Store, rows: list[ManifestRow]) -> None:
     for one in rows:
         await store.manifest.restat(FORGE, [(one.path, one.stat)])
 
 
-async def main() -> None:
+async def main(open_store: Open) -> None:
     in_order = [row(b"txt2img-images/2026-%02d/%05d-%d.png" % (n // 3_000, n, n * 7919), b"%d" % n) for n in range(ROWS)]
     in_any = random.Random(1).sample(in_order, ROWS)
     gc.collect()
@@ -71,6 +88,7 @@ async def main() -> None:
             await measured(f"record, {name}", ROWS, record(store, rows))
             await measured("the same again", ROWS, record(store, rows))
             await measured("between", ROWS, read(store))
+            await measured("outlines", ROWS, look(store))
             await measured("one row a transaction", 500, one_by_one(store, rows[:500]))
             await store.close()
             store = await open_store(Path(folder) / f"{name}, to be examined.db")
@@ -78,5 +96,20 @@ async def main() -> None:
             await store.close()
 
 
+def in_postgres(server: PostgresServer) -> Open:
+    """A schema for each name."""
+
+    async def opened(file: Path) -> Store:
+        schema = "".join(filter(str.isalpha, file.stem))
+        place = Place(Secret(f"{server.dsn('postgres')}?schema={schema}"), file.with_suffix(".id"), file.with_suffix(".none"))
+        return await open_postgres(place)
+
+    return opened
+
+
 if __name__ == "__main__":
-    asyncio.run(main())
+    if sys.argv[1:] == ["postgres"]:
+        with postgres_server(settings=()) as server:
+            asyncio.run(main(in_postgres(server)))
+    else:
+        asyncio.run(main(open_store))
