@@ -10,6 +10,7 @@ of the event loop is `posix`, and `sink` for bytes; what goes to a desk and come
     landing, carrying         the final name, without overwriting, and the two slow ways to it
     swaps, claims             in the place of another file only while that is what was read; notes for after a crash
     sidecars, linking         small files beside, and equal files that share their bytes
+    guarded                   hands that change nothing while another forged may be at work in the same place
     regular                   looking at what lies there, through no link
 
 What must not be here: which name a file gets (rules.placement), what is remembered (store), where bytes come from. Promise 2
