@@ -36,6 +36,9 @@ class Landing(Struct, frozen=True, gc=False):
     own_name: HomePath | None = None
     """What it would be called if nothing else were; None: `home`. A log that goes on beside itself has a version of it as `home`,
     and the next version must not have two marks, and then three."""
+    replaces_bytes: int = 0
+    """How long that was which it may replace. What lies there now, is longer, and is how the new one begins was put there by a
+    forged that was killed before it could say so: that is replaced as well, and a log does not go on beside itself."""
 
     @property
     def versions(self) -> VersionNames:

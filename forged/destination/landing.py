@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 from collections.abc import Sequence
 from itertools import chain
@@ -16,7 +17,7 @@ from typing import Final
 
 from forged.destination.carrying import carry_across, rename_claimed
 from forged.destination.fresh import Fresh
-from forged.destination.hashing import sha256_of
+from forged.destination.hashing import feed, sha256_of
 from forged.destination.place import Place
 from forged.destination.plain import Fate, Opened, Seen, Wish
 from forged.destination.pouring import part_name
@@ -128,7 +129,7 @@ class _Naming:
 
     def fate(self, wish: Wish, is_here: bool) -> Fate:
         """Tries its names in turn. Raises OSError when the place as a whole is in trouble."""
-        _, _, sha256, _, wanted, _, own_name = wish
+        _, _, sha256, _, wanted, _, own_name, _ = wish
         try:
             for home in chain((wanted,), VersionNames(own_name, sha256)):
                 how = self._try(wish, home, is_here)
@@ -174,16 +175,26 @@ class _Naming:
 
     def _compare(self, wish: Wish, home: HomePath, fd: int, is_here: bool) -> LandedAs | None:
         """What is there may be equal, or what `mutable` may replace."""
-        staging, size_bytes, sha256, _, wanted, replaces, _ = wish
+        staging, size_bytes, sha256, _, wanted, replaces, _, _ = wish
         seen, may_replace = os.fstat(fd), is_here and replaces is not None and home == wanted
         if seen.st_size != size_bytes and not may_replace:
             return None
         there = sha256_of(fd)
         if there == sha256 and seen.st_size == size_bytes:
             return self._adopt(staging, fd)
-        if may_replace and there == replaces:
+        if may_replace and (there == replaces or self._goes_on_from(wish, there, seen.st_size)):
             return self._replace(wish, home, seen)
         return None
+
+    def _goes_on_from(self, wish: Wish, there: bytes, there_bytes: int) -> bool:
+        """Whether what is there has grown since forged last spoke of it, and is how the staged file begins: nothing is lost with it."""
+        staging, size_bytes, *_, replaces_bytes = wish
+        if not replaces_bytes < there_bytes < size_bytes or (fd := _opened(self._place, staging, size_bytes)) is None:
+            return False
+        with closing(fd):
+            hash = hashlib.sha256()
+            feed(hash, fd, 0, there_bytes)
+            return hash.digest() == there
 
     def _adopt(self, staging: str, fd: int) -> LandedAs:
         os.fsync(fd)

@@ -164,7 +164,13 @@ class MemoryDestination:
         sha256 = hashlib.sha256(there.data).digest()
         if sha256 == landing.receipt.staged.sha256:
             return LandedAs.ADOPTED
-        return LandedAs.REPLACED if wanted and is_here and sha256 == landing.replaces_sha256 else None
+        return LandedAs.REPLACED if wanted and is_here and self._may_replace(landing, there.data, sha256) else None
+
+    def _may_replace(self, landing: Landing, there: bytes, sha256: bytes) -> bool:
+        if landing.replaces_sha256 is None or sha256 == landing.replaces_sha256:
+            return landing.replaces_sha256 is not None
+        new = bytes(self.parts[landing.receipt.staged.staging])
+        return landing.replaces_bytes < len(there) < len(new) and new.startswith(there)
 
     async def look(self, homes: Sequence[HomePath]) -> Sequence[HomeLook | Closed | None]:
         await self.check()

@@ -20,9 +20,9 @@ Whole: TypeAlias = tuple[str, int, bytes, str]
 Written: TypeAlias = tuple[list[Whole], list[str]]
 """What a step of writing led to, and the staging names of files whose hash has yet to follow (`Desk.catch_up` goes on with it)."""
 
-Wish: TypeAlias = tuple[str, int, bytes, int, HomePath, bytes | None, HomePath]
+Wish: TypeAlias = tuple[str, int, bytes, int, HomePath, bytes | None, HomePath, int]
 """A file to land: its staging name, size in bytes and sha256, its mtime (ns), the name it should get, the sha256 of what it may
-replace there, and the name that versions of it carry their mark beside."""
+replace there, the name that versions of it carry their mark beside, and the size in bytes of what it may replace."""
 
 Fate: TypeAlias = tuple[HomePath, str] | str
 """The name that a file got, and how (`LandedAs`); or why it could not land."""

@@ -137,7 +137,8 @@ def _hops(batch: Sequence[T]) -> Iterator[Sequence[T]]:
 def _wish(landing: Landing) -> Wish:
     receipt, staged = landing.receipt, landing.receipt.staged
     mtime_ns, own_name = receipt.entry.stat.mtime_ns, landing.own_name or landing.home
-    return staged.staging, staged.size_bytes, staged.sha256, mtime_ns, landing.home, landing.replaces_sha256, own_name
+    replaces = landing.replaces_sha256, own_name, landing.replaces_bytes
+    return staged.staging, staged.size_bytes, staged.sha256, mtime_ns, landing.home, *replaces
 
 
 def _answer(landing: Landing, fate: Fate) -> Landed | Problem:

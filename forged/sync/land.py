@@ -48,4 +48,4 @@ class Land:
         own_name = self._placement.place(receipt.entry.path, receipt.entry.stat.mtime_ns)
         if row is None or row.at_source is not AtSource.PRESENT or receipt.entry.stat.size_bytes < row.stat.size_bytes:
             return Landing(receipt, own_name)
-        return Landing(receipt, row.home, row.sha256, own_name)
+        return Landing(receipt, row.home, row.sha256, own_name, row.stat.size_bytes)

@@ -382,6 +382,24 @@ class DestinationContract(BesidesContract):
         assert landed.how is LandedAs.VERSION
         assert house.get(b"log.html") == b"my notes"
 
+    async def test_a_log_goes_on_from_what_a_killed_forged_had_replaced(self, home: Destination, house: House) -> None:
+        house.put(b"log.html", b"one and two")  # of which nobody knows: the memory says "one"
+        (receipt,) = await pour(home, (b"log.html", b"one and two and three"))
+        asked = replace(landing(receipt, replaces=hashlib.sha256(b"one").digest()), replaces_bytes=3)
+        (landed,) = await home.land([asked])
+        assert isinstance(landed, Landed)
+        assert (landed.how, house.get(b"log.html")) == (LandedAs.REPLACED, b"one and two and three")
+        assert house.names() == {b"log.html"}
+
+    @pytest.mark.parametrize("owners", [b"", b"on", b"one and mine", b"one and two and three, and mine"])
+    async def test_a_log_does_not_go_on_from_what_its_owner_made(self, home: Destination, house: House, owners: bytes) -> None:
+        house.put(b"log.html", owners)
+        (receipt,) = await pour(home, (b"log.html", b"one and two and three"))
+        asked = replace(landing(receipt, replaces=hashlib.sha256(b"one").digest()), replaces_bytes=3)
+        (landed,) = await home.land([asked])
+        assert isinstance(landed, Landed)
+        assert (landed.how, house.get(b"log.html")) == (LandedAs.VERSION, owners)
+
     async def test_replacing_again_after_a_crash_adopts(self, home: Destination, house: House) -> None:
         house.put(b"log.html", b"one")
         (receipt,) = await pour(home, (b"log.html", b"one and two"))

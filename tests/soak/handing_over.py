@@ -173,19 +173,23 @@ class HandingOver:
                 assert answer["safe_to_destroy"], answer
                 while client.call("cleanup.run", target="box")["files_deleted"]:
                     pass
+                for handler in HANDLERS:  # as a person does with what was not taken ten times
+                    client.call("ingest.retry", handler=handler)
             until(lambda: not self._waiting(), lambda: f"{self._waiting()}\n{self.house.log()[-3000:]}", REST_S)
             self.house.stop(within_s=REST_S)
             if not self._waiting():
                 return
 
     def _waiting(self) -> dict[str, int]:
-        """Events of files that a handler has not taken, and files that are not looked into yet, as forged remembers it."""
+        """Events of files that a handler has not taken, those set aside, and files that are not looked into yet, as forged remembers."""
         question = (
             "select count(*) from outbox where kind like 'file_%'"
             " and id > coalesce((select upto from positions where handler = ?), 0)"
         )
         with closing(sqlite3.connect(f"file:{self.house.root}/state/forged.db?mode=ro", uri=True, timeout=30)) as memory:
             counts = {name: int(memory.execute(question, (name,)).fetchone()[0]) for name in HANDLERS}
+            aside = memory.execute("select handler, count(*) from set_aside where kind like 'file_%' group by handler")
+            counts |= {f"set aside for {handler}": count for handler, count in aside}
             counts["the look inside"] = int(memory.execute("select count(*) from media_queue").fetchone()[0])
         return {name: count for name, count in counts.items() if count}
 

@@ -150,6 +150,16 @@ async def test_a_mutable_file_that_was_begun_anew_replaces_nothing_and_grows_bes
         assert sorted(world.home().values()) == [data, b"one, two"]
 
 
+async def test_a_log_that_was_replaced_by_a_forged_that_was_killed_then_goes_on_under_its_name() -> None:
+    world = await _a_log()
+    at_home = world.destination.files[home_path(b"log.html")]
+    world.destination.files[home_path(b"log.html")] = replace(at_home, data=b"one, two, three")  # landed, and not remembered
+    world.box.write(b"log.html", b"one, two, three, four")
+    world.age()
+    await world.round()
+    assert world.home() == {b"log.html": b"one, two, three, four"}
+
+
 @pytest.mark.parametrize("how", [AtSource.GONE, AtSource.REMOVED])
 async def test_a_mutable_file_that_is_at_home_alone_is_never_replaced(how: AtSource) -> None:
     world = await _a_log()
