@@ -187,7 +187,7 @@ class _Naming:
         return None
 
     def _goes_on_from(self, wish: Wish, there: bytes, there_bytes: int) -> bool:
-        """Whether what is there has grown since forged last spoke of it, and is how the staged file begins: nothing is lost with it."""
+        """Whether what is there has grown since, and is how the staged file begins: then nothing is lost with it."""
         staging, size_bytes, *_, replaces_bytes = wish
         if not replaces_bytes < there_bytes < size_bytes or (fd := _opened(self._place, staging, size_bytes)) is None:
             return False

@@ -181,7 +181,7 @@ class HandingOver:
                 return
 
     def _waiting(self) -> dict[str, int]:
-        """Events of files that a handler has not taken, those set aside, and files that are not looked into yet, as forged remembers."""
+        """Events of files that a handler has not taken, or that were set aside, and files to look into, as forged remembers it."""
         question = (
             "select count(*) from outbox where kind like 'file_%'"
             " and id > coalesce((select upto from positions where handler = ?), 0)"
