@@ -77,8 +77,9 @@ class Pages:
 
     async def _turn(self) -> None:
         """To the next page."""
-        waiting = await self._rooms.store.media.waiting(self._rooms.target.manifest, PAGE_FILES + len(self._busy))
-        files = [file for file in waiting if _version(file) not in self._busy]
+        busy = set(self._busy)  # what is remembered while we read may still be among those that waited
+        waiting = await self._rooms.store.media.waiting(self._rooms.target.manifest, PAGE_FILES + len(busy))
+        files = [file for file in waiting if _version(file) not in busy | self._busy]
         page = await self._with_companions(files)
         await self._begin([file for file in files if not file.tries])
         self._page.extend(page)

@@ -56,8 +56,9 @@ class Here(Daemon):
         }
 
     def kept(self) -> list[str]:
+        """Each once: what came in one delivery with what it chokes on comes again."""
         file = self.root / "own" / "kept"
-        return sorted(file.read_text().splitlines()) if file.exists() else []
+        return sorted(set(file.read_text().splitlines())) if file.exists() else []
 
     def endless(self) -> int | None:
         """The process of the endless program, where it runs."""

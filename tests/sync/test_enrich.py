@@ -17,7 +17,7 @@ from forged.media.base import Opened
 from forged.model.errors import DestinationMissing, StoreError
 from forged.model.events import EventKind
 from forged.model.manifest import ManifestName
-from forged.model.media import Examined, Known, MediaKind, Owed
+from forged.model.media import Examined, Known, MediaKind, Owed, ToExamine
 from forged.model.observer import ExamineResult, FilesExamined
 from forged.model.paths import home_path, source_path
 from forged.model.sidecars import SidecarTrouble
@@ -212,7 +212,24 @@ async def test_a_file_that_takes_the_program_along_is_given_up() -> None:
     assert ExamineResult.GIVEN_UP in studio.results()
 
 
+async def test_what_is_remembered_while_the_queue_is_read_is_not_looked_into_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    studio = Studio()
+    await studio.bring({b"%04d.png" % n: b"%d" % n for n in range(PAGE_FILES + 1)})
+    waiting = studio.world.store.media.waiting
+
+    async def slowly(name: ManifestName, limit: int) -> Sequence[ToExamine]:
+        found = await waiting(name, limit)
+        await asyncio.sleep(0.05)
+        return found
+
+    monkeypatch.setattr("forged.sync.enrichment.WRITE_AGAIN_S", 0.01)
+    monkeypatch.setattr(studio.world.store.media, "waiting", slowly)
+    await studio.drain()
+    assert len(studio.examiner.seen) == PAGE_FILES + 1
+
+
 async def test_few_transactions_are_needed_for_many_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("forged.sync.enrichment.WRITE_AGAIN_S", 60.0)  # also on a slow machine
     studio, calls = Studio(), Counter[str]()
     await studio.bring({b"%04d.png" % n: b"%d" % n for n in range(10 * PAGE_FILES)})
     for room in (studio.world.store.media, studio.world.store.manifest):
