@@ -64,3 +64,34 @@ def test_it_is_the_program_itself_with_its_arguments_and_its_end(way: str) -> No
 def test_one_that_cannot_be_started_is_known_before(program: str, error: type[Exception]) -> None:
     with pytest.raises(error):
         mortal([program])
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        (b"#!/nowhere/python\nprint()\n", "No such file"),
+        (b"#!/etc/passwd\n", "Permission denied"),
+        (b"#!\n", "Exec format error"),
+        (b"exit 0\n", "Exec format error"),
+        (b"", "Exec format error"),
+        (b"\x7fELF" + bytes(300), "Exec format error"),
+    ],
+)
+def test_what_the_kernel_would_not_run_is_not_handed_to_a_shell(
+    content: bytes, error: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_others_are_run", lambda: False)
+    program = tmp_path / "program"
+    program.write_bytes(content)
+    program.chmod(0o755)
+    with pytest.raises(OSError, match=error):
+        subprocess.run([program])
+    with pytest.raises(OSError, match=error):
+        mortal([str(program)])
+
+
+def test_a_name_is_no_file_of_the_folder_that_we_are_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "program").write_text("#!/bin/sh\n")
+    with pytest.raises(FileNotFoundError):
+        mortal(["program"])
