@@ -1,11 +1,11 @@
 """A stranger's program that ends with us, however we end: the kernel kills it with the thread that started it (prctl(2),
 PR_SET_PDEATHSIG). What it has started itself goes on to its own end, as does a program that runs as another user (set-user-ID).
 
-The signal has to be asked for between fork and exec, and Python run there may hang in a process of several threads (os.fork). So
-another program asks for it and becomes the stranger's: setpriv of util-linux (from 2.33 on; 1 ms), else a small Python (12 ms).
+The signal has to be asked for between fork and exec, and Python run there may hang in a process of several threads (os.fork). So a
+small Python asks for it and becomes the stranger's (12 ms). setpriv of util-linux takes 1 ms, but insists on capset(2), which the
+shipped unit forbids (`SystemCallFilter=~@privileged`).
 
-That one starts where the stranger would not, and hands to a shell what the kernel does not take (execvp(3)). So what the kernel would
-say is found out before.
+That one starts where the stranger would not. So what the kernel would say is found out before.
 """
 
 from __future__ import annotations
@@ -18,19 +18,30 @@ from collections.abc import Sequence
 
 from forged.kit.child import PR_SET_PDEATHSIG
 
-SETPRIV = "setpriv"
-
 HEAD_BYTES = 256
 """That many the kernel reads of a program (BINPRM_BUF_SIZE, Linux 5.1)."""
 
 _MACHINE = slice(0, 6), slice(18, 20)
 """Of an ELF file (elf(5)): what it is, of how many bits and in which order; and for which processor."""
 
-_BECOME = f"import ctypes, os, sys; ctypes.CDLL(None).prctl({PR_SET_PDEATHSIG}, 9); os.execvp(sys.argv[1], sys.argv[1:])"
+_BECOME = f"""
+import ctypes, os, signal, sys
+ctypes.CDLL(None).prctl({PR_SET_PDEATHSIG}, 9)
+if os.getppid() != int(sys.argv[1]):
+    sys.exit(1)
+signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+with open("/proc/self/environ", "rb") as given:
+    if not any(each.startswith(b"LC_CTYPE=") for each in given.read().split(b"\\0")):
+        os.environ.pop("LC_CTYPE", None)
+os.execvp(sys.argv[2], sys.argv[2:])
+"""
+"""Who started it may be gone before it could ask. Python ignores two signals and may set LC_CTYPE (PEP 538), and what it becomes
+would have these from it."""
 
 
 def mortal(argv: Sequence[str], path: str | None = None) -> list[str]:
-    """What to start instead of `argv`, from a thread that lasts. `path`: the program's $PATH, None for ours. Looks at the disk.
+    """What to start instead of `argv`, from this process and a thread of it that lasts. `path`: the program's $PATH, None for ours. Looks at the disk.
 
     Raises OSError or ValueError, as a start would, where there is no such program, or the kernel would not run it.
     """
@@ -39,7 +50,7 @@ def mortal(argv: Sequence[str], path: str | None = None) -> list[str]:
         raise _why_not(argv[0])
     if not _is_run_by_the_kernel(program):
         raise OSError(errno.ENOEXEC, os.strerror(errno.ENOEXEC), argv[0])
-    return [*_coat(), *argv]
+    return [sys.executable, "-I", "-S", "-c", _BECOME, str(os.getpid()), *argv]
 
 
 def _why_not(program: str) -> OSError:
@@ -81,11 +92,3 @@ def _others_are_run() -> bool:
         return bool({*os.listdir("/proc/sys/fs/binfmt_misc")} - {"register", "status"})
     except OSError:
         return False
-
-
-def _coat() -> list[str]:
-    """Busybox has a setpriv as well, which does not know of this."""
-    found = shutil.which(SETPRIV)
-    if found is not None and os.path.basename(os.path.realpath(found)) == SETPRIV:
-        return [found, "--pdeathsig", "KILL", "--"]
-    return [sys.executable, "-I", "-S", "-c", _BECOME]
