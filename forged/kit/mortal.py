@@ -2,8 +2,8 @@
 PR_SET_PDEATHSIG). What it has started itself goes on to its own end, as does a program that runs as another user (set-user-ID).
 
 The signal has to be asked for between fork and exec, and Python run there may hang in a process of several threads (os.fork). So a
-small Python asks for it and becomes the stranger's (12 ms). setpriv of util-linux takes 1 ms, but insists on capset(2), which the
-shipped unit forbids (`SystemCallFilter=~@privileged`).
+small Python asks for it and becomes the stranger's (12 ms, and 34 on a busy machine). setpriv of util-linux takes 1 ms, but insists
+on capset(2), which the shipped unit forbids (`SystemCallFilter=~@privileged`).
 
 That one starts where the stranger would not. So what the kernel would say is found out before.
 """
@@ -41,7 +41,8 @@ would have these from it."""
 
 
 def mortal(argv: Sequence[str], path: str | None = None) -> list[str]:
-    """What to start instead of `argv`, from this process and a thread of it that lasts. `path`: the program's $PATH, None for ours. Looks at the disk.
+    """What to start instead of `argv`, from this process and a thread of it that lasts. `path`: the program's $PATH, None for ours.
+    Looks at the disk.
 
     Raises OSError or ValueError, as a start would, where there is no such program, or the kernel would not run it.
     """

@@ -52,9 +52,8 @@ def test_it_does_not_begin_where_who_started_it_is_gone_already() -> None:
 def test_its_surroundings_are_its_own() -> None:
     """Signals that Python ignores, and what it sets for itself."""
     show = ["/bin/sh", "-c", "grep SigIgn /proc/self/status; env"]
-    plain, ours = (
-        subprocess.run(argv, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True).stdout for argv in (show, mortal(show))
-    )
+    surroundings = {"PATH": os.environ["PATH"]}
+    plain, ours = (subprocess.run(argv, env=surroundings, capture_output=True).stdout for argv in (show, mortal(show)))
     assert ours == plain
 
 
