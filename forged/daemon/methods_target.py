@@ -96,7 +96,9 @@ class TargetMethods:
         if held is None:
             return {"success": True, "message": f"{target} was not held", "held": None}
         await member.work.believe()
-        return {"success": True, "message": f"{target} is released", "held": answers.hold(held)}
+        again = member.standing.hold
+        message = f"{target} is released" if again is None else f"{target} is released, and held again: {again.message}"
+        return {"success": True, "message": message, "held": answers.hold(held)}
 
     async def _give_up(self, member: Member) -> rpc.Released:
         files = member.standing.backlog[0]

@@ -16,6 +16,7 @@ from forged.model.errors import Cancelled, ForgedError, NotSupported, Scope, Sto
 from forged.model.files import ProblemKind
 from forged.model.jobs import Job, JobResult, JobStatus
 from forged.model.paths import SourcePath
+from forged.rules.safety import is_of_the_source
 from forged.rules.selection import folders_to_list, strangers
 from forged.sync.cleanup import CleanupResult, run_cleanup
 from forged.sync.cycle import RoundResult, run_round, sync_patiently
@@ -275,13 +276,22 @@ class Work:
             await self.clean_up(dry_run=False, urgent=False)
 
     async def believe(self) -> None:
-        """A person released the hold: what is missing at home now is the owner's wish, and what the next look at the source does
-        not see is gone. That is written down first, so that it holds whatever ends forged meanwhile."""
+        """A person released the hold, and has looked where it pointed to. At home, what is missing now is the owner's wish. At the
+        source, what the next look there does not see is gone: that is written down by then, so that it holds whatever ends forged
+        meanwhile. Of the other end, where it may be days until the next look, nothing was said, and it is doubted as ever.
+
+        Raises DestinationError, StoreError.
+        """
         flags, name = self.doors.store.flags, self.doors.target.manifest
-        await flags.set_released(name, self.doors.clock.now_ns())
+        hold = await flags.hold(name)
+        of_the_source = hold is not None and is_of_the_source(hold.reason)
+        if of_the_source:
+            await flags.set_released(name, self.doors.clock.now_ns())
         await flags.set_hold(name, None)
-        self.standing.held(None)
-        await check_home(self.doors, believe=True)
+        try:
+            await check_home(self.doors, believe=not of_the_source)
+        finally:
+            self.standing.held(await flags.hold(name))
         self.look()
 
     async def in_turn(self, name: str, work: Callable[[], Awaitable[T]], *, urgent: bool = True) -> T:

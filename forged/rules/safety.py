@@ -17,6 +17,11 @@ class Doubt(enum.Enum):
     STATE_REBUILT = "state_rebuilt"
 
 
+def is_of_the_source(reason: str) -> bool:
+    """Whether a hold for this reason is about what vanished at the source, not about home."""
+    return reason in (Doubt.EMPTIED.value, Doubt.OUT_OF_PROPORTION.value)
+
+
 FEW_FILES = 10
 """Below this many disappearances nothing is suspicious: a person clears a folder of test pictures by hand. A guess."""
 

@@ -132,9 +132,9 @@ class Enrichment:
             if taken.file.tries:
                 await self._look_into_suspect(taken)
             else:
-                async with self._turns.files:
-                    looked = await enrich(self.rooms, taken.file, taken.beside)
-                await self._share_each(await self._pages.looked(looked))
+                async with self._turns.files:  # also to put it down: what many targets have found waits in memory for a slow disk
+                    linking = await self._pages.looked(await enrich(self.rooms, taken.file, taken.beside))
+                await self._share_each(linking)
         except (ForgedError, asyncio.CancelledError):
             self._pages.let_go(taken.file)
             raise

@@ -52,6 +52,8 @@ class Pages:
         self._busy: set[_Version] = set()
         self._looked: list[Looked] = []
         self._let_go: list[ToExamine] = []
+        self._left: dict[_Version, ToExamine] = {}
+        """What could not even be put back: in mind, lest the next look blames it for trouble of the state."""
         self._taking, self._writing = asyncio.Lock(), asyncio.Lock()
 
     @property
@@ -77,6 +79,7 @@ class Pages:
 
     async def _turn(self) -> None:
         """To the next page."""
+        await self._put_back()
         busy = set(self._busy)  # what is remembered while we read may still be among those that waited
         waiting = await self._rooms.store.media.waiting(self._rooms.target.manifest, PAGE_FILES + len(busy))
         files = [file for file in waiting if _version(file) not in busy | self._busy]
@@ -154,8 +157,13 @@ class Pages:
             back += [one.file for one in self._looked]
             self._looked.clear()
             self._busy.clear()
-            if back:
-                await self._rooms.store.media.put_back(back)
+            self._left |= {_version(file): file for file in back}
+            await self._put_back()
+
+    async def _put_back(self) -> None:
+        if left := list(self._left.values()):
+            await to_the_end(self._rooms.store.media.put_back(left))
+            self._left.clear()
 
 
 _Version = tuple[SourcePath, HomePath]

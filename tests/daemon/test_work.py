@@ -413,6 +413,40 @@ async def test_a_release_holds_over_a_restart_that_follows_at_once_and_is_believ
 
 
 @virtual
+async def test_who_releases_what_vanished_at_the_source_has_said_nothing_of_home() -> None:
+    async with grounds(target()) as world:
+        name = world.member().standing.target.manifest
+        for n in range(40):
+            await world.put(b"%d.png" % n, b"%d" % n)
+        await world.synced()
+        for n in range(30):
+            world.box().delete(b"%d.png" % n)
+        await world.synced()
+        world.home().files.clear()  # rolled back, while the target is held anyway
+        answer = await TargetMethods(world.fleet, world.discoveries, cast("App", world)).release("box")
+        hold = world.member().standing.hold
+        assert hold is not None and hold.reason == "home_vanished" and "held again" in answer["message"]
+        rows = await world.store.manifest.between(name, None, None, 100)
+        assert not [row for row in rows if row.tombstone_at_ns is not None], "nobody has said that the owner deleted them"
+
+
+@virtual
+async def test_who_releases_what_vanished_at_home_has_said_nothing_of_the_source() -> None:
+    async with grounds(target()) as world:
+        name = world.member().standing.target.manifest
+        for n in range(40):
+            await world.put(b"%d.png" % n, b"%d" % n)
+        await world.synced()
+        await world.store.flags.set_hold(name, Hold("home_vanished", "", 1))
+        await TargetMethods(world.fleet, world.discoveries, cast("App", world)).release("box")
+        for n in range(40):
+            world.box().delete(b"%d.png" % n)  # the box was off, and comes back another one
+        await world.synced()
+        hold = world.member().standing.hold
+        assert hold is not None and hold.reason == "emptied"
+
+
+@virtual
 async def test_a_source_that_cannot_remove_safely_is_told_once_and_not_every_quarter_of_an_hour() -> None:
     async with grounds(target(cleanup=CleanupPolicy())) as world:
         world.capabilities["guarded_removal"] = False

@@ -113,6 +113,15 @@ async def test_one_that_cannot_be_started_is_told(program: str) -> None:
         await Command("own", CommandIngest((program,))).deliver([synced(1)])
 
 
+async def test_one_whose_interpreter_is_gone_is_away_and_blames_no_event(tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.write_text("#!/nowhere/python3\n")
+    program.chmod(0o755)
+    with pytest.raises(IngestRefused, match="cannot be started: No such file") as refused:
+        await Command("own", CommandIngest((str(program),))).deliver([synced(1)])
+    assert not refused.value.about
+
+
 async def test_what_it_says_is_made_harmless_and_bounded() -> None:
     with pytest.raises(IngestError) as error:
         await shell("for i in $(seq 9999); do printf x; done >&2; printf '\\033[2J token=hush\\n' >&2; exit 3").deliver([synced(1)])

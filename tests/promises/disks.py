@@ -49,6 +49,14 @@ OWNER = (
     ),
     Breach(
         7,
+        "who releases what vanished at the source has emptied home as well",
+        "forged/daemon/work.py",
+        "await check_home(self.doors, believe=not of_the_source)",
+        "await check_home(self.doors, believe=True)",
+        ("tests/daemon/test_work.py::test_who_releases_what_vanished_at_the_source_has_said_nothing_of_home",),
+    ),
+    Breach(
+        7,
         "a folder that is closed at home was emptied by the owner",
         "forged/destination/regular.py",
         "    except PermissionError:\n        return True\n",

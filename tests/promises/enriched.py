@@ -1,4 +1,4 @@
-"""Promises 2, 6 and 10, broken where files are looked into: sidecars that others edit, workers, and exiftool."""
+"""Promises 2, 5, 6 and 10, broken where files are looked into: sidecars that others edit, workers, and exiftool."""
 
 from __future__ import annotations
 
@@ -83,5 +83,22 @@ BREACHES = (
         "    if len(found) > MOST_TEXT_BYTES:",
         "    if len(found) > MOST_TEXT_BYTES << 9:",
         ("tests/media/blocks/test_hostile.py::test_a_bomb_takes_no_more_than_the_largest_text",),
+    ),
+    Breach(
+        10,
+        "what many targets have found piles up before a slow state",
+        "forged/sync/enrichment.py",
+        "                    linking = await self._pages.looked(await enrich(self.rooms, taken.file, taken.beside))\n",
+        "                    looked = await enrich(self.rooms, taken.file, taken.beside)\n"
+        "                linking = await self._pages.looked(looked)\n",
+        ("tests/sync/test_enrich.py::test_what_many_targets_have_found_does_not_pile_up_before_a_slow_state",),
+    ),
+    Breach(
+        5,
+        "a file is given up for trouble of the state",
+        "forged/sync/pages.py",
+        "        await self._put_back()\n        waiting =",
+        "        self._left.clear()\n        waiting =",
+        ("tests/sync/test_enrich.py::test_a_state_that_not_even_takes_them_back_gets_no_file_given_up",),
     ),
 )

@@ -13,6 +13,14 @@ _REPLAYED = "tests/daemon/test_replays.py"
 BREACHES = (
     Breach(
         9,
+        "a program that cannot be started has its events set aside",
+        "forged/kit/mortal.py",
+        "    if not _is_run_by_the_kernel(program):",
+        "    if not program:",
+        ("tests/ingest/test_contract_command.py::test_one_whose_interpreter_is_gone_is_away_and_blames_no_event",),
+    ),
+    Breach(
+        9,
         "one event that is not taken stops all that come after it",
         "forged/ingest/bringing.py",
         "            if not any(event.id in error.about for event in events):\n                raise\n",

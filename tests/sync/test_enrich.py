@@ -283,6 +283,45 @@ async def test_trouble_with_the_state_in_the_middle_is_not_the_files_fault(monke
     assert (await studio.waiting(), await studio.text(b"07.png")) == ([], "7")
 
 
+async def test_a_state_that_not_even_takes_them_back_gets_no_file_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    studio = Studio()
+    await studio.bring({b"%d.png" % n: b"%d" % n for n in range(3)})
+
+    async def fails(_: object) -> None:
+        raise StoreError("the server is gone")
+
+    for _ in range(MOST_TRIES + 1):
+        with monkeypatch.context() as patch:
+            for name in ("finish", "put_back"):
+                patch.setattr(studio.world.store.media, name, fails)
+            await studio.enrichment.drain()
+        assert isinstance(studio.enrichment.trouble, StoreError)
+    await studio.enrichment.drain()
+    assert studio.results() == [ExamineResult.DONE] * 3
+    assert (await studio.waiting(), await studio.text(b"1.png")) == ([], "1")
+
+
+@virtual
+async def test_what_many_targets_have_found_does_not_pile_up_before_a_slow_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    studios, slow, turns = [Studio() for _ in range(20)], asyncio.Event(), Turns(8)
+
+    async def waits(examined: Sequence[Examined]) -> None:
+        await slow.wait()
+
+    for studio in studios:
+        await studio.bring({b"%d.png" % n: b"%d" % n for n in range(10)})
+        studio.enrichment = Enrichment(studio.rooms(), turns)
+        monkeypatch.setattr(studio.world.store.media, "finish", waits)
+    monkeypatch.setattr("forged.sync.pages.MOST_UNWRITTEN_CHARS", 1)
+    draining = [asyncio.create_task(studio.enrichment.drain()) for studio in studios]
+    await asyncio.sleep(60)
+    assert sum(len(studio.examiner.seen) for studio in studios) <= 8
+    for task in draining:
+        task.cancel()
+    slow.set()
+    await asyncio.wait(draining)
+
+
 @virtual
 async def test_what_was_found_is_remembered_while_a_long_film_is_looked_into() -> None:
     studio = Studio()

@@ -25,6 +25,10 @@ name = "local"
 source = "/srv/outputs"
 poll = "1s"
 settle = "0s"
+[[ingest]]
+type = "command"
+name = "own"
+command = ["/bin/sh", "-c", "cat >> /srv/media/told"]
 """
 
 SHARE = "/opt/installed/share/forged/systemd"
@@ -70,6 +74,7 @@ def test_installed_as_its_head_says_it_runs_and_brings_files_home(box: SystemdBo
     started = box.systemctl("start", "forged")
     assert started.returncode == 0, started.stderr + box.log("forged.service")
     wait_until(Path(f"/proc/{box.pid}/root/srv/media/first.txt").exists)
+    wait_until(Path(f"/proc/{box.pid}/root/srv/media/told").exists)  # under all that the unit forbids
     assert "local" in box.run("forgectl", "status", check=True).stdout
     main = box.show("forged.service", "MainPID")
     assert "/opt/installed/bin/" in box.run("cat", f"/proc/{main}/cmdline").stdout.replace("\0", " ")
