@@ -215,7 +215,7 @@ def target(standing: Standing) -> rpc.Target:
         "last_sync": None if standing.last_sync_ns is None else time_text(standing.last_sync_ns),
         "backlog_files": files if known else None,
         "backlog_bytes": size_bytes if known else None,
-        "lag_seconds": round(standing.lag_s, 1) if known else None,
+        "lag_seconds": None if standing.lag_s is None else round(standing.lag_s, 1),
         "free_bytes": standing.free_bytes,
         "discovery": instance.discovery if instance else None,
         "instance": box.id if box else None,

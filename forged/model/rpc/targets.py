@@ -15,8 +15,9 @@ class Target(TypedDict):
     """How one target stands. What is not known yet, or not of this kind of source, is null.
 
     A held target has a problem of the kind `held`, whose message is the reason. `last_sync` is the end of the last sync that went
-    well. `lag_seconds`: age of the oldest settled file that is not home yet; 0 when all are home. It and the backlog are null until
-    the source was looked at in whole since forged started. `watch`: a watch is active.
+    well. `lag_seconds`: age of the oldest settled file that is not home yet, from its last write and by the source's clock; 0 when
+    all are home. It and the backlog are null until the source was looked at in whole since forged started, or something is known to
+    wait. `watch`: a watch is active.
     `transport`: how the source is reached, in words (`sftp`); `missing`: what it cannot do there, in words.
     `discovery`, `instance` (the provider's id), `label` and `ends_at` are of boxes that a discovery found. `lost`: its provider
     does not list it any more, and not all of it is home. `asleep`: why nobody tries to reach it, as its provider says (stopped,
