@@ -319,8 +319,10 @@ def cleanup(result: CleanupResult) -> rpc.Cleanup:
         "dry_run": result.dry_run,
         "files_deleted": len(result.removed),
         "space_freed_bytes": result.freed_bytes,
-        "removed": fitting(removed),
-        "kept": fitting(kept),
+        "removed": (gone := fitting(removed)),
+        "removed_unnamed": len(result.removed) - len(gone),
+        "kept": (stays := fitting(kept)),
+        "kept_unnamed": result.kept_count.total() - len(stays),
         "kept_counts": {why.value: count for why, count in result.kept_count.items()},
         "errors": [clipped(f"{result.error.message} ({result.error.hint})")] if result.error is not None else [],
     }

@@ -84,8 +84,9 @@ class Drained(TypedDict):
 
     `safe_to_destroy` implies `success`. `missing` makes the answer no: not_home, waiting (still being written), unreadable,
     home_missing, home_differs, home_unreadable, changed, not_ingested, failed. `aside` stays behind knowingly: excluded,
-    tombstoned, incomplete (came home cut short, as it is at the source), link. Both by name; `counts` has all of them by the same
-    words, and `home` under the word `home`.
+    tombstoned, incomplete (came home cut short, as it is at the source), link. Both by name, as many as
+    one answer holds; `missing_unnamed` and `aside_unnamed` are more. `counts` has all of them by the same words, and `home` under
+    the word `home`.
     """
 
     success: bool
@@ -95,7 +96,9 @@ class Drained(TypedDict):
     bytes_at_source: int
     counts: dict[str, int]
     missing: list[PathWhy]
+    missing_unnamed: int
     aside: list[PathWhy]
+    aside_unnamed: int
 
 
 Symbol = Literal["=", "-", "+", "*"]
