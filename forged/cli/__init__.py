@@ -4,7 +4,7 @@
     run, once, check, probe, demo   the commands of `forged`; `handed` is `once` beside a daemon, `connecting` is `check --connect`
     ctl                             the commands of `forgectl`
     telling, results, probed        lines for people; what a sync did, as lines and as a document; what a probe found, as one
-    bars, lines                     progress on a terminal, and where nobody watches
+    bars, lines, logbook            progress on a terminal, and where nobody watches; the log files of `once`
     running, places                 one command's coroutine, and where its user is
     manpages, manwords, roff        man pages
 

@@ -29,6 +29,23 @@ class Forged(Group):
         return refusal_json(error)
 
 
+def _after(context: click.Context, _: click.Parameter, file: Path | None) -> None:
+    if file is not None:
+        context.obj = file
+
+
+config_too = click.option(
+    "-c",
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    expose_value=False,
+    callback=_after,
+    help="The configuration file, here or before the command.",
+)
+"""`-c` after the command as well: where both are given, this one counts."""
+
+
 @click.group(cls=Forged, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("-c", "--config", "file", type=click.Path(path_type=Path), help="The configuration file (TOML).", metavar="FILE")
 @click.version_option(__version__, prog_name="forged", message="%(prog)s %(version)s")
@@ -44,6 +61,7 @@ def cli(context: click.Context, file: Path | None) -> None:
 
 
 @cli.command()
+@config_too
 @click.pass_obj
 def run(file: Path | None) -> None:
     """Keep bringing home what is new, until SIGTERM or Ctrl-C; `forgectl` steers it, SIGHUP reloads the configuration.
@@ -57,6 +75,7 @@ def run(file: Path | None) -> None:
 
 
 @cli.command()
+@config_too
 @click.option("--connect", is_flag=True, help="Try all that it names, too: sources, homes, handlers.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output, and nothing else.")
 @click.pass_obj
@@ -87,6 +106,7 @@ def check(file: Path | None, connect: bool, as_json: bool) -> None:
 
 @cli.command()
 @click.argument("targets", nargs=-1, metavar="[TARGET]...")
+@config_too
 @click.option("--dry-run", is_flag=True, help="Say what would come home; change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output, and nothing else.")
 @click.pass_obj

@@ -184,7 +184,8 @@ def part_json(part: Handed) -> Json:
 
 
 def call_json(error: CallFailed) -> Json:
-    return {"kind": error.type or error.kind, "message": error.message, "hint": error.hint}
+    word = error.type or error.kind
+    return {"kind": word, "type": word, "message": error.message, "hint": error.hint}
 
 
 def summary(parts: Sequence[Handed]) -> list[Line]:

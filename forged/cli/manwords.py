@@ -59,7 +59,10 @@ PAGES = {
                 (
                     ("FORGED_CONFIG", "The configuration, unless `-c` names one."),
                     ("MEDIA_BASE", "The default of a target's `dest`."),
-                    ("LOG_BASE", "Rotating log files go to $LOG_BASE/sync/."),
+                    (
+                        "LOG_BASE",
+                        "Rotating log files go to $LOG_BASE/sync/: forged.log, and once.log of `forged once`.",
+                    ),
                     ("SSH_AUTH_SOCK", "The agent whose keys may log in."),
                     ("DOCKER_HOST", "Where the container engine listens, for sources of docker://."),
                     ("NO_COLOR", "Set to anything: no colours. Into a pipe or a file there never are any."),

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import assert_never
 
 from forged.cli import handed, lines, results
+from forged.cli.logbook import logbook, observer
 from forged.cli.places import user_home
 from forged.cli.running import run
 from forged.cli.telling import Manner, print_json, say, trouble
@@ -14,6 +15,7 @@ from forged.daemon.app import App
 from forged.daemon.progress import Progress
 from forged.kit.clock import Clock, SystemClock
 from forged.model.errors import StateDirectoryBusy, StoreDamaged
+from forged.model.observer import Everyone
 from forged.model.settings import Config
 from forged.model.target import Target
 from forged.sync.cycle import RoundResult
@@ -61,7 +63,8 @@ def preview(config: Config, names: Sequence[str], manner: Manner) -> bool:
 
 async def _sync(config: Config, names: Sequence[str], manner: Manner, clock: Clock) -> list[RoundResult]:
     progress = Progress(clock)
-    async with App.open(config, observer=progress, ssh_home=user_home()) as app:
+    heard = Everyone(progress)
+    async with App.open(config, observer=heard, ssh_home=user_home()) as app:
         if app.rebuilt is not None:
             say(trouble("forged", StoreDamaged(app.rebuilt.message, hint=app.rebuilt.hint)), to_stderr=True)
         what = await app.wanted(names)
@@ -69,8 +72,13 @@ async def _sync(config: Config, names: Sequence[str], manner: Manner, clock: Clo
         progress.expect(target.name for target in targets)
         if manner is not Manner.JSON:
             say(lines.asleep(what))
-        async with shown(progress, targets, manner, clock):
-            return await app.once(what)
+        with logbook(config.daemon) as book:
+            heard.also(observer(book))
+            async with shown(progress, targets, manner, clock):
+                done = await app.once(what)
+            if book is not None:
+                book.ended(done)
+        return done
 
 
 async def _preview(config: Config, names: Sequence[str], clock: Clock) -> list[Preview]:

@@ -6,13 +6,13 @@ The document of `forged once --json` (keys are only ever added):
         target, success, job_id, sync_id, status, duration_s,
         files_listed, files_transferred, bytes_transferred, files_adopted, files_versioned, files_incomplete,
         files_waiting (not ready yet: they come with a later sync), files_failed,
-        error: null | {kind, message, hint},  problems: [{path, path_b64?, kind, message}] (at most 100), problems_total
+        error: null | {kind, type, message, hint},  problems: [{path, path_b64?, kind, message}] (at most 100), problems_total
     }]
 
 With `--dry-run` a target is `{target, success, files_listed, files_waiting, files_vanished, planned_files, planned_bytes, planned:
 [{path, path_b64?, size_bytes, change}] (at most 10,000), error}`. Where nothing could begin (a configuration that does not
 validate, exit 2; a state directory in use, exit 1), or a signal ended it (exit 130 or 143), it is
-`{success: false, error: {kind, message, hint}, problems: [text]}`.
+`{success: false, error: {kind, type, message, hint}, problems: [text]}`. `type` is the same word as `kind`, under forgectl's name.
 `by_daemon`: a daemon runs here and did it (forged.cli.handed); what its jobs do not tell is then null.
 Sizes are in bytes, times in seconds; `path_b64` is there only where the path is not UTF-8.
 """
@@ -109,7 +109,8 @@ def path_json(raw: bytes) -> Json:
 
 
 def error_json(error: ForgedError | None) -> Json | None:
-    return {"kind": error.kind, "message": error.message, "hint": error.hint} if error else None
+    """`kind` and `type` are the same word: the first is older, the second is forgectl's."""
+    return {"kind": error.kind, "type": error.kind, "message": error.message, "hint": error.hint} if error else None
 
 
 # --- for people -----------------------------------------------------------------------------------------------------------

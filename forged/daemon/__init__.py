@@ -12,7 +12,7 @@
     standing, conditions         how a target stands, and what is wrong with it; `progress`, `jobbook` and `gauges` tell the rest
     freespace                    what is free at home, asked each minute
     diary, watchdog              what the log says of the work; what systemd hears of it
-    methods_*, *answers          what the control socket can be asked, and nouns of the house as answers
+    methods_*, *answers          what the control socket can be asked, and nouns as answers; `cursors`: where a page begins
     adhoc, adhoc_work, wanted    a sync of a target that is not configured; what a run without a daemon is about
     probe, finding               a box that is no target yet
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from forged.config.mistakes import told
 from forged.control.peers import Level
 from forged.control.registry import Registry
+from forged.daemon.cursors import number
 from forged.daemon.reload import RESTART_ONLY
 from forged.model import rpc
-from forged.model.errors import ForgedError
 from forged.model.settings import Config, EffectiveValue
 
 PAGE_MOST = 1_000
@@ -53,9 +53,7 @@ def _needs_restart(key: str) -> bool:
 def _position(cursor: str | None) -> int:
     if cursor is None:
         return 0
-    if not (cursor.isascii() and cursor.isdecimal() and len(cursor) < 10):
-        raise ForgedError("this cursor is none of ours", hint="take `next_cursor` of the page before")
-    return int(cursor)
+    return number(cursor)
 
 
 def _page(values: Sequence[EffectiveValue], most: int) -> list[rpc.ConfigValue]:

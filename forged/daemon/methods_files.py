@@ -6,7 +6,7 @@ import base64
 
 from forged.control.peers import Level
 from forged.control.registry import Registry
-from forged.daemon import answers
+from forged.daemon import answers, cursors
 from forged.daemon.fleet import Fleet
 from forged.model import rpc
 from forged.model.errors import ForgedError
@@ -41,7 +41,7 @@ class FileMethods:
         """What is remembered of a target's files, ascending by path."""
         name = self._name(target)
         most = max(1, min(limit, PAGE_MOST))
-        after = source_path(_bytes(cursor)) if cursor else None
+        after = cursors.path(cursor) if cursor else None
         rows = await self._store.manifest.between(name, after, None, most)
         page = answers.fitting([answers.manifest_file(row) for row in rows])
         files, size_bytes = await self._store.manifest.count(name)
@@ -51,16 +51,17 @@ class FileMethods:
             "files": page,
             "total_files": files,
             "total_bytes": size_bytes,
-            "next_cursor": base64.b64encode(rows[len(page) - 1].path).decode("ascii") if more else None,
+            "next_cursor": cursors.encoded(rows[len(page) - 1].path) if more else None,
         }
 
     async def changes(self, target: str, limit: int = 200, cursor: str | None = None) -> rpc.Changes:
         """The plan that a sync would carry out now."""
         member = self._fleet.find(target)
+        after = cursors.decoded(cursor) if cursor else b""
         seen = await member.work.in_turn("preview", lambda: preview(member.runner.doors))
         if seen.error is not None:
             raise seen.error
-        start = next((i for i, one in enumerate(seen.files) if one.entry.path > _bytes(cursor)), 0) if cursor else 0
+        start = next((i for i, one in enumerate(seen.files) if one.entry.path > after), len(seen.files))
         most = max(1, min(limit, PAGE_MOST))
         planned = [_planned(one) for one in seen.files[start : start + most]]
         rows = answers.fitting(planned)
@@ -73,7 +74,7 @@ class FileMethods:
             "total_bytes": seen.total_bytes,
             "waiting": seen.waiting,
             "vanished": seen.vanished,
-            "next_cursor": base64.b64encode(seen.files[end - 1].entry.path).decode("ascii") if end < len(seen.files) else None,
+            "next_cursor": cursors.encoded(seen.files[end - 1].entry.path) if end < len(seen.files) else None,
         }
 
     async def forget(self, target: str, paths: list[str] | None = None, paths_b64: list[str] | None = None) -> rpc.Forgotten:

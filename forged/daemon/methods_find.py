@@ -9,6 +9,7 @@ from forged.control.errors import InvalidParams
 from forged.control.peers import Level
 from forged.control.registry import Registry
 from forged.daemon import answers
+from forged.daemon.cursors import number
 from forged.daemon.media_answers import clipped
 from forged.ingest.catalog.reading import Finder
 from forged.model import rpc
@@ -104,6 +105,4 @@ def _id(cursor: str | None) -> int | None:
     """Raises InvalidParams."""
     if cursor is None:
         return None
-    if not (cursor.isascii() and cursor.isdecimal() and len(cursor) < 19):
-        raise InvalidParams(hint="`cursor` is the next_cursor of the page before")
-    return int(cursor)
+    return number(cursor)

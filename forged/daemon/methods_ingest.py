@@ -9,6 +9,7 @@ from forged.control.peers import Level
 from forged.control.registry import Registry
 from forged.daemon import answers
 from forged.daemon.couriers import Courier, Couriers
+from forged.daemon.cursors import bad_cursor
 from forged.daemon.replays import Replays
 from forged.model import rpc
 from forged.model.errors import ForgedError
@@ -135,5 +136,5 @@ def _place(cursor: str | None, couriers: Sequence[Courier]) -> tuple[int, EventI
         if not 0 <= id <= LARGEST_ID:
             raise ValueError("no event has such an id")
     except ValueError as e:
-        raise InvalidParams(hint="take `next_cursor` of the page before") from e
+        raise bad_cursor() from e
     return max(0, min(number, len(couriers))), EventId(id)

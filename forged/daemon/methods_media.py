@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from forged.control.errors import InvalidParams
 from forged.control.peers import Level
 from forged.control.registry import Registry
-from forged.daemon import answers, media_answers
+from forged.daemon import answers, cursors, media_answers
 from forged.daemon.enriching import Enriching
 from forged.daemon.fleet import Fleet, Member
 from forged.destination.sidecars import thumbnail_name
@@ -112,7 +112,7 @@ class MediaMethods:
         """Files at home that are equal, in groups; with `target` those that it has a part in."""
         names = {self._fleet.find(target).standing.target.manifest} if target is not None else set[ManifestName]()
         most, groups = max(1, min(limit, PAGE_GROUPS)), list[rpc.Duplicates]()
-        equals = await self._store.copies.equals(_cursor(cursor), most)
+        equals = await self._store.copies.equals(cursors.decoded(cursor) if cursor else None, most)
         for one in equals:
             copies = await self._store.copies.copies(one.sha256, None, MOST_COPIES)
             if not names or names & {copy.manifest for copy in copies}:
@@ -120,7 +120,7 @@ class MediaMethods:
         page = answers.fitting(groups)
         more = len(equals) == most or len(page) < len(groups)
         last = bytes.fromhex(page[-1]["sha256"]) if len(page) < len(groups) else equals[-1].sha256 if equals else b""
-        return {"success": True, "groups": page, "next_cursor": base64.b64encode(last).decode("ascii") if more else None}
+        return {"success": True, "groups": page, "next_cursor": cursors.encoded(last) if more else None}
 
     # --- finding ----------------------------------------------------------------------------------------------------------
 
@@ -191,14 +191,7 @@ def _bytes(path: str | None, path_b64: str | None) -> bytes:
         raise InvalidParams(hint="either `path` or `path_b64` is needed")
     if path is not None:
         return os.fsencode(path)
-    return _cursor(path_b64) or b""
-
-
-def _cursor(text: str | None) -> bytes | None:
-    """Raises InvalidParams."""
-    if text is None:
-        return None
     try:
-        return base64.b64decode(text, validate=True)
+        return base64.b64decode(path_b64 or "", validate=True)
     except ValueError as e:
         raise InvalidParams(hint="this is no base64") from e

@@ -8,6 +8,7 @@ from forged.control.publisher import Connection, Publisher
 from forged.control.registry import Registry
 from forged.daemon import answers
 from forged.daemon.adhoc import AdHoc
+from forged.daemon.cursors import bad_cursor
 from forged.daemon.fleet import Fleet
 from forged.daemon.jobbook import ActiveJob, JobBook
 from forged.kit.clock import Clock
@@ -92,7 +93,7 @@ class SyncMethods:
     async def list_jobs(self, limit: int = 100, cursor: str | None = None) -> rpc.Jobs:
         """Recent jobs, newest first; the last 1,000 are kept, over restarts too."""
         most = max(1, min(limit, 1_000))
-        before = await self._job(cursor) if cursor else None
+        before = await self._before(cursor) if cursor else None
         jobs = await self._jobs.recent(most, before)
         page = answers.fitting([answers.job(one) for one in jobs], 2 * answers.ROOM_BYTES)
         more = len(jobs) == most or len(page) < len(jobs)
@@ -125,6 +126,12 @@ class SyncMethods:
             if id in (active.job.id, active.job.sync_id):
                 return active
         return None
+
+    async def _before(self, cursor: str) -> Job:
+        try:
+            return await self._job(cursor)
+        except UnknownJob as e:  # or it is no more among the last 1,000
+            raise bad_cursor() from e
 
     async def _job(self, id: str) -> Job:
         active = self._active(id)

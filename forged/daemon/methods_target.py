@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 from contextlib import suppress
 
 from forged.control.errors import InvalidParams
 from forged.control.peers import Level
 from forged.control.registry import Registry
-from forged.daemon import answers
+from forged.daemon import answers, cursors
 from forged.daemon.app import App
 from forged.daemon.discoveries import Discoveries
 from forged.daemon.fleet import Fleet, Member
 from forged.daemon.standing import State
 from forged.kit.units import parse_duration
 from forged.model import rpc
-from forged.model.errors import BadPath, Cancelled, ForgedError, SourceError
+from forged.model.errors import Cancelled, SourceError
 from forged.model.manifest import Pause
-from forged.model.paths import SourcePath, source_path
+from forged.model.paths import SourcePath
+from forged.model.target import TargetName
 from forged.sync.homecheck import check_home
-from forged.sync.verify import Comparison, Symbol, Verdict, verdict
+from forged.sync.verify import ASIDE, Comparison, Symbol, Verdict, verdict
 
 DRAIN_TIMEOUT = "1h"
 """How long a drain goes on without a `timeout`: a person stands by and wants to destroy the box."""
@@ -54,7 +53,9 @@ class TargetMethods:
         """All targets, in the order of the configuration."""
         members = self._fleet.members
         names = [member.standing.target.name for member in members]
-        start = names.index(self._fleet.find(cursor).standing.target.name) + 1 if cursor else 0
+        if cursor and cursor not in names:
+            raise cursors.bad_cursor()
+        start = names.index(TargetName(cursor)) + 1 if cursor else 0
         most = max(1, min(limit, 500))
         page = members[start : start + most]
         rows = answers.fitting([answers.target(member.standing) for member in page])
@@ -191,11 +192,12 @@ def _duration_s(text: str) -> float:
 
 def _place(cursor: str) -> tuple[SourcePath | None, int]:
     """Behind which path a page begins; or, after a slash, which no path begins with, behind how many problems."""
-    try:
-        place = base64.b64decode(cursor, validate=True)
-        return (None, int(place[1:])) if place.startswith(b"/") else (source_path(place), 0)
-    except (binascii.Error, ValueError, BadPath) as e:
-        raise ForgedError("this cursor is none of ours", hint="take `next_cursor` of the page before") from e
+    place = cursors.decoded(cursor)
+    if not place.startswith(b"/"):
+        return cursors.path(cursor), 0
+    if not place[1:].isdigit():
+        raise cursors.bad_cursor()
+    return None, cursors.number(place[1:].decode("ascii"))
 
 
 async def _page(comparison: Comparison, same: bool, most: int) -> rpc.Verified:
@@ -210,7 +212,7 @@ async def _page(comparison: Comparison, same: bool, most: int) -> rpc.Verified:
             used_bytes += answers.json_bytes(rows[-1])
         if len(rows) >= most or used_bytes >= answers.ROOM_BYTES:
             place = b"/%d" % comparison.problems_told if comparison.problems_told else one.path
-            cursor = base64.b64encode(place).decode("ascii")
+            cursor = cursors.encoded(place)
             break
     return {"success": comparison.scan.error is None, "rows": rows, "counts": counts, "next_cursor": cursor}
 
@@ -226,6 +228,8 @@ def _drained(target: str, answer: Verdict, synced: bool) -> rpc.Drained:
         "files_at_source": answer.files,
         "bytes_at_source": answer.size_bytes,
         "counts": dict(answer.counts),
-        "missing": answers.fitting(missing),
-        "aside": answers.fitting(aside),
+        "missing": (named := answers.fitting(missing)),
+        "missing_unnamed": answer.unsafe - len(named),
+        "aside": (knowingly := answers.fitting(aside)),
+        "aside_unnamed": sum(answer.counts[why] for why in ASIDE) - len(knowingly),
     }

@@ -17,7 +17,6 @@ from forged.daemon.watching import Watching
 from forged.kit.backoff import backoff
 from forged.model.errors import Cancelled, ForgedError, NotSupported, SourceError, SourceLost
 from forged.sync.doors import Doors
-from forged.sync.looks import Looks
 
 FIRST_PAUSE_S = 2.0
 LONGEST_PAUSE_S = 300.0
@@ -62,7 +61,7 @@ class Runner:
     def __init__(self, doors: Doors, standing: Standing, chance: Callable[[], float], look: Callable[[], object]) -> None:
         """`look`: asks for a look at everything, since something may have been missed. `chance`: spreads the pauses."""
         self.doors = doors
-        self.looks = Looks()
+        self.looks = standing.looks
         self.standing = standing
         self.watching = Watching(doors, self.looks, standing, look, lambda: self._current is not None)
         self._chance = chance

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from forged.daemon.conditions import Conditions
 from forged.daemon.instance import Instance
@@ -26,10 +26,11 @@ from forged.model.errors import (
 from forged.model.files import HARMLESS, Entry, ProblemKind
 from forged.model.jobs import JobStatus
 from forged.model.manifest import Hold, Pause
-from forged.model.observer import ConnectionClosed, ConnectionOpened, Fact, FilesWanted, HomeReady
+from forged.model.observer import ConnectionClosed, ConnectionOpened, Fact, HomeReady
 from forged.model.target import SourceAddress, Target
 from forged.sources.base import Capabilities
 from forged.sync.cycle import RoundResult
+from forged.sync.looks import Looks
 from forged.sync.tally import Tally
 
 REFUSALS = (AuthRefused, HostKeyChanged, HostKeyUnknown)
@@ -93,8 +94,8 @@ class Standing:
     """The sync that is being done now."""
     left_files: int = 0
     left_bytes: int = 0
-    behind_since_s: float | None = None
-    """Since when something settled has been waiting to come home."""
+    looks: Looks = field(default_factory=Looks)
+    """What its rounds keep in mind, and with it how old the oldest file is that waits."""
     silent_since_s: float | None = None
     """Since when it does not answer; None: it does, or was not asked."""
     next_try_ns: int | None = None
@@ -114,8 +115,6 @@ class Standing:
             self.connections += 1
         elif isinstance(fact, ConnectionClosed):
             self.connections -= 1
-        elif isinstance(fact, FilesWanted) and self.active is not None and self.behind_since_s is None:
-            self.behind_since_s = self.clock.monotonic_s()
 
     def remembered(self, last_sync_ns: int | None) -> None:
         """When a sync last ended well, before this standing began."""
@@ -205,11 +204,11 @@ class Standing:
             for scope in (Scope.SOURCE, Scope.DESTINATION, *((Scope.STORE,) if remembers else ())):
                 self.conditions.well(scope, self._began_s)  # what a notice has run into meanwhile stays broken
             self.waiting = any(condition.scope in WAITED_FOR for condition in self.conditions.problems)
-            self._left(result.waiting.files, 0, settled=result.tally.failed > 0)
+            self.left_files, self.left_bytes = result.waiting.files, 0
             self._tell_files(result.tally, everything)
         elif numbers is not None:
             files = numbers.total_files - numbers.landed_files
-            self._left(files, numbers.wanted_bytes - numbers.done_bytes, settled=files > 0)
+            self.left_files, self.left_bytes = files, numbers.wanted_bytes - numbers.done_bytes
 
     def _tell_files(self, tally: Tally, everything: bool) -> None:
         """Files that should have come and did not, each for a reason of its own: the first stands for all."""
@@ -225,7 +224,8 @@ class Standing:
         """A line broke before these had come home, whom the watch had noticed: the next round finds them, if there is one."""
         if entries:
             size_bytes = sum(entry.stat.size_bytes for entry in entries)
-            self._left(max(self.left_files, len(entries)), max(self.left_bytes, size_bytes), settled=True)
+            self.left_files, self.left_bytes = max(self.left_files, len(entries)), max(self.left_bytes, size_bytes)
+            self.looks.underway.missed(entries)
 
     def held(self, hold: Hold | None) -> None:
         self.hold = hold
@@ -244,14 +244,6 @@ class Standing:
     def paused(self, pause: Pause | None) -> None:
         self.pause = pause
         self.metrics.paused(self.target.name, pause is not None)
-
-    def _left(self, files: int, size_bytes: int, *, settled: bool) -> None:
-        """`settled`: some of it is not being written any more, and should have come."""
-        self.left_files, self.left_bytes = files, size_bytes
-        if not settled:
-            self.behind_since_s = None
-        elif self.behind_since_s is None:
-            self.behind_since_s = self.clock.monotonic_s()
 
     # --- asked by everybody -----------------------------------------------------------------------------------------------
 
@@ -300,16 +292,20 @@ class Standing:
         return now or self.bytes_per_s
 
     @property
-    def lag_s(self) -> float:
-        """How long something settled has been waiting to come home; 0 = nothing waits."""
-        return self.clock.monotonic_s() - self.behind_since_s if self.behind_since_s is not None else 0.0
+    def lag_s(self) -> float | None:
+        """Age of the oldest settled file that is not home yet, by its last write and the source's clock; 0 = nothing waits, or what
+        does has its last write in the future. None: none is known, and not all was looked at in this life."""
+        oldest_ns = self.looks.underway.oldest_ns
+        if oldest_ns is None:
+            return None if self.seen_s is None else 0.0
+        return max(self.clock.now_ns() + self.looks.source_ahead_ns - oldest_ns, 0) / 1e9
 
     def refresh_metrics(self) -> None:
         """Right before the metrics page is read: what is so now."""
         name = self.target.name
         if self.instance is not None:
             self.metrics.instance_ends(name, self.instance.known.box.end_ns)
-        self.metrics.backlog(name, *self.backlog)
-        self.metrics.lag(name, self.lag_s or None)
+        self.metrics.backlog(name, *(self.backlog if self.knows_what_is_left else (None, None)))
+        self.metrics.lag(name, self.lag_s)
         self.metrics.connections(name, self.connections)
         self.metrics.free_bytes(name, self.free_bytes)

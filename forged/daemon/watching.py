@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import aclosing
+from itertools import compress
 
 from forged.daemon.standing import Standing
 from forged.model.errors import DestinationError, ForgedError, NotSupported, Scope, SourceError
@@ -80,11 +81,14 @@ class Watching:
             for task in (listening, bringing):
                 task.cancel()
             await asyncio.gather(listening, bringing, return_exceptions=True)
-            self._standing.noticed_in_vain(list(self._unbrought.values()))
+            self._standing.noticed_in_vain(self._wanted(self._unbrought.values()))
             self._unbrought.clear()
         for task in (listening, bringing):
             if not task.cancelled():
                 task.result()
+
+    def _wanted(self, entries: Collection[Entry]) -> list[Entry]:
+        return list(compress(entries, self._doors.selector.wants_each(list(entries))))
 
     def interrupt(self) -> None:
         """A person paused the target: nothing more is brought."""

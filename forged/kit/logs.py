@@ -117,9 +117,10 @@ def configure(
     level: str = "info",
     style: Style = Style.AUTO,
     folder: Path | None = None,
+    file: str | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> Logs:
-    """Sends all logs to `stream`, normally standard error, and to rotating files in `folder`.
+    """Sends all logs to `stream`, normally standard error, and to rotating files in `folder`, named `file` or as the program.
 
     Raises ValueError (`level`), OSError (`folder`).
 
@@ -128,7 +129,7 @@ def configure(
     number = _level(level)
     screen = _Screen(stream)
     screen.setFormatter(_Written(_for_stream(stream, style, environ)))
-    logs = Logs(program, number, (screen, *_files(program, folder, style, screen)))
+    logs = Logs(program, number, (screen, *_files(file or program, folder, style, screen)))
     structlog.configure(
         processors=[structlog.stdlib.filter_by_level, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -168,11 +169,11 @@ def _is_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
     return environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
 
 
-def _files(program: str, folder: Path | None, style: Style, screen: logging.Handler) -> tuple[logging.Handler, ...]:
+def _files(name: str, folder: Path | None, style: Style, screen: logging.Handler) -> tuple[logging.Handler, ...]:
     if folder is None:
         return ()
     folder.mkdir(parents=True, exist_ok=True)
-    file = _File(folder / f"{program}.log", screen)
+    file = _File(folder / f"{name}.log", screen)
     file.setFormatter(_Written(as_text if style is Style.TEXT else as_json))
     return (file,)
 

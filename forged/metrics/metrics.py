@@ -242,18 +242,23 @@ class Metrics:
 
     # --- what is so now; best told right before the page is read (MetricsPage's `refresh`)
 
-    def backlog(self, target: str, files: int, size_bytes: int) -> None:
-        """What is known at the source and not home yet."""
-        self._set(names.BACKLOG_FILES, target, files)
-        self._set(names.BACKLOG_BYTES, target, size_bytes)
+    def backlog(self, target: str, files: int | None, size_bytes: int | None) -> None:
+        """What is known at the source and not home yet; None: nobody knows, and there is no sample."""
+        for family, value in ((names.BACKLOG_FILES, files), (names.BACKLOG_BYTES, size_bytes)):
+            if value is None:
+                self._gauges[family].remove_by_labels({"target": target})
+            else:
+                self._set(family, target, value)
 
     def lag(self, target: str, age_s: float | None) -> None:
-        """How old the oldest settled file that is not home yet is now; None = all are home.
+        """How old the oldest settled file is that is not home yet; 0 = all are home, None: nobody knows, and there is no sample.
 
         It ages by itself until told otherwise: while a box cannot be reached nobody looks, and that is when it matters.
         """
-        if target in self._targets:
-            born_s = None if age_s is None else self._clock.monotonic_s() - age_s
+        if age_s is None:
+            self._gauges[names.LAG].remove_by_labels({"target": target})
+        elif target in self._targets:
+            born_s = self._clock.monotonic_s() - age_s if age_s else None
             self._gauges[names.LAG].labels(target).set_function(
                 lambda: 0.0 if born_s is None else self._clock.monotonic_s() - born_s
             )

@@ -66,11 +66,13 @@ LAST_SUCCESS = _gauge(
     "forged_last_success_timestamp_seconds",
     "When a look at everything last ended well, in seconds since the epoch; kept over restarts.",
 )
-BACKLOG_FILES = _gauge("forged_backlog_files", "Files known at the source that are not home yet.")
-BACKLOG_BYTES = _gauge("forged_backlog_bytes", "Bytes of the files known at the source that are not home yet.")
+BACKLOG_FILES = _gauge("forged_backlog_files", "Files known at the source that are not home yet. Absent while nobody knows.")
+BACKLOG_BYTES = _gauge(
+    "forged_backlog_bytes", "Bytes of the files known at the source that are not home yet. Absent while nobody knows."
+)
 LAG = _gauge(
     "forged_lag_seconds",
-    "How long the oldest file that should be home by now has been waited for; 0 when all are home. Grows between looks.",
+    "Age of the oldest settled file that is not home yet, by its last write; 0 when all are home. Absent while nobody knows.",
 )
 FREE_BYTES = _gauge(
     "forged_destination_free_bytes",

@@ -128,6 +128,8 @@ async def bring_noticed(
 async def _look_and_bring(doors: Doors, looks: Looks, folders: Sequence[SourcePath]) -> Waiting:
     """All steps, and what follows from having seen everything."""
     scan, sift = Scan(doors, folders, looks.known), Sift(doors, looks)
+    if not folders:
+        looks.underway.look_began()
     unlanded = await _bring(doors, looks, scan.changes(), sift)
     await _close_the_books(doors, scan, unlanded, looks, bool(folders))
     if scan.error is not None:
@@ -181,6 +183,7 @@ async def _close_the_books(doors: Doors, scan: Scan, unlanded: set[str], looks: 
     everything = scan.summary.complete and not partly
     looks.turn(everything)
     if everything:
+        looks.underway.look_ended_well(scan.summary.knows)
         await doors.destination.sweep(unlanded | looks.underway.staging)
         await _forget_vanished(doors, scan)
 

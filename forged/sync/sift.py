@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
 
-from forged.model.files import Entry, Problem, Stat
+from forged.model.files import HARMLESS, Entry, Problem, Stat
 from forged.model.manifest import AtSource
 from forged.model.observer import FileTrouble
 from forged.model.paths import SourcePath
@@ -67,7 +67,7 @@ class Sift:
 
     def end(self) -> None:
         """This line brings nothing any more."""
-        self._looks.underway.release_all(self)
+        self._looks.underway.leave_all(self)
 
     async def _begin(self) -> settle.Moment:
         """Compares the clocks, once for all files that come."""
@@ -84,7 +84,7 @@ class Sift:
             return False
         if not self._settled(entry, moment):
             return False
-        self._looks.underway.claim(entry.path, self)
+        self._looks.underway.claim(entry, self)
         return True
 
     def _leave_to_the_other(self, entry: Entry) -> None:
@@ -122,13 +122,17 @@ class Sift:
         if not self._doors.source.capabilities.hashing:
             return {entry.path for entry in entries if not entry.stat.same_file(rows[entry.path].stat)}
         same: list[tuple[SourcePath, Stat]] = []
+        unknown: list[SourcePath] = []
         others: set[SourcePath] = set()
         async for answer in self._doors.source.hash(entries):
             if isinstance(answer, Problem):
                 self._doors.observer.notice(FileTrouble(self._doors.target.name, answer))
+                unknown += [] if answer.kind in HARMLESS else [SourcePath(answer.path)]
             elif answer.sha256 == rows[answer.entry.path].sha256:
                 same.append((answer.entry.path, answer.entry.stat))
             else:
                 others.add(answer.entry.path)
         await self._doors.store.manifest.restat(self._doors.target.manifest, same)
+        self._looks.underway.leave(unknown)
+        self._looks.underway.release(path for path in rows if path not in others)
         return others

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 from contextlib import aclosing
 
 from forged.kit.units import human_size
-from forged.model.files import Entry, Problem, ProblemKind
+from forged.model.files import HARMLESS, Entry, Problem, ProblemKind
 from forged.model.observer import FilesWanted, FileTrouble, VerifyFailed
 from forged.model.paths import SourcePath
 from forged.model.transfer import Fetched, Landed, Receipt, Request, Wholeness
@@ -151,7 +151,8 @@ class Transfer:
         self._looks.underway.staging.discard(staging)
         if len(self.unlanded) > MOST_BEGINNINGS:
             self.unlanded.discard(staging)
-        self._looks.underway.release([SourcePath(problem.path)])
+        let_go = self._looks.underway.release if problem.kind in HARMLESS else self._looks.underway.leave
+        let_go([SourcePath(problem.path)])
         self._doors.observer.notice(FileTrouble(self._doors.target.name, problem))
 
     def _proven(self, answer: Fetched, moment: settle.Moment | None) -> Receipt | Problem:

@@ -112,6 +112,7 @@ CASES = [
     ("forgectl find --kind v", ["video"]),
     ("forgectl pause x", []),
     ("forged pro", ["probe"]),
+    ("forged check --conf", ["--config"]),
 ]
 
 

@@ -22,11 +22,11 @@ LAST = {"success": True, "next_cursor": None}
 RELOADED = {**DONE, "problems": [], "added": [], "removed": [], "changed": [], "restart_needed": []}
 CLEANED = {
     "success": True, "dry_run": False, "files_deleted": 0, "space_freed_bytes": 0,
-    "removed": [], "kept": [], "kept_counts": {}, "errors": [],
+    "removed": [], "removed_unnamed": 0, "kept": [], "kept_unnamed": 0, "kept_counts": {}, "errors": [],
 }  # fmt: skip
 DRAINED = {
     "success": True, "safe_to_destroy": True, "message": "", "files_at_source": 1, "bytes_at_source": 1,
-    "counts": {"home": 1}, "missing": [], "aside": [],
+    "counts": {"home": 1}, "missing": [], "missing_unnamed": 0, "aside": [], "aside_unnamed": 0,
 }  # fmt: skip
 FILE = {
     "path": "a.png", "home": "a.png", "size": 1, "mtime": AT, "sha256": "00" * 32, "landed_at": AT, "state": "present",

@@ -298,6 +298,8 @@ def cleaned(**changes: Any) -> dict[str, Any]:
         "dry_run": False,
         "files_deleted": 12,
         "space_freed_bytes": 24_000_000,
+        "removed_unnamed": 0,
+        "kept_unnamed": 999,
         "removed": [{"path": f"{i}{EVIL}", "size": 2_000_000} for i in range(12)],
         "kept": [
             {"path": "young.png", "why": "young"},
@@ -313,14 +315,23 @@ def test_cleanup_tells_what_went_and_why_the_rest_stays(ctl: Ctl) -> None:
     lines = ctl.text("cleanup", "forge").splitlines()
     assert lines[0] == "forge: 12 files removed, 24.0 MB freed"
     assert lines[1] == r"  2.0 MB  0evil\x1b]0;owned\x07[red]\n.png"
-    assert lines[11] == "  and 2 more (--all names them, as far as one answer holds them)"
+    assert lines[11] == "  and 2 more (--all names up to 1,000)"
     assert lines[12:] == [
         "1,005 files kept",
         "  5 home_differs: its copy at home is not what landed there",
         *(f"    different-{i}.png: 7 bytes" for i in range(3)),
         "  1,000 young: younger than the age limit",
     ]
-    assert len(ctl.text("cleanup", "forge", "--all").splitlines()) == 1 + 12 + 1 + 6 + 2
+    lines = ctl.text("cleanup", "forge", "--all").splitlines()
+    assert len(lines) == 1 + 12 + 1 + 6 + 2 + 1
+    assert lines[-2:] == ["    young.png", "    and 999 more (more than one answer holds)"]
+
+
+def test_cleanup_of_more_than_an_answer_holds_says_how_many_it_does_not_name(ctl: Ctl) -> None:
+    ctl.canned.answers["cleanup.run"] = cleaned(files_deleted=1_500, removed_unnamed=1_488)
+    assert "  and 1,488 more (more than one answer holds)" in ctl.text("cleanup", "forge", "--all").splitlines()
+    told = ctl.json("cleanup", "forge", "--all")
+    assert (told["removed_unnamed"], told["kept_unnamed"]) == (1_488, 999)
 
 
 def test_a_dry_run_says_would(ctl: Ctl) -> None:
@@ -384,7 +395,9 @@ def drained(**changes: Any) -> dict[str, Any]:
         "bytes_at_source": 3_400_000_000,
         "counts": {"home": 119, "excluded": 1},
         "missing": [],
+        "missing_unnamed": 0,
         "aside": [{"path": "cache/x", "why": "excluded"}],
+        "aside_unnamed": 0,
     } | changes
 
 
@@ -401,12 +414,13 @@ def test_drain_answers_yes(ctl: Ctl) -> None:
 
 def test_drain_answers_no_with_what_is_missing(ctl: Ctl) -> None:
     missing = [{"path": f"{i}.png", "why": "home_missing"} for i in range(12)]
-    changes = {"safe_to_destroy": False, "missing": missing, "counts": {"home": 0, "home_missing": 500}, "aside": []}
+    counts = {"home": 0, "home_missing": 500, "unreadable": 7}
+    changes = {"safe_to_destroy": False, "missing": missing, "missing_unnamed": 495, "counts": counts, "aside": []}
     ctl.canned.answers["target.drain"] = drained(**changes)
     lines = ctl.text("drain", "forge", status=1).splitlines()
     assert lines[0] == "forge: safe to destroy: no"
     assert lines[2] == "  missing: 500 files, its copy at home is gone"
-    assert lines[-1] == "  and 490 more (--json names more)"
+    assert lines[-2:] == ["  and 490 more (--json names more)", "  missing: 495 files not named, more than one answer holds"]
     assert ctl.json("drain", "forge", status=1)["safe_to_destroy"] is False
 
 

@@ -195,3 +195,20 @@ def test_a_closed_standard_output_hurts_nobody(valid: Path) -> None:
     command = ["sh", "-c", f"exec {sys.executable} -m forged -c {valid} check >&-"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, cwd=Path(__file__).parents[2])
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("command", [("check",), ("once", "--dry-run"), ("run",)])
+def test_the_configuration_may_be_named_after_the_command(valid: Path, tmp_path: Path, command: tuple[str, ...]) -> None:
+    broken = tmp_path / "broken.toml"
+    broken.write_text("nonsense = 1\n")
+    done = forged(*command, "-c", str(broken), cwd=tmp_path)
+    assert (done.returncode, "broken.toml:1" in done.stderr) == (2, True), done.stderr
+    both = forged("-c", str(valid), *command, "--config", str(broken), cwd=tmp_path)
+    assert (both.returncode, "broken.toml:1" in both.stderr) == (2, True), both.stderr
+
+
+def test_a_configuration_named_after_check_is_the_one_that_is_checked(valid: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere.toml"
+    valid.rename(elsewhere)
+    done = forged("check", "-c", str(elsewhere), cwd=tmp_path)
+    assert (done.returncode, str(elsewhere) in done.stdout) == (0, True), done.stdout + done.stderr

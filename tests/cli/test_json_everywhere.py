@@ -59,7 +59,8 @@ def refused(done: Result) -> dict[str, object]:
 def test_wrong_usage_is_a_document_of_its_own(name: str) -> None:
     error = refused(done := run(f"{name} --json --no-such-option"))
     assert done.exit_code == 2
-    assert error.get("type", error.get("kind")) == "wrong_usage"
+    assert error["type"] == "wrong_usage"
+    assert error.get("kind", error["type"]) == error["type"], "forged says it under its older name as well"
     assert "--no-such-option" in str(error["message"]) and error["hint"] == f"{name} --help"
 
 
@@ -100,7 +101,7 @@ def test_a_refusal_among_lines_is_a_line(tmp_path: Path, typed: str) -> None:
 )
 def test_a_source_that_cannot_be_looked_at_is_a_document(url: str, kind: str, status: int) -> None:
     error = refused(done := run(f"forged probe --json {url}"))
-    assert (done.exit_code, error["kind"]) == (status, kind)
+    assert (done.exit_code, error["kind"], error["type"]) == (status, kind, kind)
 
 
 def test_what_a_probe_finds_is_a_document(tmp_path: Path) -> None:

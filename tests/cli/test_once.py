@@ -17,6 +17,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from forged.cli.forged import cli
+from forged.kit.lock import hold_lock
 from tests.support.sshd import Sshd, free_port
 
 TARGET = """
@@ -294,3 +295,30 @@ ALONE = {
 def test_the_document_has_the_same_keys_without_a_daemon(config: Path) -> None:
     (only,) = json.loads(forged("-c", str(config), "once", "--json").stdout)["targets"]
     assert only.keys() == ALONE
+
+
+def test_its_log_files_are_below_log_base_under_a_name_of_their_own(
+    config: Path, box: Sshd, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    logs = tmp_path / "logs" / "sync"
+    monkeypatch.setenv("LOG_BASE", str(tmp_path / "logs"))
+    config.write_text(config.read_text() + target(tmp_path, box, "gone", f"ssh://root@127.0.0.1:{free_port()}/x"))
+    done = forged("-c", str(config), "once", "--json")
+    assert (done.exit_code, done.stderr, json.loads(done.stdout)["success"]) == (1, "", False)
+    lines = [json.loads(line) for line in (logs / "once.log").read_text().splitlines()]
+    assert [one["event"] for one in lines if one.get("target") == "good"][1:] == ["sync complete: 3 files came home, 71.0 kB"]
+    (wrong,) = [one for one in lines if one["level"] == "warning"]
+    assert (wrong["target"], wrong["kind"], bool(wrong["hint"])) == ("gone", "source_unreachable", True)
+    with hold_lock(logs / ".once.lock"):  # another run, over another state directory
+        forged("-c", str(config), "once", "good")
+    assert sorted(path.name for path in logs.glob("*.log")) == ["once-2.log", "once.log"]
+    assert len((logs / "once.log").read_text().splitlines()) == len(lines)
+
+
+def test_it_syncs_where_it_may_write_no_log_and_says_so(config: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "logs").write_text("not a folder")
+    monkeypatch.setenv("LOG_BASE", str(tmp_path / "logs"))
+    done = forged("-c", str(config), "once")
+    assert done.exit_code == 0
+    assert "log files cannot be written" in done.stderr and "$LOG_BASE" in done.stderr
+    assert (config.parent / "home/good/a.png").exists()

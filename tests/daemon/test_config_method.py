@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from forged.control.errors import InvalidParams
 from forged.daemon.methods_config import ROOM_BYTES, ConfigMethods
 from forged.model import rpc
-from forged.model.errors import ForgedError
 from tests.config.loading import TARGET, loaded
 
 
@@ -84,7 +84,7 @@ async def test_a_reload_shows_at_once_what_it_put_in_force_and_not_what_needs_a_
 
 @pytest.mark.parametrize("cursor", ["", "x", "-1", "١", "9" * 30])
 async def test_a_cursor_that_is_none_of_ours_is_refused(tmp_path: Path, cursor: str) -> None:
-    with pytest.raises(ForgedError, match="cursor"):
+    with pytest.raises(InvalidParams):
         await Daemon(tmp_path, "").methods.config(cursor=cursor)
 
 

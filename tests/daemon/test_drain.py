@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
+from forged.daemon import answers
 from forged.daemon.methods_target import TAKING_S, TargetMethods
 from forged.model import rpc
 from forged.model.handing import Replay, SetAside
-from forged.model.paths import home_path
+from forged.model.paths import home_path, source_path
 from forged.model.settings import CommandIngest, IngestSettings
+from forged.model.target import CleanupPolicy, Selection
 from tests.daemon.grounds import Grounds, grounds, target
 from tests.support.virtual import virtual
 
@@ -124,3 +126,23 @@ async def test_home_is_looked_at_after_the_last_sync() -> None:
             del world.home().files[home_path(b"%d.png" % n)]
         answer = await drained(world)
         assert (answer["safe_to_destroy"], answer["counts"]) == (False, {"home": 5, "home_missing": 15})
+
+
+@virtual
+async def test_what_has_no_room_in_an_answer_is_counted() -> None:
+    """Two lists end with 1,000 names. Without a word about the rest, a reader takes them for the whole."""
+    policy = CleanupPolicy()
+    async with grounds(target(selection=Selection(exclude=("cache/",)), cleanup=policy)) as world:
+        for number in range(1_100):
+            world.box().write(b"cache/%04d" % number, b"C")
+            world.box().write(b"%04d.png" % number, b"P%d" % number)
+        for number in range(1_050):
+            world.box().unreadable.add(source_path(b"%04d.png" % number))
+        await asyncio.sleep(3)
+        answer = await drained(world)
+        assert (len(answer["missing"]), answer["missing_unnamed"]) == (1_000, 50)
+        assert (len(answer["aside"]), answer["aside_unnamed"]) == (1_000, 100)
+        world.box().unreadable.clear()
+        await world.synced()
+        cleaned = answers.cleanup(await world.member().work.clean_up(dry_run=True, urgent=True))
+        assert (len(cleaned["kept"]), cleaned["kept_unnamed"], cleaned["removed_unnamed"]) == (1_000, 100, 0)

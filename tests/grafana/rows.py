@@ -28,7 +28,7 @@ NOW = Row(
         ),
         stat(
             "Longest wait",
-            "How long the oldest file that should be home by now has been waited for.",
+            "Age of the oldest finished file that is not home yet.",
             f"max({of('forged_lag_seconds')})",
             "s",
             steps=WAIT,
@@ -199,7 +199,8 @@ BACKLOG = Row(
         ),
         lines(
             "Longest wait",
-            "How long the oldest file that should be home by now has been waited for. It grows while a box cannot be reached.",
+            "Age of the oldest finished file that is not home yet, from its last write. It grows while a box cannot be reached; "
+            "where a box was not seen yet since forged started, there is no line.",
             Ask(f"max by (target) ({of('forged_lag_seconds')})", "{{target}}"),
             unit="s",
         ),

@@ -233,9 +233,20 @@ def test_lag_grows_while_nobody_looks(metrics: Metrics, clock: HandClock) -> Non
     metrics.lag("box", 10.0)
     clock.advance(5.0)
     assert value(metrics, names.LAG) == pytest.approx(15.0)
-    metrics.lag("box", None)
+    metrics.lag("box", 0.0)
     clock.advance(5.0)
     assert value(metrics, names.LAG) == 0
+
+
+def test_what_nobody_knows_has_no_sample(metrics: Metrics) -> None:
+    """0 would say that all is home."""
+    metrics.lag("box", 10.0)
+    metrics.backlog("box", 3, 100)
+    metrics.lag("box", None)
+    metrics.backlog("box", None, None)
+    assert value(metrics, names.LAG) is None
+    assert value(metrics, names.BACKLOG_FILES) is None
+    assert value(metrics, names.BACKLOG_BYTES) is None
 
 
 def test_a_limit_that_ends_is_gone_from_the_page(metrics: Metrics) -> None:

@@ -9,7 +9,7 @@ import click
 
 from forged.cli.ctl import completing
 from forged.cli.ctl.asking import Asking, command
-from forged.cli.ctl.words import MOST_SHOWN, counted, more, why
+from forged.cli.ctl.words import MOST_SHOWN, NOT_HELD, counted, more, why
 from forged.cli.telling import Line, Tone, columns, line
 from forged.kit.units import human_size
 from forged.model.exits import Exit
@@ -27,7 +27,7 @@ BY_DESIGN = frozenset({"young", "preserved", "newest_of_series", "batch_full", "
 @click.command()
 @click.argument("target", shell_complete=completing.targets)
 @click.option("--dry-run", is_flag=True, help="Say what would go; remove nothing.")
-@click.option("--all", "everything", is_flag=True, help="Name every file, not only examples.")
+@click.option("--all", "everything", is_flag=True, help="Name the files, not only examples: up to 1,000 of each kind.")
 @command
 def cleanup(asking: Asking, target: str, dry_run: bool, everything: bool) -> int:
     """Remove at TARGET what is old enough and proven safe at home; say why the rest stays."""
@@ -44,7 +44,7 @@ def gone(target: str, done: rpc.Cleanup, everything: bool) -> Iterator[Line]:
     shown = done["removed"] if everything else done["removed"][:MOST_SHOWN]
     rows = [(human_size(file["size"]), file["path"]) for file in shown]
     yield from (line(f"  {text}") for text in columns(rows, frozenset({0})))
-    yield from more(done["files_deleted"] - len(shown), "--all names them, as far as one answer holds them")
+    yield from more(done["files_deleted"] - len(shown), NOT_HELD if everything else "--all names up to 1,000")
 
 
 def stayed(done: rpc.Cleanup, everything: bool) -> Iterator[Line]:
@@ -57,6 +57,8 @@ def stayed(done: rpc.Cleanup, everything: bool) -> Iterator[Line]:
         named = [file for file in done["kept"] if file["why"] == word]
         shown = named if everything else [] if word in BY_DESIGN else named[:EXAMPLES]
         yield from (line(f"    {_told(file)}", Tone.QUIET) for file in shown)
+        if everything:
+            yield from (line(f"  {each.text}", Tone.QUIET) for each in more(count - len(shown), NOT_HELD))
 
 
 def _told(file: rpc.KeptFile) -> str:

@@ -10,7 +10,7 @@ import click
 
 from forged.cli.ctl import completing
 from forged.cli.ctl.asking import Asking, command
-from forged.cli.ctl.words import MOST_SHOWN, counted, more, why
+from forged.cli.ctl.words import MOST_SHOWN, NOT_HELD, counted, more, why
 from forged.cli.telling import Line, Manner, Tone, line
 from forged.kit.units import human_size, parse_duration
 from forged.model.exits import Exit
@@ -66,7 +66,9 @@ def told(target: str, done: rpc.Drained) -> list[Line]:
         *([line(f"  {done['message']}")] if done["message"] not in ("", headline) else []),
         line(f"  {seen}, {counts.get('home', 0):,} of them safe at home"),
         *grouped("missing", done["missing"], counts, Tone.BAD),
+        *unnamed("missing", done["missing_unnamed"]),
         *grouped("stays behind", done["aside"], counts, Tone.WARN),
+        *unnamed("stay behind", done["aside_unnamed"]),
     ]
 
 
@@ -77,4 +79,10 @@ def grouped(title: str, files: Sequence[rpc.PathWhy], counts: dict[str, int], to
         count = max(counts.get(word, 0), len(named))
         yield line(f"  {title}: {counted(count, 'file')}, {why(word)}", tone)
         yield from (line(f"    {path}", Tone.QUIET) for path in named[:MOST_SHOWN])
-        yield from more(count - min(len(named), MOST_SHOWN), "--json names more")
+        yield from more(count - min(len(named), MOST_SHOWN), "--json names more" if len(named) > MOST_SHOWN else NOT_HELD)
+
+
+def unnamed(title: str, files: int) -> Iterator[Line]:
+    """What is counted above, or of a reason that is not even told there."""
+    if files:
+        yield line(f"  {title}: {counted(files, 'file')} not named, {NOT_HELD}", Tone.WARN)

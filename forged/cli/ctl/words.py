@@ -109,6 +109,10 @@ def table(rows: Sequence[Sequence[str]], right: frozenset[int] = frozenset(), in
     return [line(indent + head, Tone.QUIET), *(line(indent + text) for text in body)]
 
 
+NOT_HELD = "more than one answer holds"
+"""Why some are named nowhere."""
+
+
 def more(hidden: int, how: str) -> list[Line]:
     """`and 12 more`, where anything is hidden."""
     return [line(f"  and {hidden:,} more ({how})", Tone.QUIET)] if hidden > 0 else []

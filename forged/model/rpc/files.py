@@ -22,14 +22,19 @@ class KeptFile(PathWhy):
 
 
 class Cleanup(TypedDict):
-    """`cleanup.run`. `files_deleted` and `space_freed_bytes` are what a dry run would do. `kept_counts` counts all kept, by why."""
+    """`cleanup.run`. `files_deleted` and `space_freed_bytes` are what a dry run would do. `kept_counts` counts all kept, by why.
+
+    The lists name as many as one answer holds, first what somebody should look at; `removed_unnamed` and `kept_unnamed` are more.
+    """
 
     success: bool
     dry_run: bool
     files_deleted: int
     space_freed_bytes: int
     removed: list[RemovedFile]
+    removed_unnamed: int
     kept: list[KeptFile]
+    kept_unnamed: int
     kept_counts: dict[str, int]
     errors: list[str]
 

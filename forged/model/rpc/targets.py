@@ -15,8 +15,9 @@ class Target(TypedDict):
     """How one target stands. What is not known yet, or not of this kind of source, is null.
 
     A held target has a problem of the kind `held`, whose message is the reason. `last_sync` is the end of the last sync that went
-    well. `lag_seconds`: age of the oldest settled file that is not home yet; 0 when all are home. It and the backlog are null until
-    the source was looked at in whole since forged started. `watch`: a watch is active.
+    well. `lag_seconds`: age of the oldest settled file that is not home yet, from its last write and by the source's clock; 0 when
+    all are home. It and the backlog are null until the source was looked at in whole since forged started, or something is known to
+    wait. `watch`: a watch is active.
     `transport`: how the source is reached, in words (`sftp`); `missing`: what it cannot do there, in words.
     `discovery`, `instance` (the provider's id), `label` and `ends_at` are of boxes that a discovery found. `lost`: its provider
     does not list it any more, and not all of it is home. `asleep`: why nobody tries to reach it, as its provider says (stopped,
@@ -83,8 +84,9 @@ class Drained(TypedDict):
 
     `safe_to_destroy` implies `success`. `missing` makes the answer no: not_home, waiting (still being written), unreadable,
     home_missing, home_differs, home_unreadable, changed, not_ingested, failed. `aside` stays behind knowingly: excluded,
-    tombstoned, incomplete (came home cut short, as it is at the source), link. Both by name; `counts` has all of them by the same
-    words, and `home` under the word `home`.
+    tombstoned, incomplete (came home cut short, as it is at the source), link. Both by name, as many as
+    one answer holds; `missing_unnamed` and `aside_unnamed` are more. `counts` has all of them by the same words, and `home` under
+    the word `home`.
     """
 
     success: bool
@@ -94,7 +96,9 @@ class Drained(TypedDict):
     bytes_at_source: int
     counts: dict[str, int]
     missing: list[PathWhy]
+    missing_unnamed: int
     aside: list[PathWhy]
+    aside_unnamed: int
 
 
 Symbol = Literal["=", "-", "+", "*"]
