@@ -97,7 +97,7 @@ BREACHES = (
         5,
         "a file is given up for trouble of the state",
         "forged/sync/pages.py",
-        "        await self._put_back()\n        waiting =",
+        "        await self._put_back()\n        busy =",
         "        self._left.clear()\n        waiting =",
         ("tests/sync/test_enrich.py::test_a_state_that_not_even_takes_them_back_gets_no_file_given_up",),
     ),
