@@ -98,7 +98,7 @@ BREACHES = (
         "a file is given up for trouble of the state",
         "forged/sync/pages.py",
         "        await self._put_back()\n        busy =",
-        "        self._left.clear()\n        waiting =",
+        "        self._left.clear()\n        busy =",
         ("tests/sync/test_enrich.py::test_a_state_that_not_even_takes_them_back_gets_no_file_given_up",),
     ),
 )
