@@ -48,6 +48,7 @@ class Figures:
     events: int
     told: dict[str, int]
     told_again: dict[str, int]
+    landed_and_not_remembered: int
     missing: int
 
 
@@ -196,7 +197,12 @@ class HandingOver:
     # --- the verdict ------------------------------------------------------------------------------------------------------
 
     def _judged(self, minutes: float) -> Figures:
-        home = {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in self._files()}
+        known = self._remembered()
+        there = {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in self._files()}
+        home = {path: sha256 for path, sha256 in there.items() if path in known}
+        # A kill between the landing and its row, and another picture under that name at the box before the next life: then nobody
+        # can know any more whose the one at home is.
+        assert len(there) - len(home) <= (self.kills if self.replaces else 0), sorted(set(there) - set(home))
         told = {one.name: one.told() for one in self.receivers}
         every = {one for lines in told.values() for one in lines}
         missing = {name: every - set(lines) for name, lines in told.items()}
@@ -211,7 +217,13 @@ class HandingOver:
         pictures = sum(path.endswith(".png") for path in home)
         # Also of versions that others overtook before they were looked into.
         assert self._prompts() == self._prompts_cataloged() == pictures
-        return self._figures(minutes, home, told, every)
+        return self._figures(minutes, there, told, every, len(there) - len(home))
+
+    def _remembered(self) -> set[str]:
+        """Where what forged remembers lies at home."""
+        with closing(sqlite3.connect(self.house.root / "state" / "forged.db")) as memory:
+            homes = memory.execute("select cast(home as text) from versions").fetchall()
+        return {f"{self.house.home()}/{home}" for (home,) in homes}
 
     def _files(self) -> list[Path]:
         home = self.house.home()
@@ -236,7 +248,9 @@ class HandingOver:
             [count] = catalog.execute("select count(*) from forged_generations where prompt like 'picture %'").fetchone()
             return int(count)
 
-    def _figures(self, minutes: float, home: dict[str, str], told: dict[str, list[Told]], every: set[Told]) -> Figures:
+    def _figures(
+        self, minutes: float, home: dict[str, str], told: dict[str, list[Told]], every: set[Told], strange: int
+    ) -> Figures:
         return Figures(
             minutes=round(minutes, 1),
             kills=self.kills,
@@ -249,6 +263,7 @@ class HandingOver:
             events=len(every),
             told={name: len(lines) for name, lines in told.items()},
             told_again={name: len(lines) - len(set(lines)) for name, lines in told.items()},
+            landed_and_not_remembered=strange,
             missing=0,
         )
 
