@@ -145,7 +145,10 @@ def test_drain_draws_while_it_waits_for_the_answer(socket: Path, canned: Canned)
     canned.answers["sync.active"] = {"success": True, "jobs": [job("transferring")], "next_cursor": None}
     canned.notes = [("sync_progress", PROGRESS)]
     answer = {"success": True, "safe_to_destroy": True, "message": "", "files_at_source": 1, "bytes_at_source": 1}
-    canned.answers["target.drain"] = answer | {"counts": {"home": 1}, "missing": [], "aside": []}
+    canned.answers["target.drain"] = answer | {
+        "counts": {"home": 1},
+        **{"missing": [], "missing_unnamed": 0, "aside": [], "aside_unnamed": 0},
+    }
     canned.hold("target.drain")
     with Terminal(socket, "drain", "forge") as terminal:
         terminal.until("120 / 400 files")

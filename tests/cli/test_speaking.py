@@ -191,7 +191,8 @@ def test_a_path_in_utf_8_needs_no_base64() -> None:
 
 def test_the_json_of_an_error_has_its_kind_and_its_hint() -> None:
     document = results.round_json(round_result(error=AuthRefused("no key fits")))
-    assert document["error"] == {"kind": "auth_refused", "message": "no key fits", "hint": AuthRefused.default_hint}
+    told = {"kind": "auth_refused", "type": "auth_refused", "message": "no key fits", "hint": AuthRefused.default_hint}
+    assert document["error"] == told
     assert results.refusal_json(ConfigError(("a: b",)))["problems"] == ["a: b"]
 
 

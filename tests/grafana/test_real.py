@@ -75,8 +75,8 @@ def test_every_metric_is_fed(real: Scene) -> None:
 
 
 STANDS = (
-    *(names.TARGET_UP, names.TARGET_PAUSED, names.TARGET_HELD, names.WATCH_ACTIVE, names.BACKLOG_FILES, names.BACKLOG_BYTES),
-    *(names.LAG, names.CONNECTIONS, names.TRANSFERS_IN_FLIGHT, names.BYTES_IN_FLIGHT, names.MEDIA_QUEUE),
+    *(names.TARGET_UP, names.TARGET_PAUSED, names.TARGET_HELD, names.WATCH_ACTIVE),
+    *(names.CONNECTIONS, names.TRANSFERS_IN_FLIGHT, names.BYTES_IN_FLIGHT, names.MEDIA_QUEUE),
 )
 """What there is to say of every target, whatever befalls it."""
 
@@ -85,6 +85,12 @@ STANDS = (
 def test_it_is_told_of_every_target(family: Family, real: Scene) -> None:
     told = {one.labels["target"] for shown in parse_text(real.forged.page()) if shown.name == family.name for one in shown.samples}
     assert told == {"cloud-4711", *real.forged.targets}
+
+
+@pytest.mark.parametrize("family", [names.BACKLOG_FILES, names.BACKLOG_BYTES, names.LAG], ids=lambda family: family.name)
+def test_what_waits_is_told_of_every_target_that_was_ever_seen_in_whole(family: Family, real: Scene) -> None:
+    told = {one.labels["target"] for shown in parse_text(real.forged.page()) if shown.name == family.name for one in shown.samples}
+    assert told == {"cloud-4711", *real.forged.targets} - {"rests", "lost"}
 
 
 def test_labels_come_from_the_configuration_or_from_fixed_words(real: Scene) -> None:
