@@ -75,7 +75,7 @@ def dated() -> str:
 
 def program(name: str, cli: click.Group) -> Iterator[str]:
     """A page of section 1."""
-    context = click.Context(cli, info_name=name)
+    context = click.Context(cli, info_name=name, **cli.context_settings)
     about = PAGES[name]
     yield from heading("NAME")
     yield f"{name} \\- {text(about.what)}"
