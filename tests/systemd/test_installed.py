@@ -16,6 +16,8 @@ from tests.support.systemd_box import NoBox, SystemdBox, systemd_box, wait_until
 pytestmark = pytest.mark.root
 
 CONFIG = """
+[daemon]
+metrics = ""
 [transfer]
 min_free = "1MB"
 [media]
