@@ -78,6 +78,8 @@ class Prometheus:
             with urllib.request.urlopen(url, timeout=20) as answer:
                 return json.load(answer)["data"]
         except urllib.error.HTTPError as refused:
+            if refused.code == 503:
+                raise  # not ready yet, as no connection is
             raise AssertionError(f"{parameters}: {refused.read().decode()}") from refused
 
     def until(self, query: str, within_s: float = LONGEST_WAIT_S) -> list[Any]:
