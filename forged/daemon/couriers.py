@@ -185,7 +185,8 @@ class Couriers:
         if one.apart:
             return  # `count` tells it
         if one.error is not None:
-            courier.conditions.failed(one.error)
+            rare = isinstance(one.error, IngestError) and not one.error.transient
+            courier.conditions.failed(one.error, then=f"then, or it takes minutes: forgectl ingest retry {courier.name}" if rare else "")
         else:
             for scope in (IngestError.scope, StoreError.scope):
                 courier.conditions.well(scope)
