@@ -332,7 +332,7 @@ async def test_home_in_trouble_stops_the_push_and_everything_comes_when_it_is_ba
 
 @virtual
 async def test_what_a_look_brought_after_trouble_at_home_is_not_missing_when_the_box_breaks_off() -> None:
-    """Noticed while the disk was full, brought by a look: a box that died then stood with a backlog that had been home for minutes."""
+    """Noticed while the disk was full, brought by a look: a box that died then showed a backlog that was home."""
     cut, gone = CutWatch(0), RefuseConnections(0, SourceUnreachable())
     async with grounds(watched(), faults=(cut, gone)) as world:
         await asyncio.sleep(5)
