@@ -57,14 +57,14 @@ class Conditions:
         self._broken[kind] = Condition(kind, message, hint, self._clock.now_ns(), met_s=met_s, scope=scope)
         self._log.warning(message, target=self._target, kind=kind, hint=hint)
 
-    def failed(self, error: ForgedError) -> None:
-        """Something ended with this error.
+    def failed(self, error: ForgedError, *, then: str = "") -> None:
+        """Something ended with this error. `then`: what to do once its hint was followed, where that helps.
 
         A scope has one trouble at a time: a box that now refuses our key can be reached again, and nobody needs to be told that.
         """
         for kind in [one.kind for one in self.problems if one.scope is error.scope and one.kind != error.kind]:
             del self._broken[kind]
-        self.broken(error.kind, error.message, error.hint, scope=error.scope)
+        self.broken(error.kind, error.message, f"{error.hint}; {then}" if then else error.hint, scope=error.scope)
 
     def healed(self, kind: str) -> None:
         """This kind is well. No news when it was well before."""

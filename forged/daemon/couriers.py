@@ -185,7 +185,9 @@ class Couriers:
         if one.apart:
             return  # `count` tells it
         if one.error is not None:
-            courier.conditions.failed(one.error)
+            rarely = isinstance(one.error, IngestError) and not one.error.transient
+            then = f"then, or it takes minutes: forgectl ingest retry {courier.name}" if rarely else ""
+            courier.conditions.failed(one.error, then=then)
         else:
             for scope in (IngestError.scope, StoreError.scope):
                 courier.conditions.well(scope)

@@ -72,7 +72,8 @@ class IngestMethods:
         courier = self._couriers.find(handler)
         count = await self._outbox.retry(handler, _ids(events))
         courier.delivery.hurry()
-        return _steered(count, lambda words: f"{words} brought to {handler} again")
+        none = f"nothing was set aside; {handler} is tried at once"
+        return _steered(count, lambda words: f"{words} brought to {handler} again", none)
 
     async def drop(self, handler: str, events: list[int] | None = None) -> rpc.IngestSteered:
         """Gives up what waits for a person; or only these events. The handler never gets them, and cleanup waits no more."""
@@ -124,9 +125,9 @@ def _ids(events: Sequence[int] | None) -> list[EventId] | None:
     return [EventId(id) for id in events]
 
 
-def _steered(count: int, told: Callable[[str], str]) -> rpc.IngestSteered:
+def _steered(count: int, told: Callable[[str], str], none: str = "there is nothing of the kind") -> rpc.IngestSteered:
     words = f"{count:,} {'event is' if count == 1 else 'events are'}"
-    return {"success": True, "message": told(words) if count else "there is nothing of the kind", "events": count}
+    return {"success": True, "message": told(words) if count else none, "events": count}
 
 
 def _place(cursor: str | None, couriers: Sequence[Courier]) -> tuple[int, EventId]:

@@ -47,8 +47,8 @@ class Watching:
         self._busy = busy
         self._closed: dict[SourcePath, Entry] = {}
         self._found: dict[SourcePath, Entry] = {}
-        self._unbrought: dict[SourcePath, Entry] = {}
-        """What was noticed on this line and is not home yet."""
+        self._unbrought: dict[SourcePath, tuple[float, Entry]] = {}
+        """What was noticed on this line and is not home yet, and when that was, in monotonic seconds."""
         self._news = asyncio.Event()
         self._lines: set[asyncio.Task[None]] = set()
         """Those that bring something now."""
@@ -81,7 +81,8 @@ class Watching:
             for task in (listening, bringing):
                 task.cancel()
             await asyncio.gather(listening, bringing, return_exceptions=True)
-            self._standing.noticed_in_vain(self._wanted(self._unbrought.values()))
+            self._forget_looked_at()
+            self._standing.noticed_in_vain(self._wanted([entry for _, entry in self._unbrought.values()]))
             self._unbrought.clear()
         for task in (listening, bringing):
             if not task.cancelled():
@@ -89,6 +90,13 @@ class Watching:
 
     def _wanted(self, entries: Collection[Entry]) -> list[Entry]:
         return list(compress(entries, self._doors.selector.wants_each(list(entries))))
+
+    def _forget_looked_at(self) -> None:
+        """A look at everything that began later and ended well has brought it, or counts it itself. Without this, what came home by
+        a look would count as missing at a box that breaks off afterwards."""
+        seen_s = self._standing.seen_s
+        if seen_s is not None:
+            self._unbrought = {path: noticed for path, noticed in self._unbrought.items() if noticed[0] >= seen_s}
 
     def interrupt(self) -> None:
         """A person paused the target: nothing more is brought."""
@@ -137,7 +145,8 @@ class Watching:
             self._found.clear()
             self._unbrought.clear()
             self._look_soon()
-        self._unbrought.update(self._closed | self._found)
+        now_s = self._doors.clock.monotonic_s()
+        self._unbrought.update({path: (now_s, entry) for path, entry in (self._closed | self._found).items()})
         self._news.set()
 
     def _look_soon(self) -> None:
@@ -185,6 +194,7 @@ class Watching:
             if error.scope in (Scope.DESTINATION, Scope.STORE):
                 self._standing.broken(error)
                 await note_trouble(self._doors, error)
+            self._forget_looked_at()
             self._look()
         else:
             if tally.failed:

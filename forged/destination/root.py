@@ -219,7 +219,7 @@ def _folder_name(namespace: str) -> bytes:
 def _check_writable(root: int, where: str) -> None:
     """Cheap signs first; the real try is the probe. Access is asked with the effective rights, as open(2) would."""
     if os.fstatvfs(root).f_flag & os.ST_RDONLY:
-        raise DestinationReadOnly(f"{where}: mounted read-only")
+        raise DestinationReadOnly(f"{where}: mounted read-only", hint=DestinationReadOnly.of_the_mount)
     if not os.access(b".", os.W_OK | os.X_OK, dir_fd=root, effective_ids=True):
         raise DestinationReadOnly(f"{where}: no permission to write")
 

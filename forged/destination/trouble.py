@@ -46,7 +46,7 @@ def translated(error: OSError, where: str) -> DestinationError:
     if error.errno in _FULL:
         return DiskFull(text)
     if error.errno in _CLOSED:
-        return DestinationReadOnly(text)
+        return DestinationReadOnly(text, hint=DestinationReadOnly.of_the_mount if error.errno == errno.EROFS else "")
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
         return DestinationMissing(text)
     if error.errno in _FAILING:

@@ -199,7 +199,12 @@ class DestinationFailing(DestinationError):
 class DestinationReadOnly(DestinationError):
     """The destination cannot be written to."""
 
-    default_hint = "check the mount options and the owner of the folder"
+    default_hint = "it and all below it must belong to the user that forged runs as (a service: `chown -R forged:` with its path)"
+    of_the_mount = (
+        "is it mounted read-only? A service may write below /srv/media alone: other folders go into a drop-in "
+        "(`systemctl edit forged`, as in drop-ins/destination.conf), then: systemctl restart forged"
+    )
+    """The hint where not the owner but the file system says no; a hardened unit says it in the same way."""
 
 
 class DiskFull(DestinationError):
@@ -240,7 +245,10 @@ class EventsRetried(ForgedError):
     """A handler did not take some events, while it takes others; they are tried again."""
 
     scope = Scope.FILE
-    default_hint = "nothing waits behind them but what concerns the same file; `forgectl ingest` shows them"
+    default_hint = (
+        "mend what it says; `forgectl ingest retry` with its name brings them at once, `forgectl ingest` shows them. "
+        "Nothing waits behind them but what concerns the same file"
+    )
 
 
 class EventsSetAside(ForgedError):

@@ -90,7 +90,8 @@ class Pinned:
     def refusal(self, key: asyncssh.SSHKey | None, place: str, reason: str) -> SourceError:
         if key is None or self.pin is None:
             return _not_verified(place, reason)
-        return HostKeyChanged(f"{place} shows the host key {described(key)}, but {self.pin.fingerprint} was pinned")
+        hint = f"if the box was rebuilt: `forgectl trust TARGET {key.get_fingerprint()}`; otherwise someone may be in between"
+        return HostKeyChanged(f"{place} shows the host key {described(key)}, but {self.pin.fingerprint} was pinned", hint=hint)
 
 
 @dataclass(slots=True)

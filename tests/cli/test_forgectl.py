@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import pwd
 import re
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -622,6 +625,25 @@ def test_without_a_daemon_status_says_which_mistakes_keep_it_from_starting(tmp_p
     assert f"forgectl --socket '{tmp_path}/else where' status" in ctl.run("status").stderr
     (tmp_path / "forged.toml").write_text(f'[daemon]\nsocket = "{tmp_path}/none"\n')
     assert "forged.toml is right" in ctl.run("status").stderr and "journalctl -u forged" in ctl.run("status").stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root reads what a service may not")
+def test_without_a_daemon_root_is_told_of_a_key_that_the_user_of_the_service_may_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Made by ssh-keygen as root, for a service that runs as another: status said that all is right."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "state").mkdir()
+        os.chown(folder / "state", pwd.getpwnam("nobody").pw_uid, -1)
+        (folder / "key").touch(mode=0o600)
+        target = f'[[target]]\nname = "box"\nsource = "ssh://box/x"\ndest = "/srv/x"\nidentity_file = "{folder}/key"\n'
+        (folder / "forged.toml").write_text(f'[daemon]\nsocket = "{folder}/none"\nstate_dir = "{folder}/state"\n{target}')
+        monkeypatch.setenv("FORGED_CONFIG", str(folder / "forged.toml"))
+        told = Ctl(folder / "none", Canned()).run("status").stderr
+        assert "as the user nobody it does not start:" in told and f"no file at {folder}/key" in told and "chown nobody" in told
+        assert os.getresuid() == (0, 0, 0) and os.getresgid()[0] == 0
+        (folder / "key").chmod(0o644)
+        assert "forged.toml is right" in Ctl(folder / "none", Canned()).run("status").stderr
 
 
 @pytest.mark.parametrize(("typed", "meant"), [("statu", "'status'"), ("clean", "'cleanup'"), ("duplicate", "'duplicates'")])

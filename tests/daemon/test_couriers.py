@@ -12,7 +12,7 @@ from forged.daemon.couriers import BEGIN_ANEW_S, PRUNE_S, Couriers
 from forged.ingest.base import BATCH, Handler
 from forged.ingest.delivery import LONGEST_WAIT_S
 from forged.metrics.metrics import Metrics
-from forged.model.errors import IngestError, StoreDamaged, StoreError
+from forged.model.errors import IngestError, IngestRefused, StoreDamaged, StoreError
 from forged.model.events import Event, EventId, EventKind, NewEvent
 from forged.model.handing import AsideCount
 from forged.model.manifest import ManifestName
@@ -35,13 +35,14 @@ class Taker:
         self.taken: list[Event] = []
         self.closed = False
         self.down = False
+        self.refuses = False
         self.poison = "poison"
         self.slow_s = 0.0
 
     async def deliver(self, events: Sequence[Event]) -> None:
         await asyncio.sleep(self.slow_s)
         if self.down:
-            raise IngestError("https://example.org: answers 500")
+            raise (IngestRefused if self.refuses else IngestError)("https://example.org: answers 500")
         bad = [event.id for event in events if json.loads(event.body)["n"] == self.poison]
         if bad:
             raise IngestError("https://example.org: answers 400", about=bad)
@@ -208,6 +209,22 @@ async def test_a_handler_that_takes_nothing_is_said_once_and_shown_until_it_does
         assert one.waiting == 0
         assert world.value("forged_ingest_backlog_events", handler="notify") == 0
         assert world.value("forged_ingest_events_total", handler="notify", result="taken") == 2
+
+
+@virtual
+async def test_who_is_tried_again_rarely_can_be_tried_at_once_and_it_is_said_how() -> None:
+    """A program without its x bit was mended within seconds, and tried again after five minutes."""
+    async with couriers(ingest()) as world:
+        world.takers[0].down = world.takers[0].refuses = True
+        await world.happen("1")
+        await asyncio.sleep(5)
+        (one,) = world.couriers.all
+        (condition,) = one.conditions.problems
+        assert condition.hint.endswith("; then, or it takes minutes: forgectl ingest retry notify")
+        world.takers[0].down = False
+        one.delivery.hurry()
+        await asyncio.sleep(1)
+        assert one.conditions.problems == () and world.takers[0].bodies == ["1"]
 
 
 @virtual

@@ -253,6 +253,7 @@ async def test_what_is_set_aside_is_listed_page_by_page_retried_and_dropped() ->
         assert [one["id"] for one in (await w.methods.list_events())["events"]] == [seen[1]["id"], seen[2]["id"]]
         assert (len(w.handlers["a"].files), len(w.handlers["c"].files)) == (23, 24)
         assert (await w.methods.drop("b"))["message"] == "there is nothing of the kind"
+        assert (await w.methods.retry("b"))["message"] == "nothing was set aside; b is tried at once"
 
 
 @virtual

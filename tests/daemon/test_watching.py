@@ -12,7 +12,7 @@ from msgspec import structs
 
 from forged.daemon.standing import State
 from forged.daemon.watching import MOST_NOTICED
-from forged.model.errors import DestinationMissing, NotSupported
+from forged.model.errors import DestinationMissing, NotSupported, SourceUnreachable
 from forged.model.jobs import JobStatus
 from forged.model.manifest import AtSource, ManifestRow, Pause
 from forged.model.paths import source_path
@@ -328,6 +328,26 @@ async def test_home_in_trouble_stops_the_push_and_everything_comes_when_it_is_ba
         await asyncio.sleep(5)
         assert len(world.at_home()) == 5
         assert world.heard.said == ["/home is not mounted", "well again: /home is not mounted"]
+
+
+@virtual
+async def test_what_a_look_brought_after_trouble_at_home_is_not_missing_when_the_box_breaks_off() -> None:
+    """Noticed while the disk was full, brought by a look: a box that died then showed a backlog that was home."""
+    cut, gone = CutWatch(0), RefuseConnections(0, SourceUnreachable())
+    async with grounds(watched(), faults=(cut, gone)) as world:
+        await asyncio.sleep(5)
+        world.home().trouble = DestinationMissing("/home is not mounted")
+        world.box().write(b"a.png", b"A")
+        await asyncio.sleep(3)
+        world.home().trouble = None
+        await world.synced()
+        assert set(world.at_home()) == {b"a.png"}
+        cut.left, gone.left = 1, 10**9
+        world.box().write(b"b.png", b"B")
+        await asyncio.sleep(5)
+        assert not world.member().standing.watching
+        assert world.member().standing.backlog == (0, 0)
+        assert world.member().standing.lag_s == 0.0
 
 
 @virtual

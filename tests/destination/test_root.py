@@ -184,7 +184,7 @@ class TestMounts:
             (receipt,) = await pour(home, (b"a.png", b"pixels"))
             subprocess.run(["mount", "-o", "remount,ro", dest], check=True)
             for attempt in (home.ready(known_id), home.land([landing(receipt)]), pour(home, (b"b.png", b"more"))):
-                with pytest.raises(DestinationReadOnly):
+                with pytest.raises(DestinationReadOnly, check=lambda error: "drop-ins/destination.conf" in error.hint):
                     await attempt
             subprocess.run(["mount", "-o", "remount,rw", dest], check=True)
             await home.ready(known_id)

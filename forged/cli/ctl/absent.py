@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from forged.cli.places import here, user_home
@@ -31,7 +33,49 @@ def explained(error: NoDaemon, tried: Sequence[str]) -> NoDaemon:
         config = load.load(file, os.environ, is_root=os.geteuid() == 0)
     except ConfigError as mistakes:
         return _mistaken(error, file, mistakes.problems)
-    return _right(error, config, tried)
+    return _for_its_user(error, config) or _right(error, config, tried)
+
+
+def _for_its_user(error: NoDaemon, config: Config) -> NoDaemon | None:
+    """What root may read and the service may not: a key that was made as root is the commonest reason that it does not start. Whose
+    service it is, the owner of its state says. None: nothing of that kind."""
+    owner = _owner(config.daemon.state_dir) if os.geteuid() == 0 else None
+    if owner is None:
+        return None
+    try:
+        with _as(owner):
+            from forged.config import load
+
+            load.load(config.path, os.environ, is_root=True)
+    except ConfigError as mistakes:
+        lines = [error.message, f"as the user {owner.pw_name} it does not start:", *mistakes.problems[:MISTAKES_SHOWN]]
+        hint = f"let {owner.pw_name} read it (`chown {owner.pw_name}` with its path), then: systemctl start forged"
+        return NoDaemon("\n".join(lines), hint=hint)
+    return None
+
+
+def _owner(folder: Path) -> pwd.struct_passwd | None:
+    """None: nobody has it yet, or root, or a user without a name."""
+    try:
+        owner = pwd.getpwuid(folder.stat().st_uid)
+    except (OSError, KeyError):
+        return None
+    return None if owner.pw_uid == 0 else owner
+
+
+@contextmanager
+def _as(user: pwd.struct_passwd) -> Iterator[None]:
+    """What is looked at meanwhile is looked at as this user. Needs root, and goes back to it."""
+    groups = os.getgroups()
+    os.setgroups(os.getgrouplist(user.pw_name, user.pw_gid))
+    os.setresgid(user.pw_gid, user.pw_gid, 0)
+    os.setresuid(user.pw_uid, user.pw_uid, 0)
+    try:
+        yield
+    finally:
+        os.setresuid(0, 0, 0)
+        os.setresgid(0, 0, 0)
+        os.setgroups(groups)
 
 
 def _mistaken(error: NoDaemon, file: Path, mistakes: Sequence[str]) -> NoDaemon:
