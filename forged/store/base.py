@@ -392,6 +392,13 @@ class Store(Protocol):
     @property
     def alarms(self) -> Alarms: ...
 
+    @property
+    def most_name_bytes(self) -> int | None:
+        """How long a file's names may be: its manifest, path and home together; a handler and the key of its event. None: any.
+
+        What is longer cannot be recorded, and takes its whole transaction with it: nobody may try.
+        """
+
     async def identity(self) -> str:
         """A random id (16 hex digits) of this memory, made once: it keeps our staging areas apart from another forged's."""
 
