@@ -93,7 +93,7 @@ class Sift:
         """Without the files whose names the memory cannot hold: one of them would take its whole batch with it."""
         if not self._memorable.bounded:
             return chosen
-        refusals = [change.entry and self._memorable.refusal(change.entry) for change in chosen]
+        refusals = [self._memorable.refusal(change.entry) if change.entry else None for change in chosen]
         for problem in refusals:
             if problem is not None:
                 self._doors.observer.notice(FileTrouble(self._doors.target.name, problem))
