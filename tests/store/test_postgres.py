@@ -225,6 +225,25 @@ async def record_without_end(store: PostgresStore, answered: set[bytes]) -> None
         await asyncio.sleep(0.001)
 
 
+async def test_what_an_administrator_set_for_every_session_is_not_in_the_way(server: PostgresServer, place: Place) -> None:
+    """Timeouts end what waits for its turn, and a stricter isolation makes two writers an error."""
+    settings = {"statement_timeout": "50ms", "idle_session_timeout": "50ms", "idle_in_transaction_session_timeout": "50ms"}
+    settings |= {"lock_timeout": "1ms", "default_transaction_isolation": "serializable", "synchronous_commit": "off"}
+    server.sql(";".join(f"alter role forged set {name} = '{value}'" for name, value in settings.items()))
+    try:
+        store = await open_store(place)
+        async with store._border.writing():
+            others = [asyncio.create_task(store.manifest.record(FORGE, [row(b"%d.png" % n)])) for n in range(4)]
+            await asyncio.sleep(0.2)
+        await asyncio.gather(*others)
+        await asyncio.sleep(0.2)
+        assert (await store.manifest.count(FORGE))[0] == 4
+        assert store._owner.lost_at_s is None
+        await store.close()
+    finally:
+        server.sql("alter role forged reset all")
+
+
 async def test_a_server_that_hangs_is_trouble_and_passes(
     server: PostgresServer, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -233,7 +252,7 @@ async def test_a_server_that_hangs_is_trouble_and_passes(
     server.freeze()
     try:
         async with asyncio.timeout(60):
-            while not store.lost_for_s:
+            while store._owner.lost_at_s is None:
                 await asyncio.sleep(0.05)
         with pytest.raises(StoreError) as told:
             await store.manifest.count(FORGE)
