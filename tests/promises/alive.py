@@ -23,7 +23,7 @@ NOTICED = (
         "a forged that was stopped changes home before it has looked whether its memory is another's by now",
         "forged/store/owner.py",
         "self._proven_at_s + 2 * BEAT_S if self.lost_at_s is None else self.lost_at_s",
-        "awake_s() if self.lost_at_s is None else self.lost_at_s",
+        'float("inf") if self.lost_at_s is None else self.lost_at_s',
         ("tests/store/test_postgres.py::test_who_was_stopped_does_not_take_the_memory_for_his_own_before_he_has_looked",),
     ),
     Breach(
