@@ -16,8 +16,7 @@ from forged.model.manifest import AtSource, Hold, ManifestName, ManifestRow, Pau
 from forged.model.media import Alike, Copy, Equals, Examined, Known, Owed, ToExamine
 from forged.model.paths import HomePath, SourcePath
 
-JOBS_KEPT = 1_000
-"""DESIGN section 6, `sync.list`."""
+JOBS_KEPT = 1_000  # DESIGN section 6, `sync.list`
 
 
 class Rows(Protocol):
@@ -356,6 +355,9 @@ class Alarms(Protocol):
 class Store(Protocol):
     """The whole memory. Open and closed by the app; every method raises StoreError when the database is in trouble."""
 
+    most_name_bytes: int | None
+    """Of manifest, path and home together, or a handler and its event's key: longer ones fail with their batch. None: any."""
+
     @property
     def manifest(self) -> Manifest: ...
 
@@ -391,13 +393,6 @@ class Store(Protocol):
 
     @property
     def alarms(self) -> Alarms: ...
-
-    @property
-    def most_name_bytes(self) -> int | None:
-        """How long a file's names may be: its manifest, path and home together; a handler and the key of its event. None: any.
-
-        What is longer cannot be recorded, and takes its whole transaction with it: nobody may try.
-        """
 
     async def identity(self) -> str:
         """A random id (16 hex digits) of this memory, made once: it keeps our staging areas apart from another forged's."""
