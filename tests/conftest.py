@@ -13,6 +13,7 @@ from hypothesis import settings
 
 from tests.support.engine import BARE, Engine, NoEngine
 from tests.support.engine import engine as running_engine
+from tests.support.postgres import PostgresServer, postgres_server
 from tests.support.sshd import SSHD, Sshd
 from tests.support.sshd import sshd as running_sshd
 
@@ -46,6 +47,13 @@ def engine() -> Iterator[Engine]:
             yield made
     except NoEngine as why:
         pytest.skip(f"no container engine can run here: {why}")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """One real PostgreSQL for the whole run. Tests that end it start it again; each takes a schema of its own."""
+    with postgres_server() as server:
+        yield server
 
 
 @pytest.fixture

@@ -32,6 +32,9 @@ _SHORT_HASH_HEX = 16
 _VERSION_HEX = (8, 16, 64)
 """Eight digits (`stem~1a2b3c4d.ext`), then more; the whole sha256 cannot be taken by other content."""
 
+MARK_BYTES = 1 + _VERSION_HEX[-1]
+"""So much longer than the wanted name a version's may be."""
+
 # Each match is the one character that has to be escaped; the rest of the name only gives it away. `.` and `..` cannot come from a
 # SourcePath, but a layout could put them together.
 _OURS = r"\A(?=\.\.?\Z|\.forged\Z)\.|\A(?=forged~[0-9]\Z)f|~(?=source\Z)|(?<=\.xmp)[. ](?=[. ]*\Z)"

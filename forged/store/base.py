@@ -16,8 +16,7 @@ from forged.model.manifest import AtSource, Hold, ManifestName, ManifestRow, Pau
 from forged.model.media import Alike, Copy, Equals, Examined, Known, Owed, ToExamine
 from forged.model.paths import HomePath, SourcePath
 
-JOBS_KEPT = 1_000
-"""DESIGN section 6, `sync.list`."""
+JOBS_KEPT = 1_000  # DESIGN section 6, `sync.list`
 
 
 class Rows(Protocol):
@@ -355,6 +354,9 @@ class Alarms(Protocol):
 
 class Store(Protocol):
     """The whole memory. Open and closed by the app; every method raises StoreError when the database is in trouble."""
+
+    most_name_bytes: int | None
+    """Of manifest, path and home together, or a handler and its event's key: longer ones fail with their batch. None: any."""
 
     @property
     def manifest(self) -> Manifest: ...

@@ -303,6 +303,8 @@ class MemoryAlarms:
 class MemoryStore:
     """See store/base.Store."""
 
+    most_name_bytes: int | None = None
+
     def __init__(self) -> None:
         self._open = _Open()
         self.outbox = MemoryOutbox(self._open.check)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import secrets
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -87,6 +88,11 @@ class _Row:
     released: bool
 
 
+def awake_s() -> float:
+    """A clock that goes on while the process is stopped or the machine asleep."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 def lock_key(schema: str) -> int:
     """The lock of this schema, as a number of 64 bits with a sign. Advisory locks are those of one database."""
     return int.from_bytes(hashlib.blake2b(b"forged state " + schema.encode(), digest_size=8).digest(), "big", signed=True)
@@ -104,10 +110,18 @@ class Owner:
         self._why: StoreError | None = None
         self._keeping: asyncio.Task[None] | None = None
         self.lost_at_s: float | None = None
-        """By the loop's clock; None while it is had."""
+        """By `awake_s`; None while it is had, as far as is known."""
+        self._proven_at_s = awake_s()
         self.broken: Callable[[], Awaitable[None]] = _nothing
         self.taken: asyncio.Future[StateTaken] = asyncio.get_running_loop().create_future()
         """Answers when somebody else owns the memory: nothing brings it back to this process."""
+
+    @property
+    def lost_for_s(self) -> float:
+        """How long it has not been had; 0 = it is. Of a process that was stopped, or its machine asleep, nothing has looked at it
+        meanwhile: what is older than the last look may be is as good as lost."""
+        lost_at_s = self._proven_at_s + 2 * BEAT_S if self.lost_at_s is None else self.lost_at_s
+        return max(0.0, awake_s() - lost_at_s)
 
     # --- having it --------------------------------------------------------------------------------------------------------
 
@@ -119,12 +133,13 @@ class Owner:
                 await self._left_alone(connection, to)
                 await self._lock(connection, to)
                 await self._schema(connection, to)
+                asked_at_s = awake_s()
                 await self._sign(connection, to)
             except BaseException:
                 connection.terminate()
                 raise
         connection.add_termination_listener(lambda _: self._news.set())
-        self._connection, self._why, self.lost_at_s = connection, None, None
+        self._connection, self._why, self.lost_at_s, self._proven_at_s = connection, None, None, asked_at_s
         self._news.clear()
 
     def keep(self) -> None:
@@ -179,19 +194,22 @@ class Owner:
 
     async def _beats(self) -> bool:
         """Whether the lock is still that of our connection, and the token ours."""
-        connection = self._connection
+        connection, asked_at_s = self._connection, awake_s()
         self._news.clear()
         if connection is None or connection.is_closed():
             return False
         try:
             async with asyncio.timeout(BEAT_S):
                 holder = await connection.fetchrow(_HOLDER, self._key)
-                return bool(holder and holder["mine"]) and await connection.fetchval("select token from owner") == self._token
+                if not (holder and holder["mine"]) or await connection.fetchval("select token from owner") != self._token:
+                    return False
+                self._proven_at_s = asked_at_s
+                return True
         except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             return False
 
     async def _lose(self) -> None:
-        self.lost_at_s = asyncio.get_running_loop().time()
+        self.lost_at_s = awake_s()
         said = f"{self._name}: the connection that keeps this memory ours was lost"
         self._why = StoreError(said, hint="forged takes it again by itself")
         if self._connection is not None:

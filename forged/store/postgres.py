@@ -38,6 +38,10 @@ from forged.store.postgres_link import Address, connected, revealed, translated
 from forged.store.rows import row_of
 from forged.store.sql import SqlStore
 
+MOST_NAME_BYTES = 2_640
+"""A row of an index may have 2,704 bytes (a third of a page of 8 kB: postgresql.org/docs/15, 67.4.2). The longest of ours,
+`media_queue_by_time`, takes up to 64 beside manifest, path and home: its header, three lengths, a time, and what aligns them."""
+
 NOTE = "postgres.id"
 """The note's name in the state directory."""
 
@@ -82,6 +86,8 @@ class PostgresBorder(Border):
 class PostgresStore(SqlStore):
     """The promises are in store/base.Store. Made by `open_store`."""
 
+    most_name_bytes: int | None = MOST_NAME_BYTES
+
     def __init__(self, border: PostgresBorder, owner: Owner) -> None:
         super().__init__(border)
         self._owner = owner
@@ -90,8 +96,7 @@ class PostgresStore(SqlStore):
     @property
     def lost_for_s(self) -> float:
         """How long it has not been ours; 0 = it is."""
-        lost_at_s = self._owner.lost_at_s
-        return 0.0 if lost_at_s is None else asyncio.get_running_loop().time() - lost_at_s
+        return self._owner.lost_for_s
 
     async def taken(self) -> StateTaken:
         """Waits until somebody else owns it: this process never will again."""

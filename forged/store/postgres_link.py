@@ -39,6 +39,9 @@ SESSION = {
     # A forged that was stopped in the middle of a transaction must not keep its row locked for ever.
     "idle_in_transaction_session_timeout": "60s",
     "lock_timeout": "20s",
+    "statement_timeout": "0",  # COMMAND_S is ours
+    # A writer that waited for the owner's row reads what the one before it wrote; stricter ones answer with an error.
+    "default_transaction_isolation": "read committed",
     # When its machine is gone, the server is to notice within a minute, not after two hours (the kernel's own keepalive): its lock
     # is free then.
     "tcp_keepalives_idle": "30",
@@ -49,6 +52,11 @@ SESSION = {
 
 DURABLE = "select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'"
 """What was answered is there after a power cut: cleanup relies on it. `off` would take it back (postgresql.org, 20.5)."""
+
+UNTIMED = """
+select set_config(name, '0', false) from pg_catalog.pg_settings where name in ('idle_session_timeout', 'transaction_timeout')
+"""
+"""Connections wait for work, and the owner's for as long as forged runs. Not in SESSION: PostgreSQL knows them since 14 and 17."""
 
 _SCHEMA_NAME = re.compile(r"[a-z_][a-z0-9_]{0,40}")
 
@@ -109,7 +117,7 @@ async def connected(to: Address, command_s: float | None = COMMAND_S) -> asyncpg
     settings = {**SESSION, "search_path": to.schema, "application_name": myself()}
     connection = await asyncpg.connect(to.dsn, timeout=CONNECT_S, command_timeout=command_s, server_settings=settings)
     try:
-        await connection.execute(DURABLE)
+        await connection.execute(f"{DURABLE}; {UNTIMED}")
     except BaseException:
         connection.terminate()
         raise

@@ -22,6 +22,8 @@ from forged.store.schema import identity
 class SqlStore:
     """The promises are in store/base.Store. Made by `open_store` of the database's own module."""
 
+    most_name_bytes: int | None = None
+
     def __init__(self, border: Border) -> None:
         self._border = border
         self.manifest = Journaled(SqlManifest(border))

@@ -14,6 +14,7 @@ from forged.model.plan import Change, ChangeKind
 from forged.rules import settle
 from forged.sync.doors import Doors
 from forged.sync.looks import Looks
+from forged.sync.memorable import Memorable
 
 OTHER_LINE_S = 0.25
 """A noticed file that another line brings is asked for again so much later: what comes home there may be the version before."""
@@ -40,6 +41,7 @@ class Sift:
         """`noticed`: a watch told of these files, not a listing. `closed`: it saw the writer close them, so they are settled."""
         self._doors = doors
         self._looks = looks
+        self._memorable = Memorable(doors)
         self._noticed = noticed
         self.settles = not closed or doors.target.selection.min_age_s > 0
         """Whether what it lets through has been as it is for a while."""
@@ -54,7 +56,7 @@ class Sift:
         async for batch in changes:
             shown = [change for change in batch if change.entry]
             wanted = self._doors.selector.wants_each([change.entry for change in shown if change.entry])
-            chosen = list(compress(shown, wanted))
+            chosen = self._remembered(list(compress(shown, wanted)))
             await self._welcome_back([c.row.path for c in chosen if c.kind is ChangeKind.BACK and c.row])
             ours = [c for c in chosen if c.entry and c.kind is not ChangeKind.BACK and self._claim(c.entry, moment)]
             doubtful = [change for change in ours if change.kind is ChangeKind.DOUBTFUL]
@@ -86,6 +88,16 @@ class Sift:
             return False
         self._looks.underway.claim(entry, self)
         return True
+
+    def _remembered(self, chosen: list[Change]) -> list[Change]:
+        """Without the files whose names the memory cannot hold: one of them would take its whole batch with it."""
+        if not self._memorable.bounded:
+            return chosen
+        refusals = [self._memorable.refusal(change.entry) if change.entry else None for change in chosen]
+        for problem in refusals:
+            if problem is not None:
+                self._doors.observer.notice(FileTrouble(self._doors.target.name, problem))
+        return [change for change, problem in zip(chosen, refusals, strict=True) if problem is None]
 
     def _leave_to_the_other(self, entry: Entry) -> None:
         if self._noticed:

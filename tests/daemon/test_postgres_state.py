@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import os
+import secrets
 import subprocess
 import sys
-from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.support.daemon import Daemon, daemon, until
-from tests.support.postgres import PASSWORD, WRITTEN, PostgresServer, postgres_server
+from tests.support.postgres import PASSWORD, WRITTEN, PostgresServer
 from tests.support.site import tree
 from tests.support.sshd import Sshd
 
 FILES = 400
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    with postgres_server() as running:
-        yield running
+@pytest.fixture
+def server(postgres: PostgresServer) -> PostgresServer:
+    return postgres
 
 
 def remembering(house: Daemon, server: PostgresServer, schema: str) -> Daemon:
@@ -104,3 +104,42 @@ def test_forged_check_tries_it(sshd: Sshd, server: PostgresServer) -> None:
         assert "its tables are made at the first start" in said.stdout and "not built" not in said.stdout
         assert WRITTEN not in said.stdout + said.stderr and PASSWORD not in said.stdout + said.stderr
         assert server.sql("select count(*) from pg_namespace where nspname = 'tried'") == [["0"]]
+
+
+def test_a_path_that_no_index_holds_is_one_files_problem(sshd: Sshd, server: PostgresServer) -> None:
+    """A hostile box names its files so; SQLite would take them."""
+    cleanup = '[target.cleanup]\nage = "0s"\nevery = "1s"'
+    with daemon(sshd, box=f'poll = "1s"\nnames = "exact"\n{cleanup}') as house:
+        long = b"/".join(secrets.token_hex(125)[:250].encode() for _ in range(15))[:3_765] + b"/" + b"x" * 100
+        raw = b"/".join(bytes(secrets.choice(range(0x80, 0xC0)) for _ in range(100)) for _ in range(9))  # short, but not as text
+        for path in (long, raw):
+            write_deep(house.box(), path)
+        fill(house, 0, 30)
+        age(house.box())
+        remembering(house, server, "long").start()
+        until(lambda: len(tree(house.home())) == 30, house.log)
+        until(lambda: b"0/00000.png" not in tree(house.box()), house.log)
+        fill(house, 100, 5)
+        age(house.box())
+        until(lambda: len(tree(house.home())) == 35, house.log)
+        assert "store_error" not in kinds(house) and not house.standing()["held"]
+        assert {long, raw} <= set(tree(house.box()))
+        assert "exclude it, or keep the state in SQLite" in str(house.standing()) + house.log()
+        assert not house.lines(kind="store_error")
+
+
+def write_deep(root: Path, path: bytes) -> None:
+    """A path too long for one system call is walked."""
+    *folders, name = path.split(b"/")
+    at = os.open(root, os.O_DIRECTORY)
+    for folder in folders:
+        os.mkdir(folder, dir_fd=at)
+        at, above = os.open(folder, os.O_DIRECTORY, dir_fd=at), at
+        os.close(above)
+    with open(os.open(name, os.O_CREAT | os.O_WRONLY, dir_fd=at), "wb") as file:
+        file.write(b"x")
+    os.close(at)
+
+
+def age(root: Path) -> None:
+    subprocess.run(["find", root, "-type", "f", "-execdir", "touch", "-d", "2 days ago", "{}", "+"], check=True)

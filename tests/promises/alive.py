@@ -12,6 +12,22 @@ _SIGNS = f"{_WATCHDOG}::test_each_of_forgeds_own_tasks_gives_signs_for_as_long_a
 NOTICED = (
     Breach(
         12,
+        "one path that the state database cannot hold stops its whole target",
+        "forged/store/postgres.py",
+        "MOST_NAME_BYTES = 2_640",
+        "MOST_NAME_BYTES = 9_000",
+        ("tests/store/test_postgres.py::test_every_table_takes_the_longest_names_that_are_let_through",),
+    ),
+    Breach(
+        2,
+        "a forged that was stopped changes home before it has looked whether its memory is another's by now",
+        "forged/store/owner.py",
+        "self._proven_at_s + 2 * BEAT_S if self.lost_at_s is None else self.lost_at_s",
+        'float("inf") if self.lost_at_s is None else self.lost_at_s',
+        ("tests/store/test_postgres.py::test_who_was_stopped_does_not_take_the_memory_for_his_own_before_he_has_looked",),
+    ),
+    Breach(
+        12,
         "systemd's watchdog is fed while a task stands still",
         "forged/daemon/watchdog.py",
         "        if not still:\n            self._notifier.watchdog()\n",

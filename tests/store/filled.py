@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from msgspec.structs import replace
 
 from forged.model.alarms import Alarm, AlarmKind
 from forged.model.boxes import Box, BoxId, BoxState, KnownBox
+from forged.model.jobs import Job
 from forged.model.manifest import AtSource, Hold, HostKeyPin, ManifestRow, Pause
 from forged.model.media import Examined, Likeness, MediaInfo, MediaKind, Owed, RawBlock
 from forged.model.target import SourceAddress, SourceKind
+from forged.store import schema
+from forged.store.border import put
+from forged.store.jobs import _values
 from forged.store.sql import SqlStore
 from forged.store.sqlite import open_store
 from tests.store.samples import COMFY, FORGE, event, job, row
@@ -52,3 +57,10 @@ async def filled(file: Path) -> list[ManifestRow]:
 async def all_versions(store: SqlStore) -> list[ManifestRow]:
     rows = await store.manifest.between(FORGE, None, None, 1_000)
     return [version for one in rows async for version in store.manifest.history(FORGE, one.path)]
+
+
+async def save_jobs(store: SqlStore, jobs: Sequence[Job]) -> None:
+    """All in one transaction."""
+    async with store._border.writing() as connection:
+        for one in jobs:
+            await put(connection, schema.jobs, _values(one))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+import secrets
+import string
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import count
@@ -14,32 +16,39 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from msgspec import structs
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from forged.daemon.memory import LET_GO_S
 from forged.model.errors import StateTaken, StoreDamaged, StoreError, StoreForeign, StoreLost, StoreTooNew
+from forged.model.handing import SetAside
+from forged.model.jobs import Job
+from forged.model.media import Examined, MediaInfo, MediaKind, Owed, ToExamine
+from forged.model.paths import HomePath, SourcePath
 from forged.model.settings import Secret
 from forged.store import migrations, schema
+from forged.store.base import Store
+from forged.store.owner import awake_s
 from forged.store.postgres import Place, PostgresStore, begin_anew, open_store, tried
 from forged.store.postgres_link import address
 from forged.store.rows import current_row
 from tests.store.contract import StoreContract
-from tests.store.filled import HELD, NOON_NS
+from tests.store.filled import HELD, NOON_NS, save_jobs
 from tests.store.samples import FORGE, event, row
-from tests.support.postgres import PASSWORD, WRITTEN, PostgresServer, postgres_server
+from tests.support.postgres import PASSWORD, WRITTEN, PostgresServer
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    with postgres_server() as running:
-        yield running
+@pytest.fixture
+def server(postgres: PostgresServer) -> PostgresServer:
+    if not postgres.pids:  # a test that failed has left it so
+        postgres.start()
+    return postgres
 
 
 @pytest.fixture
 def place(server: PostgresServer, tmp_path: Path) -> Place:
     """A schema of its own in one database: to make a database takes longer than most tests."""
-    if not server.pids:  # a test that failed has left it so
-        server.start()
     url = f"{server.dsn('postgres')}?schema=s{next(_NUMBERS)}"
     return Place(Secret(url), tmp_path / "postgres.id", tmp_path / "forged.db", grace_s=0.3)
 
@@ -57,6 +66,10 @@ class TestPostgresStore(StoreContract):
         store = await open_store(place)
         yield store
         await store.close()
+
+    async def save_jobs(self, store: Store, jobs: Sequence[Job]) -> None:
+        assert isinstance(store, PostgresStore)
+        await save_jobs(store, jobs)
 
 
 # --- one at a time --------------------------------------------------------------------------------------------------------
@@ -138,6 +151,21 @@ async def test_who_lost_the_lock_to_another_writes_nothing_any_more_and_hears_of
     await second.close()
 
 
+async def test_who_was_stopped_does_not_take_the_memory_for_his_own_before_he_has_looked(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A daemon that goes on after SIGSTOP, or a machine that wakes up: the first thing it does must not be a change at home."""
+    store = await open_store(place)
+    assert store.lost_for_s == 0
+    monkeypatch.setattr("forged.store.owner.awake_s", lambda: awake_s() + 30)
+    assert store.lost_for_s >= LET_GO_S
+    store._owner._news.set()
+    async with asyncio.timeout(30):
+        while store.lost_for_s:
+            await asyncio.sleep(0.01)
+    await store.close()
+
+
 async def test_a_lock_that_was_lost_is_had_again_and_the_journal_begins_anew(place: Place, server: PostgresServer) -> None:
     store = await open_store(place)
     await store.manifest.record(FORGE, [row(b"a.png")])
@@ -197,6 +225,25 @@ async def record_without_end(store: PostgresStore, answered: set[bytes]) -> None
         await asyncio.sleep(0.001)
 
 
+async def test_what_an_administrator_set_for_every_session_is_not_in_the_way(server: PostgresServer, place: Place) -> None:
+    """Timeouts end what waits for its turn, and a stricter isolation makes two writers an error."""
+    settings = {"statement_timeout": "50ms", "idle_session_timeout": "50ms", "idle_in_transaction_session_timeout": "50ms"}
+    settings |= {"lock_timeout": "1ms", "default_transaction_isolation": "serializable", "synchronous_commit": "off"}
+    server.sql(";".join(f"alter role forged set {name} = '{value}'" for name, value in settings.items()))
+    try:
+        store = await open_store(place)
+        async with store._border.writing():
+            others = [asyncio.create_task(store.manifest.record(FORGE, [row(b"%d.png" % n)])) for n in range(4)]
+            await asyncio.sleep(0.2)
+        await asyncio.gather(*others)
+        await asyncio.sleep(0.2)
+        assert (await store.manifest.count(FORGE))[0] == 4
+        assert store._owner.lost_at_s is None
+        await store.close()
+    finally:
+        server.sql("alter role forged reset all")
+
+
 async def test_a_server_that_hangs_is_trouble_and_passes(
     server: PostgresServer, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -205,7 +252,7 @@ async def test_a_server_that_hangs_is_trouble_and_passes(
     server.freeze()
     try:
         async with asyncio.timeout(60):
-            while not store.lost_for_s:
+            while store._owner.lost_at_s is None:
                 await asyncio.sleep(0.05)
         with pytest.raises(StoreError) as told:
             await store.manifest.count(FORGE)
@@ -214,6 +261,36 @@ async def test_a_server_that_hangs_is_trouble_and_passes(
         server.freeze(False)
     await until_well(store)
     await store.close()
+
+
+async def test_every_table_takes_the_longest_names_that_are_let_through(place: Place) -> None:
+    """Random bytes, which PostgreSQL cannot compress."""
+    store = await open_store(place)
+    assert store.most_name_bytes is not None
+    half = (store.most_name_bytes - len(FORGE)) // 2
+    path, home = secrets.token_bytes(half).replace(b"\0", b"x"), secrets.token_bytes(half).replace(b"\0", b"x")
+    one = structs.replace(row(b"a.png"), path=SourcePath(path), home=HomePath(home))
+    key = random_text(store.most_name_bytes - len("catalog"))
+    await store.manifest.record(FORGE, [one], [event(key=key)], {one.path})
+    await store.media.finish(
+        [Examined(file, MediaInfo(MediaKind.IMAGE, "png"), 5, frozenset(Owed)) for file in await waiting(store)]
+    )
+    (put,) = await store.outbox.after("catalog", 9)
+    await store.outbox.settle("catalog", upto=put.id, aside=[SetAside(put, 1, "no", 5, None)])
+    with pytest.raises(StoreError):  # and a little more is too much
+        longer = structs.replace(one, path=SourcePath(path + secrets.token_bytes(80)))
+        await store.manifest.record(FORGE, [longer], [], {longer.path})
+    await store.close()
+
+
+async def waiting(store: PostgresStore) -> Sequence[ToExamine]:
+    found = await store.media.waiting(FORGE, 9)
+    assert found
+    return found
+
+
+def random_text(size: int) -> str:
+    return "".join(secrets.choice(string.ascii_letters + string.digits + "-_") for _ in range(size))
 
 
 # --- its tables -----------------------------------------------------------------------------------------------------------

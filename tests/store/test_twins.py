@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import tempfile
 from collections.abc import Awaitable, Callable
@@ -23,6 +24,9 @@ from forged.store.memory import MemoryStore
 from forged.store.sqlite import open_store
 from tests.store import samples
 
+MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+"""Where there is such a place: hundreds of stores are made, and none has to outlive anything."""
+
 names = st.sampled_from([samples.FORGE, samples.COMFY])
 some_paths = st.lists(samples.paths, max_size=3)
 handlers = st.sampled_from(["catalog", "webhook"])
@@ -33,7 +37,7 @@ class Twins(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder = Path(tempfile.mkdtemp(prefix="forged-twins-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="forged-twins-", dir=MEMORY))
         self.runner = asyncio.Runner()
         self.twin = MemoryStore()
         self.store = self.runner.run(open_store(self.folder / "forged.db"))
@@ -230,7 +234,7 @@ def test_pages_between_any_two_paths_are_those_of_a_sorted_dict(
         return got
 
     async def in_sqlite() -> list[ManifestRow]:
-        with tempfile.TemporaryDirectory(prefix="forged-pages-") as folder:
+        with tempfile.TemporaryDirectory(prefix="forged-pages-", dir=MEMORY) as folder:
             store = await open_store(Path(folder) / "forged.db")
             try:
                 return await paged(store)
