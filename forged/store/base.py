@@ -355,8 +355,7 @@ class Alarms(Protocol):
 class Store(Protocol):
     """The whole memory. Open and closed by the app; every method raises StoreError when the database is in trouble."""
 
-    most_name_bytes: int | None
-    """Of manifest, path and home together, or a handler and its event's key: longer ones fail with their batch. None: any."""
+    most_name_bytes: int | None  # of manifest, path and home, or a handler and its event's key: longer ones fail. None: any
 
     @property
     def manifest(self) -> Manifest: ...
