@@ -64,7 +64,8 @@ class Conditions:
         """
         for kind in [one.kind for one in self.problems if one.scope is error.scope and one.kind != error.kind]:
             del self._broken[kind]
-        self.broken(error.kind, error.message, f"{error.hint}; {then}" if then else error.hint, scope=error.scope)
+        hint = f"{error.hint}; {then}" if then else error.hint
+        self.broken(error.kind, error.message, hint, scope=error.scope)
 
     def healed(self, kind: str) -> None:
         """This kind is well. No news when it was well before."""

@@ -60,7 +60,7 @@ APART = (
         12,
         "a condition does not say what to do",
         "forged/daemon/conditions.py",
-        '        self.broken(error.kind, error.message, f"{error.hint}; {then}" if then else error.hint, scope=error.scope)',
+        "        self.broken(error.kind, error.message, hint, scope=error.scope)",
         '        self.broken(error.kind, error.message, "", scope=error.scope)',
         ("tests/daemon/test_conditions.py::test_an_error_brings_its_kind_and_its_hint",),
     ),
