@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import grp
 import os
+import pwd
+import shlex
 import sys
 import uuid
 from collections.abc import Iterator
@@ -27,6 +29,9 @@ _OURS_MODE = 0o700
 
 _PERHAPS_NEW = "is the right disk mounted? If this folder is a new one: `forgectl release TARGET` of the target that is held"
 """Where the memory of its id was lost."""
+
+_READ_ONLY = "mount it writable; as a service, name it in ReadWritePaths= (drop-ins/destination.conf), since all else is read-only"
+"""The shipped unit's ProtectSystem=strict looks just like a mount option."""
 
 
 class Root:
@@ -219,9 +224,18 @@ def _folder_name(namespace: str) -> bytes:
 def _check_writable(root: int, where: str) -> None:
     """Cheap signs first; the real try is the probe. Access is asked with the effective rights, as open(2) would."""
     if os.fstatvfs(root).f_flag & os.ST_RDONLY:
-        raise DestinationReadOnly(f"{where}: mounted read-only")
+        raise DestinationReadOnly(f"{where}: mounted read-only", hint=_READ_ONLY)
     if not os.access(b".", os.W_OK | os.X_OK, dir_fd=root, effective_ids=True):
-        raise DestinationReadOnly(f"{where}: no permission to write")
+        hint = f"`chown {_own_name()} {shlex.quote(where)}`, as root; on a NAS its own rights count as well"
+        raise DestinationReadOnly(f"{where}: no permission to write", hint=hint)
+
+
+def _own_name() -> str:
+    """The user that this process writes as; its number where it has no name (in a container)."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
 
 
 def _free_bytes(folder: int) -> int:

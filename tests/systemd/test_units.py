@@ -114,3 +114,4 @@ def test_sysusers_and_tmpfiles_make_what_the_unit_needs(tmp_path: Path) -> None:
     assert re.search(r"^forged:x:\d+:\d+:.*:/var/lib/forged:\S*nologin$", (tmp_path / "etc/passwd").read_text(), re.MULTILINE)
     assert (tmp_path / "etc/forged").stat().st_mode & 0o777 == 0o750
     assert (tmp_path / "etc/forged/forged.toml").stat().st_mode & 0o777 == 0o640
+    assert (tmp_path / "var/lib/forged").stat().st_mode & 0o777 == 0o750  # `forged check` looks at it before the first start
