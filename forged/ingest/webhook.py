@@ -137,5 +137,5 @@ def _refusal(url: str, answer: Answer, events: Sequence[Event]) -> IngestError:
     if 400 <= answer.status < 500 and answer.status not in LATER:
         return IngestRefused(message, about=[event.id for event in events] if answer.status in OF_THE_BODY else ())
     if answer.status >= 500:
-        return IngestError(message, hint="the log of what answers there says why; forged tries again by itself, and nothing is lost meanwhile")
+        return IngestError(message, hint=f"the log of what answers there says why; {IngestError.default_hint}")
     return IngestError(message)
