@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import grp
 import os
+import pwd
+import shlex
 import sys
 import uuid
 from collections.abc import Iterator
@@ -221,7 +223,16 @@ def _check_writable(root: int, where: str) -> None:
     if os.fstatvfs(root).f_flag & os.ST_RDONLY:
         raise DestinationReadOnly(f"{where}: mounted read-only", hint=DestinationReadOnly.of_the_mount)
     if not os.access(b".", os.W_OK | os.X_OK, dir_fd=root, effective_ids=True):
-        raise DestinationReadOnly(f"{where}: no permission to write")
+        hint = f"`chown {_own_name()} {shlex.quote(where)}`, as root; on a NAS its own rights count as well"
+        raise DestinationReadOnly(f"{where}: no permission to write", hint=hint)
+
+
+def _own_name() -> str:
+    """The user that this process writes as; its number where it has no name (in a container)."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
 
 
 def _free_bytes(folder: int) -> int:

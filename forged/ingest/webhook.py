@@ -136,4 +136,6 @@ def _refusal(url: str, answer: Answer, events: Sequence[Event]) -> IngestError:
         return IngestRefused(f"{message}; redirects are not followed: put the address it leads to into url")
     if 400 <= answer.status < 500 and answer.status not in LATER:
         return IngestRefused(message, about=[event.id for event in events] if answer.status in OF_THE_BODY else ())
+    if answer.status >= 500:
+        return IngestError(message, hint=f"the log of what answers there says why; {IngestError.default_hint}")
     return IngestError(message)

@@ -73,6 +73,7 @@ class Pinned:
     """`pin`: the key of the first use, and from then on only that one."""
 
     pin: HostKeyPin | None
+    target: str
     algorithms: Sequence[str] = field(init=False)
     _key: asyncssh.SSHKey | None = field(init=False, default=None)
 
@@ -90,8 +91,11 @@ class Pinned:
     def refusal(self, key: asyncssh.SSHKey | None, place: str, reason: str) -> SourceError:
         if key is None or self.pin is None:
             return _not_verified(place, reason)
-        hint = f"if the box was rebuilt: `forgectl trust TARGET {key.get_fingerprint()}`; otherwise someone may be in between"
-        return HostKeyChanged(f"{place} shows the host key {described(key)}, but {self.pin.fingerprint} was pinned", hint=hint)
+        cure = f"forgectl trust {self.target or 'TARGET'} {key.get_fingerprint()}"
+        return HostKeyChanged(
+            f"{place} shows the host key {described(key)}, but {self.pin.fingerprint} was pinned",
+            hint=f"if the box was rebuilt: `{cure}`; otherwise someone may be in between",
+        )
 
 
 @dataclass(slots=True)
@@ -190,11 +194,13 @@ class ForgetfulPins:
         self.pins[name] = pin
 
 
-async def rule_for(policy: str, pins: PinKeeper, name: ManifestName, files: Sequence[Path], host: str, port: int) -> HostKeyRule:
-    """The rule of one connection. Raises HostKeyUnknown for a policy that is none of the three."""
+async def rule_for(
+    policy: str, pins: PinKeeper, name: ManifestName, files: Sequence[Path], host: str, port: int, *, target: str = ""
+) -> HostKeyRule:
+    """The rule of one connection. Raises HostKeyUnknown for a policy that is none of the three. `target` is its name in advice."""
     if policy == "pin":
         try:
-            return Pinned(await pins.pinned(name))
+            return Pinned(await pins.pinned(name), target)
         except asyncssh.KeyImportError as error:
             raise HostKeyUnknown("the pinned host key cannot be read", hint=HostKeyChanged.default_hint) from error
     if policy == "known_hosts":

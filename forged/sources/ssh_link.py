@@ -194,7 +194,8 @@ class SshDoor:
             return connection
 
     async def _rule(self, whereto: Whereto) -> HostKeyRule:
-        return await rule_for(self._ssh.host_key, self._pins, self._name, whereto.known_hosts, whereto.alias, whereto.port)
+        policy, pins, name = self._ssh.host_key, self._pins, self._name
+        return await rule_for(policy, pins, name, whereto.known_hosts, whereto.alias, whereto.port, target=self._target)
 
     async def _pin(self, connection: asyncssh.SSHClientConnection) -> None:
         key = connection.get_server_host_key()

@@ -116,3 +116,9 @@ def test_a_usual_screen_fits_into_100_columns() -> None:
     sleeping = target("cloud-30000009", state="waiting", asleep="it is stopped: its disk is kept (and paid for)", label="studio")
     lines = shown(*boxes, sleeping, discoveries=[discovery()], handlers=[handler()])
     assert max(len(line.text) for line in lines) <= 100
+
+
+def test_files_that_wait_until_nobody_writes_them_have_no_size_that_anybody_knows() -> None:
+    lines = texts(shown(target(backlog_files=5, backlog_bytes=0)))
+    assert any(" 5 " in line for line in lines)
+    assert not any(" 0 B" in line for line in lines), lines

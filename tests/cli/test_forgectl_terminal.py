@@ -383,7 +383,7 @@ def test_the_chosen_target_is_what_the_rest_is_about() -> None:
     seen.choose(+1)
     seen.choose(+1)
     text = shown(picture(seen, 80, 24), 80)
-    assert "▸ target-1" in text and "✘" not in text and "nothing has come home yet" in text
+    assert "▸ target-1" in text and "✘" not in text and "nothing has come home since forged started" in text
     seen.choose(+1)
     assert seen.chosen is None
     seen.choose(-1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import pwd
 import stat
 import subprocess
 import sys
@@ -247,7 +248,8 @@ class TestMounts:
             done = subprocess.run(
                 [sys.executable, "-c", AS_NOBODY, folder], capture_output=True, text=True, timeout=30, check=False
             )
-            assert done.stdout == f"{folder}: no permission to write\n", done.stderr
+            assert f"{folder}: no permission to write\n" in done.stdout, done.stderr
+            assert f"`chown {pwd.getpwuid(65534).pw_name} {folder}`" in done.stdout
 
 
 AS_NOBODY = """
@@ -262,6 +264,7 @@ async def main():
         await home.ready(None)
     except DestinationReadOnly as e:
         print(e)
+        print(e.hint)
     await home.aclose()
 
 os.setgroups([])

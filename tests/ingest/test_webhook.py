@@ -161,6 +161,7 @@ async def test_everything_else_means_not_taken(reply: Reply, transient: bool, se
     assert error.value.transient is transient
     assert server.url in error.value.message
     assert "hush" not in repr(error.value) + error.value.hint
+    assert ("the log of what answers there" in error.value.hint) is (isinstance(reply, Reply) and reply.status >= 500)
     assert error.value.__cause__ is None
     assert len(server.requests) <= 1
 

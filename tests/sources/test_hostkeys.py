@@ -56,7 +56,7 @@ async def test_another_key_than_the_pinned_one_is_refused_with_both_fingerprints
         await logs_in(door(own_sshd, away_from_home, pins=pins))
     assert old in caught.value.message
     assert own_sshd.fingerprint in caught.value.message
-    assert f"`forgectl trust TARGET {own_sshd.fingerprint}`" in caught.value.hint
+    assert f"`forgectl trust t {own_sshd.fingerprint}`" in caught.value.hint
     assert not caught.value.transient
     assert pins.pins[NAME].fingerprint == old
 

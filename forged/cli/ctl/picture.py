@@ -173,7 +173,7 @@ def recent(view: View, columns: int, most: int) -> list[Row]:
     """The last files that came home or went, and what else happened, newest first."""
     events = [one for one in view.recent if one["kind"] not in QUIET and view.chosen in (None, one["target"])][-most:][::-1]
     if not events:
-        return [(EDGE, Span("nothing has come home yet", Tone.QUIET))]
+        return [(EDGE, Span("nothing has come home since forged started", Tone.QUIET))]
     name_columns = min(max(len(one["target"]) for one in events), MOST_TARGET_COLUMNS)
     return [event(one, name_columns, columns) for one in events]
 

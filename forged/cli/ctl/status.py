@@ -186,10 +186,10 @@ def standing(target: rpc.Target) -> str:
 
 
 def backlog(files: int | None, size_bytes: int | None) -> str:
-    """`1,200, 3.4 GB`: files and their size."""
+    """`1,200, 3.4 GB`: files and their size; without it where none is known, as of files that are still being written."""
     if not files:
         return UNKNOWN if files is None else NOTHING
-    return f"{files:,}" + (f", {human_size(size_bytes)}" if size_bytes is not None else "")
+    return f"{files:,}" + (f", {human_size(size_bytes)}" if size_bytes else "")
 
 
 def tone(target: rpc.Target) -> Tone:
