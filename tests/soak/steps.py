@@ -98,6 +98,7 @@ class SteppingStore:
         self.manifest = Stepping(inner.manifest, steps)
         self.flags = Stepping(inner.flags, steps)
         self.destinations = Stepping(inner.destinations, steps)
+        self.most_name_bytes = inner.most_name_bytes
 
 
 def stepping(doors: Doors, steps: Steps) -> Doors:
