@@ -228,9 +228,9 @@ class Chronicle:
             assert there is not None, f"{name!r} is not at home any more"
             path = origin(name)
             is_home_alone = (bytes(path), sha256(data)) in self.only_at_home
-            replaceable = path.endswith(b".html") and sha256(data) in self.ever[path] and not is_home_alone
-            goes_on = path.endswith(b".html") and there.data.startswith(data)  # all that was there is in it
-            assert there.data == data or replaceable or goes_on, f"{name!r} was overwritten at home"
+            goes_on = there.data.startswith(data)  # all that was there is in it: nothing that is home alone is lost
+            replaceable = path.endswith(b".html") and sha256(data) in self.ever[path] and (goes_on or not is_home_alone)
+            assert there.data == data or replaceable, f"{name!r} was overwritten at home"
         for name in self.home.files.keys() - self.at_home.keys():
             path, hash = origin(name), sha256(self.home.files[name].data)
             assert hash in self.ever[path], f"{name!r} has a content that never was at the box"
