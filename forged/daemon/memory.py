@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from forged.kit.clock import Clock
+from forged.kit.interpreter import install_command
 from forged.model.errors import DestinationError, StoreError
 from forged.model.manifest import Hold, ManifestName
 from forged.model.settings import Secret, StateSettings
@@ -78,7 +79,7 @@ async def tried(settings: StateSettings) -> str:
 def _place(settings: StateSettings, url: Secret) -> Place:
     """Raises StoreError where the driver is not there."""
     if find_spec("asyncpg") is None:
-        hint = "pip install 'forged[postgres]', then start forged again"
+        hint = f"{install_command('asyncpg')}, then start forged again"
         raise StoreError("asyncpg is not installed, which [state] url needs", hint=hint)
     from forged.store.postgres import NOTE, Place
 

@@ -223,7 +223,7 @@ def _check_writable(root: int, where: str) -> None:
     if os.fstatvfs(root).f_flag & os.ST_RDONLY:
         raise DestinationReadOnly(f"{where}: mounted read-only", hint=DestinationReadOnly.of_the_mount)
     if not os.access(b".", os.W_OK | os.X_OK, dir_fd=root, effective_ids=True):
-        hint = f"`chown {_own_name()} {shlex.quote(where)}`, as root; on a NAS its own rights count as well"
+        hint = f"`chown -R {_own_name()}: {shlex.quote(where)}`, as root; on a NAS its own rights count as well"
         raise DestinationReadOnly(f"{where}: no permission to write", hint=hint)
 
 

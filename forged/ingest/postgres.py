@@ -9,8 +9,6 @@ not about a file count as taken.
 from __future__ import annotations
 
 import asyncio
-import shlex
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from zlib import crc32
@@ -18,6 +16,7 @@ from zlib import crc32
 from forged.config.secrets import reveal
 from forged.ingest.file_events import ABOUT_FILES
 from forged.ingest.postgres_rows import ValueRefused, rows_of
+from forged.kit.interpreter import install_command
 from forged.model.errors import ConfigError, IngestError, IngestRefused
 from forged.model.events import Event
 from forged.model.settings import PostgresIngest
@@ -99,7 +98,7 @@ class Postgres:
         except ImportError:
             raise IngestRefused(
                 "asyncpg is not installed",
-                hint=f"{shlex.quote(sys.executable)} -m pip install asyncpg, then start forged again",
+                hint=f"{install_command('asyncpg')}, then start forged again",
             ) from None
         try:
             return Link, await asyncio.to_thread(reveal, self._settings.dsn)

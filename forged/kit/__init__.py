@@ -9,7 +9,7 @@ lives higher up.
     budget, rate, turns             bytes in flight, bytes a second, and whose turn it is
     durable, clone, pread, lock     files: written for good, copied by the file system, read by descriptor; one process at a time
     arena, child, descriptors       memory shared with another process, such a process, and how many files it may open
-    mortal                          somebody else's program, which ends with us
+    mortal, interpreter             somebody else's program, which ends with us; the Python that runs us
     sql, http                       databases and providers, within bounds
     logs, log_lines, masking        what is said, as lines that no terminal obeys and that hold no secret
     notify                          telling systemd

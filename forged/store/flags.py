@@ -20,37 +20,23 @@ class SqlFlags:
         self._border = border
 
     async def pause(self, name: ManifestName) -> Pause | None:
-        found = await _first(self._border, sa.select(pauses.c.since_ns).where(pauses.c.manifest == name))
-        return None if found is None else Pause(*found)
+        since_ns = await self._since(pauses, name)
+        return None if since_ns is None else Pause(since_ns)
 
     async def set_pause(self, name: ManifestName, pause: Pause | None) -> None:
-        async with self._border.writing() as connection:
-            if pause is None:
-                await connection.execute(sa.delete(pauses).where(pauses.c.manifest == name))
-            else:
-                await put(connection, pauses, {"manifest": name, "since_ns": pause.since_ns})
+        await self._set_since(pauses, name, None if pause is None else pause.since_ns)
 
     async def released(self, name: ManifestName) -> int | None:
-        found = await _first(self._border, sa.select(releases.c.since_ns).where(releases.c.manifest == name))
-        return None if found is None else int(found[0])
+        return await self._since(releases, name)
 
     async def set_released(self, name: ManifestName, since_ns: int | None) -> None:
-        async with self._border.writing() as connection:
-            if since_ns is None:
-                await connection.execute(sa.delete(releases).where(releases.c.manifest == name))
-            else:
-                await put(connection, releases, {"manifest": name, "since_ns": since_ns})
+        await self._set_since(releases, name, since_ns)
 
     async def trouble(self, name: ManifestName) -> int | None:
-        found = await _first(self._border, sa.select(troubles.c.since_ns).where(troubles.c.manifest == name))
-        return None if found is None else int(found[0])
+        return await self._since(troubles, name)
 
     async def set_trouble(self, name: ManifestName, since_ns: int | None) -> None:
-        async with self._border.writing() as connection:
-            if since_ns is None:
-                await connection.execute(sa.delete(troubles).where(troubles.c.manifest == name))
-            else:
-                await put(connection, troubles, {"manifest": name, "since_ns": since_ns})
+        await self._set_since(troubles, name, since_ns)
 
     async def hold(self, name: ManifestName) -> Hold | None:
         columns = sa.select(holds.c.reason, holds.c.message, holds.c.since_ns)
@@ -64,6 +50,17 @@ class SqlFlags:
             else:
                 values = {"reason": hold.reason, "message": hold.message, "since_ns": hold.since_ns}
                 await put(connection, holds, {"manifest": name, **values})
+
+    async def _since(self, table: sa.Table, name: ManifestName) -> int | None:
+        found = await _first(self._border, sa.select(table.c.since_ns).where(table.c.manifest == name))
+        return None if found is None else int(found[0])
+
+    async def _set_since(self, table: sa.Table, name: ManifestName, since_ns: int | None) -> None:
+        async with self._border.writing() as connection:
+            if since_ns is None:
+                await connection.execute(sa.delete(table).where(table.c.manifest == name))
+            else:
+                await put(connection, table, {"manifest": name, "since_ns": since_ns})
 
 
 _ALL_TOGETHER = ""

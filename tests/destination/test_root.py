@@ -249,7 +249,7 @@ class TestMounts:
                 [sys.executable, "-c", AS_NOBODY, folder], capture_output=True, text=True, timeout=30, check=False
             )
             assert f"{folder}: no permission to write\n" in done.stdout, done.stderr
-            assert f"`chown {pwd.getpwuid(65534).pw_name} {folder}`" in done.stdout
+            assert f"`chown -R {pwd.getpwuid(65534).pw_name}: {folder}`" in done.stdout
 
 
 AS_NOBODY = """
